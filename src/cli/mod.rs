@@ -1,0 +1,151 @@
+//! The flags as typed, one file a command, and the exit codes.
+
+mod check;
+mod progress;
+mod run;
+mod schema;
+
+use clap::{Args, Parser, Subcommand};
+use rollsim::report::files::WriteError;
+use rollsim::scenario::{LoadError, Scenario};
+use std::fmt;
+use std::io;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Predict what a rollout does to users before it happens.
+///
+/// rollsim simulates a fleet behind a load balancer while a new version is rolled out, request by request, and replays the same
+/// traffic and the same bad luck under every strategy of a scenario file.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 a verdict is negative (check: a budget is missed); 2 the input is wrong; 3 not enough evidence to
+decide (check); 4 a file could not be read or written. Results go to stdout, progress and remarks to stderr.
+
+Start with: rollsim run scenarios/quickstart.toml";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay every strategy of a scenario and compare them: a table, data files and plots.
+    Run(run::Run),
+    /// Run a scenario and fail (exit code 1) when a strategy misses the scenario's budget.
+    Check(check::Check),
+    /// Print the JSON Schema of scenario files, for editors.
+    Schema,
+}
+
+/// What is studied, and how.
+#[derive(Debug, Args)]
+struct StudyArgs {
+    /// The scenario file (TOML).
+    scenario: PathBuf,
+    /// Runs of each strategy, in place of the scenario's.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100_000))]
+    replications: Option<u32>,
+    /// The seed of all luck, in place of the scenario's.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Threads to use; by default one a processor. The results do not depend on it.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroU32>,
+    /// Show no progress and make no remarks.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Why a command came to no result.
+#[derive(Debug)]
+enum Failure {
+    /// The user's mistake.
+    Input(String),
+    /// The world's refusal.
+    World(String),
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Input(_) => Failure::Input(error.to_string()),
+            LoadError::Io(..) => Failure::World(error.to_string()),
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Failure::World(error.to_string())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Failure::World(format!("standard output: {error}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Input(message) | Failure::World(message) => f.write_str(message),
+        }
+    }
+}
+
+/// Exit code 1: a verdict is negative.
+const NEGATIVE: u8 = 1;
+/// Exit code 2: the input is wrong.
+const WRONG_INPUT: u8 = 2;
+/// Exit code 3: not enough evidence to decide.
+const UNDECIDED: u8 = 3;
+/// Exit code 4: the world refused.
+const WORLD: u8 = 4;
+
+/// Does what the command line says.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(run) => run.execute(),
+        Command::Check(check) => check.execute(),
+        Command::Schema => schema::execute(),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("{failure}");
+        match failure {
+            Failure::Input(_) => ExitCode::from(WRONG_INPUT),
+            Failure::World(_) => ExitCode::from(WORLD),
+        }
+    })
+}
+
+impl StudyArgs {
+    /// Loads the scenario with what the command line puts in place of its values.
+    fn load(&self) -> Result<Scenario, Failure> {
+        let mut scenario = rollsim::scenario::load(&self.scenario)?;
+        if let Some(replications) = self.replications.and_then(NonZeroU32::new) {
+            scenario.study.replications = replications;
+        }
+        if let Some(seed) = self.seed {
+            scenario.study.seed = seed;
+        }
+        Ok(scenario)
+    }
+
+    /// Runs the study on as many threads as asked for, showing progress.
+    fn study(&self, scenario: &Scenario) -> Result<rollsim::study::Results, Failure> {
+        let threads = self.threads.map_or(0, |threads| threads.get() as usize);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let pool = pool.map_err(|error| Failure::World(format!("threads: {error}")))?;
+        let runs = u64::from(scenario.study.replications.get()) * scenario.strategies.len() as u64;
+        let bar = progress::bar(runs, self.quiet);
+        let results = pool.install(|| rollsim::study::replicate(scenario, &|| bar.inc(1)));
+        bar.finish_and_clear();
+        Ok(results)
+    }
+}

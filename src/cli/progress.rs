@@ -1,0 +1,14 @@
+//! The progress bar, on stderr and only where that is a terminal.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+
+/// A bar over the runs of a study.
+pub(crate) fn bar(runs: u64, quiet: bool) -> ProgressBar {
+    let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rollouts, {elapsed} elapsed, {eta} left");
+    let bar = ProgressBar::with_draw_target(Some(runs), target).with_style(style.expect("the template is sound"));
+    // The bar lives even while the first long run is under way.
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

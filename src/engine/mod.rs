@@ -1,0 +1,292 @@
+//! The loop: one run, a pure function of (scenario, strategy, seed, replication). It reads no clock and no file, and computes no
+//! statistic.
+//!
+//! Two planes share the clock. The *control plane* (`control`) holds the rare events: the orchestrator's decisions, the lives
+//! of instances, news on their way to the balancer, faults, the judge. The *request plane* (`requests`) runs in a tight loop up to the
+//! next control event. This is the plain form: every request is an event at its arrival and at its departure.
+//!
+//! What happens at one and the same moment happens in the order of a rule, not of scheduling: departures, then time-outs, then control
+//! events (by kind, then by instance), then decisions until the orchestrator is content, then retries, then arrivals. So a
+//! request that ends when its time is over was served; a decision sees all facts of its moment; and new work meets its outcome.
+
+mod control;
+mod requests;
+
+use crate::balancer::Balancer;
+use crate::fleet::{Fleet, InstanceId, Launch, Phase, Slot, Version};
+use crate::history::{Change, History, Interval, Ledger, Outcome, Wanted, Window};
+use crate::queue::EventQueue;
+use crate::random::{Purpose, Stream, Streams};
+use crate::rollback::Policy;
+use crate::rollout::{Memory, Status, Strategy};
+use crate::scenario::Scenario;
+use crate::server::{Server, Speed};
+use crate::time::SimTime;
+use requests::Requests;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Control events after which a run is cut short: far beyond any sensible rollout, near enough to end.
+const CONTROL_EVENTS: u64 = 50_000_000;
+
+/// Decisions within one moment after which an orchestrator that is never content ends the run.
+const DECISIONS_IN_A_MOMENT: u32 = 10_000;
+
+/// A fact of the control plane. The order of the variants is the order within one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// The balancer heard that an instance is listed or not; of two such news the later sent counts.
+    EndpointHeard { instance: InstanceId, news: u32, listed: bool },
+    PullFinished { instance: InstanceId, life: u32 },
+    StartFinished { instance: InstanceId, life: u32 },
+    ProbePassed { instance: InstanceId, life: u32 },
+    HealthGivenUp { instance: InstanceId, life: u32 },
+    /// The process ended by the release's own defect.
+    ProcessEnded { instance: InstanceId, life: u32 },
+    /// A fault of the place that the instance runs on.
+    PlaceCrashed { instance: InstanceId, life: u32 },
+    RestartDue { instance: InstanceId, life: u32 },
+    DrainFinished { instance: InstanceId },
+    PreStopFinished { instance: InstanceId },
+    Exited { instance: InstanceId, life: u32 },
+    GraceOver { instance: InstanceId },
+    /// A share of the fleet crashed, for the n-th time.
+    ShareCrashed { count: u32 },
+    OutageBegan,
+    /// An interval ended whose requests somebody watches.
+    IntervalWatched,
+    RolloutBegan,
+    UndoTyped,
+    OperatorActed,
+    /// The orchestrator wished to be asked.
+    AskedAgain,
+    RunEnded,
+}
+
+/// What the engine knows of an instance beyond what an orchestrator may see.
+#[derive(Debug)]
+struct Runtime {
+    /// Counts the beginnings and ends of its process, so that news of an earlier life find that it is over.
+    life: u32,
+    /// It may start as soon as it has its image.
+    may_start: bool,
+    /// How many news of its endpoint were sent.
+    news_sent: u32,
+    /// The latest of them that the balancer has heard.
+    news_heard: u32,
+    /// What the balancers were told last.
+    listed: bool,
+    /// It carries the release's defect.
+    defective: bool,
+    /// Failures since its process last ran long enough to count as sound.
+    failures_in_a_row: u32,
+    /// When its process was up last.
+    up_at: SimTime,
+    start: Stream,
+    defect: Stream,
+    crash: Stream,
+    propagation: Stream,
+    stop: Stream,
+    server: Server,
+    speed: Speed,
+    /// The share of requests that it answers with an error while its defect shows.
+    error_rate: f64,
+}
+
+/// The rollout as the engine sees it.
+#[derive(Debug)]
+struct Rollout {
+    begun: bool,
+    target: Version,
+    target_since: SimTime,
+    halted: bool,
+    slot_order: Vec<Slot>,
+    memory: Memory,
+    status: Status,
+    /// Decisions that changed something.
+    step: u32,
+    /// Somebody has been alarmed; once is enough.
+    alarmed: bool,
+    asked: BTreeSet<SimTime>,
+}
+
+struct Engine<'a> {
+    scenario: &'a Scenario,
+    strategy: &'a Strategy,
+    streams: Streams,
+    now: SimTime,
+    control: EventQueue<Event>,
+    fleet: Fleet,
+    runtimes: Vec<Runtime>,
+    balancer: Balancer,
+    rollout: Rollout,
+    requests: Requests<'a>,
+    history: History,
+    share_crash: Stream,
+    operator: Stream,
+    /// Requests that ended in the interval that is being watched: (all, lost).
+    watched: (u64, u64),
+    ended: bool,
+}
+
+/// One run of one strategy.
+pub fn run(scenario: &Scenario, strategy: &Strategy, replication: u32) -> History {
+    let strategy = match scenario.rollback {
+        Policy::None => strategy.clone().without_failure_rule(),
+        Policy::Pause | Policy::Orchestrator | Policy::Operator(_) => strategy.clone(),
+    };
+    let mut engine = Engine::new(scenario, &strategy, replication);
+    engine.run();
+    engine.finish()
+}
+
+impl<'a> Engine<'a> {
+    fn new(scenario: &'a Scenario, strategy: &'a Strategy, replication: u32) -> Self {
+        let streams = Streams::new(scenario.study.seed, replication);
+        let desired = scenario.service.instances.get();
+        let mut engine = Engine {
+            scenario,
+            strategy,
+            streams,
+            now: SimTime::START,
+            control: EventQueue::new(),
+            fleet: Fleet::new(scenario.service.zones.get()),
+            runtimes: Vec::new(),
+            balancer: Balancer::new(scenario.balancer.policy),
+            rollout: Rollout {
+                begun: false,
+                target: Version::OLD,
+                target_since: SimTime::START,
+                halted: false,
+                slot_order: Vec::new(),
+                memory: strategy.memory(desired),
+                status: Status::Progressing,
+                step: 0,
+                alarmed: false,
+                asked: BTreeSet::new(),
+            },
+            requests: Requests::new(scenario, &streams),
+            history: empty_history(scenario),
+            share_crash: streams.of(Purpose::SharedCrash, 0),
+            operator: streams.of(Purpose::Operator, 0),
+            watched: (0, 0),
+            ended: false,
+        };
+        engine.stand_up(desired);
+        engine.schedule_the_scenario();
+        engine
+    }
+
+    /// The fleet before the rollout: all old, all warm, all known to the balancer.
+    fn stand_up(&mut self, desired: u32) {
+        for place in 0..desired {
+            let id = self.create(Launch {
+                version: Version::OLD,
+                slot: Some(Slot(place)),
+                rank: 0,
+                held_out: false,
+            });
+            for phase in [Phase::Prepared, Phase::Starting, Phase::Ready] {
+                self.fleet.enter(id, phase, self.now);
+            }
+            self.fleet.note_started(id, self.now, None);
+            self.note(id);
+            let runtime = &mut self.runtimes[id.index()];
+            runtime.listed = true;
+            self.balancer.list(id);
+            self.schedule_crash(id);
+        }
+        let mut desired_by_version = [0; Version::COUNT];
+        desired_by_version[Version::OLD.index()] = desired;
+        self.history.wanted.push(Wanted { at: self.now, desired: desired_by_version });
+    }
+
+    fn schedule_the_scenario(&mut self) {
+        let study = &self.scenario.study;
+        let rollout_at = SimTime::START + study.rollout_at();
+        self.control.schedule(rollout_at, Event::RolloutBegan);
+        self.control.schedule(SimTime::START + study.ends_at(), Event::RunEnded);
+        if let Some(after) = self.strategy.undone_after() {
+            self.control.schedule(rollout_at + after, Event::UndoTyped);
+        }
+        if let Some(outage) = &self.scenario.faults.outage {
+            self.control.schedule(rollout_at + outage.at, Event::OutageBegan);
+        }
+        if self.scenario.rollback.watches_requests() {
+            self.control.schedule(rollout_at + study.interval, Event::IntervalWatched);
+        }
+        self.schedule_shared_crash(0);
+    }
+
+    fn run(&mut self) {
+        let mut control_events = 0;
+        while !self.ended {
+            self.run_requests();
+            let at = self.control.next_time();
+            debug_assert!(at >= self.now, "time never goes back: {:?} after {:?}", at, self.now);
+            self.now = at;
+            while let Some(event) = self.control.pop_due(at) {
+                control_events += 1;
+                self.apply(event);
+            }
+            if self.rollout.begun && !self.ended {
+                self.decide();
+            }
+            if control_events > CONTROL_EVENTS {
+                self.history.cut_short = true;
+                self.ended = true;
+            }
+        }
+        self.history.events += control_events;
+    }
+
+    fn finish(mut self) -> History {
+        self.close_the_ledger();
+        self.history.outcome = match self.history.cut_short {
+            true => Outcome::Unfinished,
+            false => Outcome::of(self.rollout.status, self.rollout.target),
+        };
+        self.history
+    }
+
+    /// Writes down what an instance does from now on.
+    fn note(&mut self, id: InstanceId) {
+        let instance = &self.fleet[id];
+        self.history.changes.push(Change {
+            at: self.now,
+            instance: id,
+            version: instance.version,
+            slot: instance.slot,
+            to: instance.phase(),
+            listed: instance.is_listed(),
+        });
+    }
+}
+
+fn empty_history(scenario: &Scenario) -> History {
+    let study = &scenario.study;
+    let intervals = whole_intervals(study.baseline, study.interval) + study.window.as_nanos().div_ceil(study.interval.as_nanos());
+    History {
+        changes: Vec::new(),
+        wanted: Vec::new(),
+        ledger: Ledger::default(),
+        attempts: crate::history::Attempts::default(),
+        baseline: Window::default(),
+        window: Window::default(),
+        intervals: vec![Interval::default(); intervals as usize],
+        losses: BTreeMap::new(),
+        outcome: Outcome::Unfinished,
+        ended_at: None,
+        rollback_at: None,
+        new_served_before_rollback: None,
+        trouble_at: None,
+        events: 0,
+        cut_short: false,
+    }
+}
+
+/// How many whole intervals lie in the baseline window: the time series begins that many before the rollout, so that one interval
+/// begins exactly with it.
+pub fn whole_intervals(baseline: Duration, interval: Duration) -> u128 {
+    baseline.as_nanos() / interval.as_nanos()
+}

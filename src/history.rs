@@ -1,0 +1,326 @@
+//! The facts of one run: what the fleet did, and the fate of every request. No statistic is computed here.
+
+use crate::fleet::{InstanceId, Phase, Slot, Version};
+use crate::rollout::Status;
+use crate::time::SimTime;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Why an attempt failed, or a request was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The balancer believed in no instance at all.
+    NoEndpoint,
+    /// Sent to an instance that did not take it: stopped, down, or not up yet.
+    StaleEndpoint,
+    /// Open at an instance that was killed at the end of its grace period, or that a balancer without draining removed.
+    CutOff,
+    /// Every waiting place of the instance was taken.
+    QueueFull,
+    /// The client gave up while it waited in the instance's queue.
+    TimedOutWaiting,
+    /// The client gave up while it was being served.
+    TimedOutInService,
+    /// Answered with an error by a defect of the new version.
+    Defect,
+    /// Open at an instance whose process ended unasked.
+    Crash,
+}
+
+impl Cause {
+    /// How many causes there are.
+    pub const COUNT: usize = 8;
+
+    /// All causes, in the order of the files.
+    pub const ALL: [Cause; Self::COUNT] = [
+        Cause::NoEndpoint,
+        Cause::StaleEndpoint,
+        Cause::CutOff,
+        Cause::QueueFull,
+        Cause::TimedOutWaiting,
+        Cause::TimedOutInService,
+        Cause::Defect,
+        Cause::Crash,
+    ];
+
+    /// The position in a table by cause.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The word for it in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Cause::NoEndpoint => "no_endpoint",
+            Cause::StaleEndpoint => "stale_endpoint",
+            Cause::CutOff => "cut_off",
+            Cause::QueueFull => "queue_full",
+            Cause::TimedOutWaiting => "timed_out_waiting",
+            Cause::TimedOutInService => "timed_out_in_service",
+            Cause::Defect => "defect",
+            Cause::Crash => "crash",
+        }
+    }
+
+    /// The words for it in tables and charts.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Cause::NoEndpoint => "no endpoint",
+            Cause::StaleEndpoint => "stale endpoint",
+            Cause::CutOff => "cut off",
+            Cause::QueueFull => "queue full",
+            Cause::TimedOutWaiting => "timed out waiting",
+            Cause::TimedOutInService => "timed out in service",
+            Cause::Defect => "defect",
+            Cause::Crash => "crash",
+        }
+    }
+}
+
+/// An instance entered a phase, or was taken out of the balancers or put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// When.
+    pub at: SimTime,
+    /// Which instance.
+    pub instance: InstanceId,
+    /// What it runs.
+    pub version: Version,
+    /// Its place.
+    pub slot: Slot,
+    /// What it does from now on.
+    pub to: Phase,
+    /// Whether balancers ought to send requests to it from now on.
+    pub listed: bool,
+}
+
+/// How many instances of each version are wanted from a moment on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// When.
+    pub at: SimTime,
+    /// By version.
+    pub desired: [u32; Version::COUNT],
+}
+
+/// Every request that arrived in some stretch of time, by fate. Arrivals = served + lost + open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// Requests that arrived.
+    pub arrivals: u64,
+    /// Answered well, after however many attempts.
+    pub served: u64,
+    /// Lost, by the cause of the last attempt.
+    pub lost: [u64; Cause::COUNT],
+    /// Not ended when the run did.
+    pub open: u64,
+}
+
+impl Ledger {
+    /// Requests lost, of all causes.
+    pub fn lost_in_all(&self) -> u64 {
+        self.lost.iter().sum()
+    }
+
+    /// Whether every request has one fate.
+    pub fn balances(&self) -> bool {
+        self.arrivals == self.served + self.lost_in_all() + self.open
+    }
+
+    /// Adds another stretch of time.
+    pub fn add(&mut self, other: &Ledger) {
+        self.arrivals += other.arrivals;
+        self.served += other.served;
+        self.open += other.open;
+        for (sum, lost) in self.lost.iter_mut().zip(other.lost) {
+            *sum += lost;
+        }
+    }
+}
+
+/// Attempts as the instances and balancers saw them. Sent = succeeded + failed + open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Attempts made, first ones included.
+    pub sent: u64,
+    /// Answered well in time.
+    pub succeeded: u64,
+    /// Failed, by cause.
+    pub failed: [u64; Cause::COUNT],
+    /// Not ended when the run did.
+    pub open: u64,
+}
+
+impl Attempts {
+    /// Whether every attempt has one end.
+    pub fn balances(&self) -> bool {
+        self.sent == self.succeeded + self.failed.iter().sum::<u64>() + self.open
+    }
+}
+
+/// Latencies of served requests, in microseconds.
+pub type Latencies = Histogram<u64>;
+
+/// A histogram for latencies that keeps `digits` significant digits.
+pub fn latencies(digits: u8) -> Latencies {
+    Histogram::new(digits).expect("1 to 5 digits are allowed")
+}
+
+/// Requests that arrived in one interval of the time series.
+#[derive(Clone, Debug)]
+pub struct Interval {
+    /// Their fates.
+    pub ledger: Ledger,
+    /// Latencies of those that were served, to two digits.
+    pub latency: Latencies,
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Interval { ledger: Ledger::default(), latency: latencies(2) }
+    }
+}
+
+/// Requests that arrived in a window that figures are quoted for.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Their fates.
+    pub ledger: Ledger,
+    /// Latencies of those that were served, to three digits.
+    pub latency: Latencies,
+    /// Sum of these latencies, nanoseconds.
+    pub latency_sum: u128,
+    /// Served by each version.
+    pub served_by: [u64; Version::COUNT],
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Window { ledger: Ledger::default(), latency: latencies(3), latency_sum: 0, served_by: [0; Version::COUNT] }
+    }
+}
+
+/// Where requests were lost: the cause, the version of the instance that lost them, and the step of the rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LossKey {
+    /// Why.
+    pub cause: Cause,
+    /// At an instance of which version; `None` where no instance was concerned.
+    pub version: Option<Version>,
+    /// How many decisions of the orchestrator had changed something by then; 0 is before the rollout.
+    pub step: u32,
+}
+
+/// How a rollout ended within the observation window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The new version is everywhere.
+    Completed,
+    /// The old version is everywhere again.
+    RolledBack,
+    /// Stopped half-way, until somebody acts.
+    Paused,
+    /// Past its deadline, and still trying.
+    Stuck,
+    /// Given up half-way.
+    Failed,
+    /// Still under way when the window ended.
+    Unfinished,
+}
+
+impl Outcome {
+    /// All outcomes.
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Completed,
+        Outcome::RolledBack,
+        Outcome::Paused,
+        Outcome::Stuck,
+        Outcome::Failed,
+        Outcome::Unfinished,
+    ];
+
+    /// What the orchestrator's last word means, after a rollback or without one.
+    pub fn of(status: Status, target: Version) -> Self {
+        match status {
+            Status::Completed if target == Version::OLD => Outcome::RolledBack,
+            Status::Completed => Outcome::Completed,
+            Status::Paused => Outcome::Paused,
+            Status::Stuck => Outcome::Stuck,
+            Status::Failed => Outcome::Failed,
+            Status::Progressing => Outcome::Unfinished,
+        }
+    }
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Completed => "completed",
+            Outcome::RolledBack => "rolled back",
+            Outcome::Paused => "paused",
+            Outcome::Stuck => "stuck",
+            Outcome::Failed => "failed",
+            Outcome::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// The facts of one run.
+#[derive(Clone, Debug)]
+pub struct History {
+    /// Every change of phase, in the order of time.
+    pub changes: Vec<Change>,
+    /// Every change of what is wanted, in the order of time.
+    pub wanted: Vec<Wanted>,
+    /// The whole run, from its start.
+    pub ledger: Ledger,
+    /// The whole run, attempt by attempt.
+    pub attempts: Attempts,
+    /// Requests that arrived before the rollout and after the warm-up.
+    pub baseline: Window,
+    /// Requests that arrived in the observation window.
+    pub window: Window,
+    /// Requests by the interval in which they arrived, from the start of the baseline window.
+    pub intervals: Vec<Interval>,
+    /// Requests of the observation window that were lost, by where.
+    pub losses: BTreeMap<LossKey, u64>,
+    /// How the rollout ended.
+    pub outcome: Outcome,
+    /// When the rollout reached that end; `None` while it had not.
+    pub ended_at: Option<SimTime>,
+    /// When the old version was asked for again.
+    pub rollback_at: Option<SimTime>,
+    /// Requests that the new version served by then, within the observation window.
+    pub new_served_before_rollback: Option<u64>,
+    /// When the first new instance failed, or the first request was lost to the new version's defect: what could be noticed.
+    pub trouble_at: Option<SimTime>,
+    /// Control-plane and request-plane events handled.
+    pub events: u64,
+    /// The run was cut short by its limit of events.
+    pub cut_short: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_balances_when_every_request_has_one_fate() {
+        let mut ledger = Ledger { arrivals: 10, served: 7, open: 1, ..Ledger::default() };
+        assert!(!ledger.balances());
+        ledger.lost[Cause::Crash.index()] = 2;
+        assert!(ledger.balances());
+    }
+
+    #[test]
+    fn positions_follow_the_order_of_the_lists() {
+        for (place, cause) in Cause::ALL.into_iter().enumerate() {
+            assert_eq!(cause.index(), place);
+        }
+        for (place, phase) in Phase::ALL.into_iter().enumerate() {
+            assert_eq!(phase as usize, place);
+        }
+    }
+}

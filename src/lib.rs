@@ -1,0 +1,63 @@
+//! rollsim predicts what a rollout does to users before it happens.
+//!
+//! One idea carries the program: **a run is a pure function of (scenario, strategy, seed, replication) and returns a history.** Reading files
+//! comes before it, measuring and drawing come after it, and nothing else touches it. Four stages, four vocabularies: *file →
+//! scenario → history → report*. The modules in reading order, each using only those above it:
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`time`], [`random`], [`queue`] | when, by what luck, what next |
+//! | [`distribution`] | how long things take |
+//! | [`fleet`] | instances, versions, zones, phases, and which phase may follow which |
+//! | [`rollout`] | what an orchestrator decides: one file an orchestrator, pure functions of a view |
+//! | [`rollback`] | who judges the new version, on what evidence, and what happens then |
+//! | [`scenario`] | what the user wrote, checked |
+//! | [`traffic`], [`client`], [`balancer`], [`server`] | arrivals; time-outs and retries; choice; the queue inside one instance |
+//! | [`fault`] | what breaks, and whom it hits |
+//! | [`history`] | the facts of one run |
+//! | [`engine`] | the loop |
+//! | [`metrics`], [`stats`] | history → numbers; numbers → estimates with intervals |
+//! | [`study`] | many runs, and what can be said of them together |
+//! | [`report`] | what people look at: tables, files, plots |
+//!
+//! What always holds: time never goes back; the engine never reads a clock or a file; orchestrators never draw; every request has one
+//! fate and the ledger balances; the report never simulates; the same scenario, strategy, seed and version give the same bytes on any
+//! number of threads.
+
+pub mod time;
+
+pub mod random;
+
+pub mod queue;
+
+pub mod distribution;
+
+pub mod fleet;
+
+pub mod rollout;
+
+pub mod rollback;
+
+pub mod scenario;
+
+pub mod traffic;
+
+pub mod client;
+
+pub mod balancer;
+
+pub mod server;
+
+pub mod fault;
+
+pub mod history;
+
+pub mod engine;
+
+pub mod stats;
+
+pub mod metrics;
+
+pub mod study;
+
+pub mod report;

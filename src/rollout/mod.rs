@@ -1,0 +1,285 @@
+//! What an orchestrator decides: one file an orchestrator, each a pure function from a view of the fleet to actions. It has
+//! no clock, queue, generator or log; what it remembers between two decisions is its [`Memory`], handed in and out.
+//!
+//! To add an orchestrator: write its file with `Settings`, `Memory` and `decide`; add one variant to [`Strategy`] and to
+//! [`Memory`] and one arm to each `match` below; give it a table in `scenario/file.rs`. Nothing else knows orchestrators apart.
+
+pub mod kubernetes;
+pub mod octopus;
+pub mod swarm;
+
+use crate::fleet::{Fleet, InstanceId, Slot, Version};
+use crate::time::SimTime;
+use std::time::Duration;
+
+/// All that an orchestrator may know.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Now.
+    pub now: SimTime,
+    /// The fleet as it is now.
+    pub fleet: &'a Fleet,
+    /// How many instances the service is to have.
+    pub desired: u32,
+    /// The version that the orchestrator was told to bring about: the new one, or the old one once a rollback was asked for.
+    pub target: Version,
+    /// When it was told so.
+    pub target_since: SimTime,
+    /// Somebody paused the rollout.
+    pub halted: bool,
+    /// All slots in random order, drawn once for each target.
+    pub slot_order: &'a [Slot],
+}
+
+/// One thing that an orchestrator does to the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Create an instance.
+    Launch {
+        /// What it runs.
+        version: Version,
+        /// Its place; `None` where the orchestrator knows no places.
+        slot: Option<Slot>,
+        /// Only prepare it; it starts after [`Action::Start`].
+        hold: bool,
+        /// Keep it out of the balancers until [`Action::PutBack`].
+        held_out: bool,
+    },
+    /// Let a prepared instance start as soon as it can.
+    Start(InstanceId),
+    /// Send an instance away.
+    Terminate {
+        /// Which.
+        instance: InstanceId,
+        /// Whether the deregistration delay is waited for first.
+        drain: bool,
+    },
+    /// Take an instance out of the balancers without stopping it.
+    TakeOut(InstanceId),
+    /// Put an instance into the balancers.
+    PutBack(InstanceId),
+}
+
+/// What the orchestrator itself says of the rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Under way.
+    Progressing,
+    /// Done.
+    Completed,
+    /// Stopped until somebody acts.
+    Paused,
+    /// Past its deadline; still tries.
+    Stuck,
+    /// Given up.
+    Failed,
+}
+
+/// What to do now, and when to be asked again even if nothing happens.
+#[derive(Clone, Debug)]
+pub struct Decision<M> {
+    /// To be performed at once, in this order.
+    pub actions: Vec<Action>,
+    /// What to remember.
+    pub memory: M,
+    /// When to be asked again at the latest.
+    pub ask_again: Option<SimTime>,
+    /// How the rollout stands.
+    pub status: Status,
+    /// How many instances of each version are wanted now.
+    pub desired: [u32; Version::COUNT],
+    /// The orchestrator's own failure rule demands the version before.
+    pub roll_back: bool,
+}
+
+impl<M> Decision<M> {
+    fn map<N>(self, wrap: impl FnOnce(M) -> N) -> Decision<N> {
+        Decision {
+            actions: self.actions,
+            memory: wrap(self.memory),
+            ask_again: self.ask_again,
+            status: self.status,
+            desired: self.desired,
+            roll_back: self.roll_back,
+        }
+    }
+}
+
+/// How processes that end unasked are started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// Delay before the first restart; doubled for each further one.
+    pub initial: Duration,
+    /// The delay grows up to this.
+    pub longest: Duration,
+    /// A process that ran this long counts as sound: the next delay is the initial one again.
+    pub reset_after: Duration,
+}
+
+impl Restart {
+    /// The delay before the restart that follows `failures` failures in a row.
+    pub fn delay(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(30);
+        self.initial.saturating_mul(1 << doublings).min(self.longest)
+    }
+}
+
+/// An orchestrator with its settings, resolved against the size of the service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Strategy {
+    /// A Kubernetes Deployment.
+    Kubernetes(kubernetes::Settings),
+    /// A Docker Swarm service update.
+    Swarm(swarm::Settings),
+    /// An Octopus rolling step.
+    Octopus(octopus::Settings),
+}
+
+/// What an orchestrator remembers between two decisions.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Memory {
+    /// Of a Kubernetes Deployment.
+    Kubernetes(kubernetes::Memory),
+    /// Of a Docker Swarm service update.
+    Swarm(swarm::Memory),
+    /// Of an Octopus rolling step.
+    Octopus(octopus::Memory),
+}
+
+impl Strategy {
+    /// What is remembered before the rollout begins, in a fleet of `desired` old instances.
+    pub fn memory(&self, desired: u32) -> Memory {
+        match self {
+            Strategy::Kubernetes(_) => Memory::Kubernetes(kubernetes::Memory::new(desired)),
+            Strategy::Swarm(_) => Memory::Swarm(swarm::Memory::default()),
+            Strategy::Octopus(_) => Memory::Octopus(octopus::Memory::default()),
+        }
+    }
+
+    /// What to do now.
+    ///
+    /// # Panics
+    /// When the memory is another orchestrator's: our own mistake.
+    pub fn decide(&self, view: &View<'_>, memory: &Memory) -> Decision<Memory> {
+        match (self, memory) {
+            (Strategy::Kubernetes(settings), Memory::Kubernetes(memory)) => {
+                settings.decide(view, memory).map(Memory::Kubernetes)
+            }
+            (Strategy::Swarm(settings), Memory::Swarm(memory)) => settings.decide(view, memory).map(Memory::Swarm),
+            (Strategy::Octopus(settings), Memory::Octopus(memory)) => {
+                settings.decide(view, memory).map(Memory::Octopus)
+            }
+            (strategy, memory) => unreachable!("{strategy:?} was handed {memory:?}"),
+        }
+    }
+
+    /// How crashed processes are restarted by the orchestrator's own rules; `None`: they are not.
+    pub fn restart(&self) -> Option<Restart> {
+        match self {
+            Strategy::Kubernetes(_) => Some(kubernetes::RESTART),
+            Strategy::Swarm(settings) => Some(settings.restart()),
+            Strategy::Octopus(_) => None,
+        }
+    }
+
+    /// The orchestrator's own time between asking a process to stop and killing it; `None`: it has none.
+    pub fn grace(&self) -> Option<Duration> {
+        match self {
+            Strategy::Kubernetes(_) => Some(kubernetes::GRACE),
+            Strategy::Swarm(_) => Some(swarm::GRACE),
+            Strategy::Octopus(_) => None,
+        }
+    }
+
+    /// How long the orchestrator itself waits between taking an instance out of the balancers and stopping it.
+    pub fn stop_latency(&self) -> Duration {
+        match self {
+            Strategy::Swarm(settings) => settings.stop_latency,
+            Strategy::Kubernetes(_) | Strategy::Octopus(_) => Duration::ZERO,
+        }
+    }
+
+    /// Whether a starting instance that fails its probe often enough is stopped and counted as failed.
+    pub fn kills_unhealthy(&self) -> bool {
+        matches!(self, Strategy::Swarm(_))
+    }
+
+    /// How long an instance must be ready to count as available, and whether that is counted in whole seconds.
+    pub fn min_ready(&self) -> (Duration, bool) {
+        match self {
+            Strategy::Kubernetes(settings) => (settings.min_ready, true),
+            Strategy::Swarm(_) | Strategy::Octopus(_) => (Duration::ZERO, false),
+        }
+    }
+
+    /// When, after the rollout began, its user asks for the old version again.
+    pub fn undone_after(&self) -> Option<Duration> {
+        match self {
+            Strategy::Kubernetes(settings) => settings.undo_after,
+            Strategy::Swarm(settings) => settings.rollback_after,
+            Strategy::Octopus(settings) => settings.redeploy_after,
+        }
+    }
+
+    /// The same strategy with its own failure rule switched off where it has one that can be.
+    #[must_use]
+    pub fn without_failure_rule(self) -> Strategy {
+        match self {
+            Strategy::Swarm(settings) => Strategy::Swarm(settings.without_failure_rule()),
+            other @ (Strategy::Kubernetes(_) | Strategy::Octopus(_)) => other,
+        }
+    }
+
+    /// The fewest instances that the strategy promises to keep available in a fleet of `desired` while nothing fails; `None`
+    /// where it promises nothing.
+    pub fn promised_available(&self, desired: u32) -> Option<u32> {
+        match self {
+            Strategy::Kubernetes(settings) => settings.promised_available(desired),
+            Strategy::Swarm(settings) => Some(settings.promised_available(desired)),
+            Strategy::Octopus(settings) => Some(desired.saturating_sub(settings.window_size)),
+        }
+    }
+
+    /// The orchestrator's name in tables.
+    pub fn orchestrator(&self) -> &'static str {
+        match self {
+            Strategy::Kubernetes(_) => "kubernetes",
+            Strategy::Swarm(_) => "swarm",
+            Strategy::Octopus(_) => "octopus",
+        }
+    }
+}
+
+/// The earlier of two wishes to be asked again.
+fn earlier(a: Option<SimTime>, b: Option<SimTime>) -> Option<SimTime> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_up_to_its_limit() {
+        let seconds: Vec<u64> = (1..=7).map(|failures| kubernetes::RESTART.delay(failures).as_secs()).collect();
+        assert_eq!(seconds, [10, 20, 40, 80, 160, 300, 300]);
+    }
+}
+
+/// Actions as tests write them.
+#[cfg(test)]
+fn written(actions: &[Action]) -> String {
+    let word = |action: &Action| match action {
+        Action::Launch { version: Version::NEW, hold: false, .. } => "+".to_owned(),
+        Action::Launch { version: Version::NEW, hold: true, .. } => "+held".to_owned(),
+        Action::Launch { .. } => "+old".to_owned(),
+        Action::Start(id) => format!("start{}", id.0),
+        Action::Terminate { instance, .. } => format!("-{}", instance.0),
+        Action::TakeOut(id) => format!("out{}", id.0),
+        Action::PutBack(id) => format!("in{}", id.0),
+    };
+    actions.iter().map(word).collect::<Vec<_>>().join(" ")
+}

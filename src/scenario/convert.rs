@@ -1,0 +1,413 @@
+//! From the words of a scenario file to a scenario in which every value holds: all rules across fields, all defaults.
+
+use super::bounds::{at_least_one, count, factor, positive, share_or, span_or};
+use super::delays::{Sources, delay, delay_or_none};
+use super::place::{Checked, Mistake, Place};
+use super::strategies::strategies;
+use super::traffic::traffic;
+use super::units::{Count, LONGEST, Named, Number, Span, Table, nearest};
+use super::{
+    Balancer, Budget, Choice, Client, Crash, Defect, Expectation, Faults, Hits, NamedStrategy, Outage, Probe, Release,
+    Retries, Scenario, Service, Study, WarmUp, WarmUpShape, Whom, raw,
+};
+use crate::rollback::{Operator, Policy, Verdict};
+use crate::rollout::{Restart, Strategy};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+const MOST_INSTANCES: u32 = 100_000;
+const MOST_OPEN_REQUESTS: u64 = 50_000_000;
+const MOST_INTERVALS: u128 = 100_000;
+const MOST_INTERVALS_OF_ALL_RUNS: u128 = 50_000_000;
+
+/// The scenario under this name that these words say.
+pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'_>) -> Checked<Scenario> {
+    let root = Place::default();
+    let service = service(&root.key("service"), &raw.service.0)?;
+    let strategies = strategies(&root.key("strategy"), raw.strategy, &service)?;
+    let study = study(&root.key("study"), &raw.study.0, &strategies)?;
+    let traffic = traffic(&root.key("traffic"), raw.traffic.0, study.ends_at(), sources)?;
+    let client = client(&root.key("client"), raw.client)?;
+    let balancer = balancer(&root.key("balancer"), raw.balancer, sources)?;
+    let release = release(&root.key("release"), raw.release.0, &strategies, sources)?;
+    let rollback = rollback(&root.key("rollback"), raw.rollback, sources)?;
+    let faults = faults(&root.key("faults"), raw.faults, &service, sources)?;
+    let budget = raw.budget.map_or_else(Budget::default, |Table(raw)| budget(&raw));
+    let expectations = expectations(&root.key("expect"), &raw.expect, &strategies)?;
+    Ok(Scenario {
+        name,
+        hash: sources.fingerprint.value(),
+        service,
+        traffic,
+        client,
+        balancer,
+        release,
+        faults,
+        rollback,
+        budget,
+        study,
+        strategies,
+        expectations,
+    })
+}
+
+fn service(place: &Place, raw: &raw::Service) -> Checked<Service> {
+    let instances = at_least_one(&place.key("instances"), raw.instances, MOST_INSTANCES)?;
+    let workers = at_least_one(&place.key("workers"), raw.workers, 100_000)?;
+    let queue = count(&place.key("queue"), raw.queue, 0..=1_000_000)?;
+    let open = u64::from(instances.get()) * (u64::from(workers.get()) + u64::from(queue));
+    let problem = "instances × (workers + queue) must be at most 50,000,000, or open requests could exhaust the memory";
+    place.key("queue").holds(open <= MOST_OPEN_REQUESTS, problem)?;
+    let zones_at = place.key("zones");
+    let zones = raw.zones.map_or(Ok(NonZeroU32::MIN), |zones| {
+        at_least_one(&zones_at, zones, MOST_INSTANCES)
+    })?;
+    zones_at.holds(zones <= instances, "must be at most the number of instances")?;
+    Ok(Service {
+        instances,
+        workers,
+        queue,
+        zones,
+    })
+}
+
+fn client(place: &Place, raw: Option<Table<raw::Client>>) -> Checked<Client> {
+    let no_retries = Retries {
+        attempts: NonZeroU32::MIN,
+        backoff: Duration::ZERO,
+        backoff_limit: Duration::from_mins(1),
+        jitter: 0.0,
+    };
+    let Some(Table(raw)) = raw else {
+        return Ok(Client {
+            timeout: None,
+            retries: no_retries,
+        });
+    };
+    let timeout = raw
+        .timeout
+        .map(|span| positive(&place.key("timeout"), span))
+        .transpose()?;
+    let place = place.key("retries");
+    let Some(Table(raw)) = raw.retries else {
+        return Ok(Client {
+            timeout,
+            retries: no_retries,
+        });
+    };
+    let retries = Retries {
+        attempts: at_least_one(&place.key("attempts"), raw.attempts, 100)?,
+        backoff: span_or(raw.backoff, no_retries.backoff),
+        backoff_limit: span_or(raw.backoff_limit, no_retries.backoff_limit),
+        jitter: share_or(raw.jitter, no_retries.jitter),
+    };
+    let holds = retries.backoff_limit >= retries.backoff;
+    place
+        .key("backoff_limit")
+        .holds(holds, "must be at least the backoff")?;
+    Ok(Client { timeout, retries })
+}
+
+fn balancer(place: &Place, raw: Option<Table<raw::Balancer>>, sources: &mut Sources<'_>) -> Checked<Balancer> {
+    let raw = raw.map_or_else(raw::Balancer::default, |Table(raw)| raw);
+    Ok(Balancer {
+        policy: raw.policy.map_or(Choice::RoundRobin, |word| word.0),
+        propagation: delay_or_none(&place.key("propagation"), raw.propagation, sources)?,
+        draining: raw.draining.unwrap_or(true),
+    })
+}
+
+fn release(
+    place: &Place,
+    raw: raw::Release,
+    strategies: &[NamedStrategy],
+    sources: &mut Sources<'_>,
+) -> Checked<Release> {
+    let needs_grace = strategies
+        .iter()
+        .any(|named| matches!(named.strategy, Strategy::Octopus(_)));
+    let has_grace = raw.grace.is_some() || !needs_grace;
+    place
+        .key("grace")
+        .holds(has_grace, "must be given, for Octopus has no default of its own")?;
+    Ok(Release {
+        pull: delay_or_none(&place.key("pull"), raw.pull, sources)?,
+        start: delay(&place.key("start"), raw.start, sources)?,
+        ready_probe: raw
+            .ready_probe
+            .map(|Table(raw)| probe(&place.key("ready_probe"), &raw))
+            .transpose()?,
+        warm_up: raw
+            .warm_up
+            .map(|Table(raw)| warm_up(&place.key("warm_up"), &raw))
+            .transpose()?,
+        drain: span_or(raw.drain, Duration::ZERO),
+        pre_stop: span_or(raw.pre_stop, Duration::ZERO),
+        grace: raw.grace.map(|span| span.0),
+        stop: delay_or_none(&place.key("stop"), raw.stop, sources)?,
+        restart: raw
+            .restart
+            .map(|Table(raw)| restart(&place.key("restart"), &raw))
+            .transpose()?,
+        slowdown: slowdown(&place.key("slowdown"), raw.slowdown)?,
+        defect: raw
+            .defect
+            .map(|Table(raw)| defect(&place.key("defect"), raw, sources))
+            .transpose()?,
+    })
+}
+
+fn probe(place: &Place, raw: &raw::Probe) -> Checked<Probe> {
+    let threshold = |key: &str, written: Option<Count>, default: u32| {
+        at_least_one(&place.key(key), written.unwrap_or(Count(default.into())), 1_000_000)
+    };
+    Ok(Probe {
+        initial_delay: span_or(raw.initial_delay, Duration::ZERO),
+        period: positive(&place.key("period"), raw.period)?,
+        success_threshold: threshold("success_threshold", raw.success_threshold, 1)?,
+        failure_threshold: threshold("failure_threshold", raw.failure_threshold, 3)?,
+    })
+}
+
+fn warm_up(place: &Place, raw: &raw::WarmUp) -> Checked<WarmUp> {
+    let factor_at = place.key("factor");
+    factor_at.holds(raw.factor.0 >= 1.0, "must be at least 1")?;
+    Ok(WarmUp {
+        factor: factor(&factor_at, raw.factor)?,
+        over: positive(&place.key("over"), raw.over)?,
+        shape: raw.shape.map_or(WarmUpShape::Linear, |word| word.0),
+    })
+}
+
+fn restart(place: &Place, raw: &raw::Restart) -> Checked<Restart> {
+    place
+        .key("longest")
+        .holds(raw.longest >= raw.initial, "must be at least the initial delay")?;
+    Ok(Restart {
+        initial: raw.initial.0,
+        longest: raw.longest.0,
+        reset_after: raw.reset_after.0,
+    })
+}
+
+fn slowdown(place: &Place, raw: Option<Number>) -> Checked<f64> {
+    raw.map_or(Ok(1.0), |number| factor(place, number))
+}
+
+fn defect(place: &Place, raw: raw::Defect, sources: &mut Sources<'_>) -> Checked<Defect> {
+    let raw::Defect {
+        chance,
+        appears_after,
+        error_rate,
+        slowdown: slower,
+        failed_start,
+        never_ready,
+        crash_after,
+    } = raw;
+    let shows = error_rate.is_some()
+        || slower.is_some()
+        || failed_start.is_some()
+        || never_ready.is_some()
+        || crash_after.is_some();
+    place.holds(
+        shows,
+        "must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after",
+    )?;
+    let crash_after_at = place.key("crash_after");
+    Ok(Defect {
+        chance: share_or(chance, 1.0),
+        appears_after: span_or(appears_after, Duration::ZERO),
+        error_rate: share_or(error_rate, 0.0),
+        slowdown: slowdown(&place.key("slowdown"), slower)?,
+        failed_start: share_or(failed_start, 0.0),
+        never_ready: never_ready.unwrap_or(false),
+        crash_after: crash_after
+            .map(|raw| delay(&crash_after_at, raw, sources))
+            .transpose()?,
+    })
+}
+
+fn rollback(place: &Place, raw: Option<Table<raw::Rollback>>, sources: &mut Sources<'_>) -> Checked<Policy> {
+    let Some(policy) = raw.and_then(|Table(raw)| raw.policy) else {
+        return Ok(Policy::Orchestrator);
+    };
+    match policy {
+        raw::Policy::Plain(word) => Ok(match word.0 {
+            raw::PlainPolicy::Orchestrator => Policy::Orchestrator,
+            raw::PlainPolicy::None => Policy::None,
+            raw::PlainPolicy::Pause => Policy::Pause,
+        }),
+        raw::Policy::Judge(Table(raw::Judge { operator: Table(raw) })) => {
+            let place = place.key("policy").key("operator");
+            Ok(Policy::Operator(Operator {
+                notices_after: delay(&place.key("notices_after"), raw.notices_after, sources)?,
+                then: raw.then.map_or(Verdict::RollBack, |word| word.0),
+                alarm: raw.alarm.map(|share| share.0),
+            }))
+        }
+    }
+}
+
+fn faults(
+    place: &Place,
+    raw: Option<Table<raw::Faults>>,
+    service: &Service,
+    sources: &mut Sources<'_>,
+) -> Checked<Faults> {
+    let Some(Table(raw::Faults {
+        crash: raw_crash,
+        outage: raw_outage,
+    })) = raw
+    else {
+        return Ok(Faults::default());
+    };
+    let crash = raw_crash
+        .map(|Table(raw)| crash(&place.key("crash"), raw, sources))
+        .transpose()?;
+    let outage = raw_outage
+        .map(|Table(raw)| outage(&place.key("outage"), raw, service, sources))
+        .transpose()?;
+    Ok(Faults { crash, outage })
+}
+
+fn crash(place: &Place, raw: raw::Crash, sources: &mut Sources<'_>) -> Checked<Crash> {
+    Ok(Crash {
+        mtbf: positive(&place.key("mtbf"), raw.mtbf)?,
+        repair: delay(&place.key("repair"), raw.repair, sources)?,
+        hits: raw.share.map_or(Hits::Instance, |share| Hits::Share(share.0)),
+    })
+}
+
+fn outage(place: &Place, raw: raw::Outage, service: &Service, sources: &mut Sources<'_>) -> Checked<Outage> {
+    let whom = match (raw.share, raw.instances, raw.zone) {
+        (Some(share), None, None) => Whom::Share(share.0),
+        (None, Some(instances), None) => Whom::Count(at_least_one(
+            &place.key("instances"),
+            instances,
+            service.instances.get(),
+        )?),
+        (None, None, Some(zone)) => Whom::Zone(count(&place.key("zone"), zone, 0..=service.zones.get() - 1)?),
+        _ => return Err(place.breaks("must hold exactly one of share, instances, zone")),
+    };
+    Ok(Outage {
+        at: raw.at.0,
+        whom,
+        repair: delay(&place.key("repair"), raw.repair, sources)?,
+    })
+}
+
+fn budget(raw: &raw::Budget) -> Budget {
+    Budget {
+        availability: raw.availability.map(|share| share.0),
+        p99: raw.p99.map(|span| span.0),
+        duration: raw.duration.map(|span| span.0),
+        lost: raw.lost.map(|count| count.0),
+        least_ready: raw.least_ready.map(|share| share.0),
+    }
+}
+
+fn study(place: &Place, raw: &raw::Study, strategies: &[NamedStrategy]) -> Checked<Study> {
+    let replications_at = place.key("replications");
+    let replications = count(&replications_at, raw.replications, 2..=100_000)?;
+    let replications = NonZeroU32::new(replications).expect("there are at least two");
+    let warm_up = span_or(raw.warm_up, Duration::from_secs(30));
+    let baseline = positive(
+        &place.key("baseline"),
+        raw.baseline.unwrap_or(Span(Duration::from_mins(1))),
+    )?;
+    let window = positive(&place.key("window"), raw.window)?;
+    let run = warm_up + baseline + window;
+    place.key("window").holds(
+        run <= LONGEST,
+        "must come to at most 366 days together with warm_up and baseline",
+    )?;
+    let interval = interval(place, raw.interval, baseline, window)?;
+    let intervals = (baseline + window).as_nanos().div_ceil(interval.as_nanos());
+    let of_all_runs = intervals * u128::from(replications.get()) * strategies.len() as u128;
+    let problem =
+        "must come to at most 50,000,000 intervals over all runs: choose a longer interval or fewer replications";
+    place
+        .key("interval")
+        .holds(of_all_runs <= MOST_INTERVALS_OF_ALL_RUNS, problem)?;
+    let confidence = share_or(raw.confidence, 0.95);
+    place
+        .key("confidence")
+        .holds((0.5..=0.9999).contains(&confidence), "must be from 50% to 99.99%")?;
+    let against = raw.against.as_ref();
+    let against = against.map_or(Ok(0), |name| position(&place.key("against"), name, strategies))?;
+    let seed = raw.seed.map_or(1, |seed| seed.0);
+    Ok(Study {
+        replications,
+        seed,
+        warm_up,
+        baseline,
+        window,
+        interval,
+        confidence,
+        against,
+    })
+}
+
+/// The length of an interval: by default a 120th of the window, rounded up to whole seconds.
+fn interval(place: &Place, raw: Option<Span>, baseline: Duration, window: Duration) -> Checked<Duration> {
+    let place = place.key("interval");
+    let default = Duration::from_secs((window / 120).as_nanos().div_ceil(1_000_000_000) as u64).min(window);
+    let interval = positive(&place, raw.unwrap_or(Span(default)))?;
+    place.holds(interval <= window, "must be at most the window")?;
+    let intervals = (baseline + window).as_nanos().div_ceil(interval.as_nanos());
+    place.holds(
+        intervals <= MOST_INTERVALS,
+        "must be long enough for at most 100,000 in baseline and window",
+    )?;
+    Ok(interval)
+}
+
+/// The place in the list of the strategy that a value or key names.
+fn position(place: &Place, name: &str, strategies: &[NamedStrategy]) -> Checked<usize> {
+    let unknown = || -> Mistake {
+        match nearest(name, strategies.iter().map(|named| named.name.as_str())) {
+            Some(name) => place.breaks(format!("must name a strategy, did you mean `{name}`?")),
+            None => place.breaks("must name a strategy"),
+        }
+    };
+    strategies
+        .iter()
+        .position(|named| named.name == name)
+        .ok_or_else(unknown)
+}
+
+fn expectations(place: &Place, raw: &Named<raw::Expect>, strategies: &[NamedStrategy]) -> Checked<Vec<Expectation>> {
+    raw.0
+        .iter()
+        .map(|(name, raw)| expectation(&place.key(name), name, raw, strategies))
+        .collect()
+}
+
+fn expectation(place: &Place, name: &str, raw: &raw::Expect, strategies: &[NamedStrategy]) -> Checked<Expectation> {
+    let seconds = |spans: &Vec<Span>| spans.iter().map(|span| span.0.as_secs_f64()).collect();
+    let numbers = |numbers: &Vec<Number>| numbers.iter().map(|number| number.0).collect();
+    let whole = |key: &str, written: Option<Count>| {
+        written
+            .map(|written| count(&place.key(key), written, 0..=u32::MAX))
+            .transpose()
+    };
+    Ok(Expectation {
+        strategy: position(place, name, strategies)?,
+        outcome: raw.outcome.map(|word| word.0.to_owned()),
+        duration_s: from_to(&place.key("duration"), raw.duration.as_ref().map(seconds))?,
+        lost: from_to(&place.key("lost"), raw.lost.as_ref().map(numbers))?,
+        least_ready: whole("least_ready", raw.least_ready)?,
+        most_instances: whole("most_instances", raw.most_instances)?,
+        main_cause: raw.main_cause.map(|word| word.0.to_owned()),
+    })
+}
+
+fn from_to(place: &Place, bounds: Option<Vec<f64>>) -> Checked<Option<[f64; 2]>> {
+    let Some(bounds) = bounds else { return Ok(None) };
+    let bounds = <[f64; 2]>::try_from(bounds).map_err(|_| place.breaks("must be two values, from and to"))?;
+    place.holds(
+        bounds[0] >= 0.0 && bounds[0] <= bounds[1],
+        "must be [from, to] with from at most to, and not negative",
+    )?;
+    Ok(Some(bounds))
+}

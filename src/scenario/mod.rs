@@ -1,0 +1,446 @@
+//! What the user asked for, checked: once a [`Scenario`] exists, every value in it is valid and nobody checks again.
+
+mod bounds;
+mod convert;
+mod delays;
+mod file;
+mod fingerprint;
+mod place;
+mod raw;
+mod strategies;
+mod trace;
+mod traffic;
+mod units;
+
+pub use file::{load, parse, schema};
+
+use crate::distribution::Delay;
+use crate::rollback::Policy;
+use crate::rollout::{Restart, Strategy};
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A fleet, its traffic, a release, and the strategies to compare.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The file's name without its ending.
+    pub name: String,
+    /// FNV-1a hash of everything that was read: the scenario file and the files that it names.
+    pub hash: u64,
+    /// The fleet.
+    pub service: Service,
+    /// What is asked of it.
+    pub traffic: Traffic,
+    /// Who asks.
+    pub client: Client,
+    /// Who distributes.
+    pub balancer: Balancer,
+    /// What is rolled out.
+    pub release: Release,
+    /// What breaks.
+    pub faults: Faults,
+    /// Who judges the release.
+    pub rollback: Policy,
+    /// What every strategy is held to.
+    pub budget: Budget,
+    /// How it is measured.
+    pub study: Study,
+    /// The strategies, in the order of the file; at least one.
+    pub strategies: Vec<NamedStrategy>,
+    /// What the author says will come out.
+    pub expectations: Vec<Expectation>,
+}
+
+/// A strategy under the name that the file gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedStrategy {
+    /// Its name.
+    pub name: String,
+    /// The orchestrator and its settings.
+    pub strategy: Strategy,
+}
+
+/// The fleet before the rollout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Desired instances, 1 to 100,000.
+    pub instances: NonZeroU32,
+    /// Requests that one instance serves at once.
+    pub workers: NonZeroU32,
+    /// Requests that may wait in one instance; the next one is refused.
+    pub queue: u32,
+    /// Failure domains over which instances are spread.
+    pub zones: NonZeroU32,
+}
+
+/// Requests on their way to the service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traffic {
+    /// Requests per second over the run.
+    pub profile: Profile,
+    /// Whether requests come at random moments.
+    pub arrivals: Arrivals,
+    /// What one request costs a warm instance of the old version.
+    pub work: Delay,
+}
+
+/// How the gaps between requests behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrivals {
+    /// A Poisson process with the profile's rate.
+    Poisson,
+    /// Evenly spaced at the profile's rate.
+    Deterministic,
+}
+
+/// Requests per second over time: constant within each piece.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    pieces: Vec<Piece>,
+    /// The pieces repeat after this long; `None`: the last one lasts.
+    period: Option<Duration>,
+}
+
+/// A stretch of constant offered load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece {
+    /// How long after the previous piece began it begins; 0 for the first.
+    pub starts: Duration,
+    /// Requests per second, finite and not negative.
+    pub rate: f64,
+}
+
+impl Profile {
+    /// A profile of pieces in the order of time. `None` when there is none, when the first does not start at 0, when one does
+    /// not start after the one before, when a rate is negative or not finite, or when the period ends before the last piece starts.
+    pub fn new(pieces: Vec<Piece>, period: Option<Duration>) -> Option<Self> {
+        let starts_at_zero = pieces.first()?.starts.is_zero();
+        let ascending = pieces.windows(2).all(|pair| pair[0].starts < pair[1].starts);
+        let rates_hold = pieces.iter().all(|piece| piece.rate.is_finite() && piece.rate >= 0.0);
+        let period_holds = period.is_none_or(|period| pieces.iter().all(|piece| piece.starts < period));
+        let holds = starts_at_zero && ascending && rates_hold && period_holds;
+        holds.then_some(Profile { pieces, period })
+    }
+
+    /// The same rate for ever.
+    pub fn constant(rate: f64) -> Option<Self> {
+        Profile::new(
+            vec![Piece {
+                starts: Duration::ZERO,
+                rate,
+            }],
+            None,
+        )
+    }
+
+    /// The pieces, in the order of time.
+    pub fn pieces(&self) -> &[Piece] {
+        &self.pieces
+    }
+
+    /// After how long the pieces repeat.
+    pub fn period(&self) -> Option<Duration> {
+        self.period
+    }
+
+    /// The highest rate, requests per second.
+    pub fn peak(&self) -> f64 {
+        self.pieces.iter().map(|piece| piece.rate).fold(0.0, f64::max)
+    }
+}
+
+/// What clients do when an answer is late or bad.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Client {
+    /// How long one attempt may take; the work goes on in the instance. `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// Further attempts.
+    pub retries: Retries,
+}
+
+/// When and how often a failed attempt is repeated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retries {
+    /// Attempts in all, the first one included: 1 means no retry. At most 100.
+    pub attempts: NonZeroU32,
+    /// Pause before the second attempt; doubled for each further one.
+    pub backoff: Duration,
+    /// Longest pause.
+    pub backoff_limit: Duration,
+    /// The share of the pause that is drawn at random, 0 to 1: at 1 the pause is uniform from 0 to its full length.
+    pub jitter: f64,
+}
+
+/// Who distributes the requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balancer {
+    /// How an instance is chosen.
+    pub policy: Choice,
+    /// How long news of an instance take to reach the balancer.
+    pub propagation: Delay,
+    /// Whether requests that are open at an instance when the balancer removes it may finish; otherwise they are cut off.
+    pub draining: bool,
+}
+
+/// How an instance is chosen among those that the balancer believes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// One after the other.
+    RoundRobin,
+    /// Any, equally likely.
+    Random,
+    /// One with the fewest open requests; ties at random.
+    LeastConnections,
+    /// The one with fewer open requests of two distinct random ones; ties at random.
+    PowerOfTwo,
+}
+
+/// What is rolled out, and how long each step of it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Release {
+    /// Fetching the image or package, on each launch.
+    pub pull: Delay,
+    /// From the process's start to where it could serve.
+    pub start: Delay,
+    /// How readiness is found out; `None`: at once.
+    pub ready_probe: Option<Probe>,
+    /// A started process is slow at first; `None`: it is not.
+    pub warm_up: Option<WarmUp>,
+    /// Deregistration delay: an instance on its way out serves this much longer, before preStop and TERM.
+    pub drain: Duration,
+    /// The preStop hook: further time in which it still serves, within the grace period.
+    pub pre_stop: Duration,
+    /// From the beginning of preStop to the kill; `None`: the orchestrator's own default.
+    pub grace: Option<Duration>,
+    /// What the process needs to exit once it was told to stop and has no request left.
+    pub stop: Delay,
+    /// How crashed processes are started again; `None`: by the orchestrator's own rule.
+    pub restart: Option<Restart>,
+    /// How the new version's requests cost compared with the old one's: a factor on their work.
+    pub slowdown: f64,
+    /// What is wrong with the new version.
+    pub defect: Option<Defect>,
+}
+
+/// A readiness probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// From the process's start to the first probe.
+    pub initial_delay: Duration,
+    /// Between two probes; positive.
+    pub period: Duration,
+    /// Passes in a row that make an instance ready.
+    pub success_threshold: NonZeroU32,
+    /// Failures in a row after which an orchestrator that watches health kills a starting instance.
+    pub failure_threshold: NonZeroU32,
+}
+
+/// Service time right after a start, as a factor on the work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WarmUp {
+    /// The factor at the start, 1 or more.
+    pub factor: f64,
+    /// How long it takes to come down to 1: all of it for a linear curve, the time constant of an exponential one.
+    pub over: Duration,
+    /// How it comes down.
+    pub shape: WarmUpShape,
+}
+
+/// How the warm-up factor comes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarmUpShape {
+    /// In a straight line.
+    Linear,
+    /// Exponentially; cut off at 1 after ten time constants.
+    Exponential,
+}
+
+/// What is wrong with instances of the new version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Defect {
+    /// The chance that an instance carries it, 0 to 1.
+    pub chance: f64,
+    /// How long after its process is up it begins to show in requests.
+    pub appears_after: Duration,
+    /// The share of requests that it answers with an error, 0 to 1.
+    pub error_rate: f64,
+    /// A factor on the work of its requests.
+    pub slowdown: f64,
+    /// The chance that a start ends with the process gone instead of serving, 0 to 1.
+    pub failed_start: f64,
+    /// It never passes its readiness probe.
+    pub never_ready: bool,
+    /// Its process ends unasked this long after it was up, each time.
+    pub crash_after: Option<Delay>,
+}
+
+/// What breaks, whatever is rolled out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// Crashes at random.
+    pub crash: Option<Crash>,
+    /// A share of the fleet that goes down at a given moment.
+    pub outage: Option<Outage>,
+}
+
+/// Crashes at random, by mean time between failures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crash {
+    /// Mean time between failures (exponential), of one instance or, with a share, of the fleet as a whole.
+    pub mtbf: Duration,
+    /// How long until a place that crashed can be started again.
+    pub repair: Delay,
+    /// Whom one crash hits.
+    pub hits: Hits,
+}
+
+/// Whom a crash hits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Hits {
+    /// One instance; each has its own clock.
+    Instance,
+    /// A share of all instances at once, rounded up, 0 to 1; the fleet has one clock.
+    Share(f64),
+}
+
+/// A share of the fleet that goes down together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outage {
+    /// When, after the rollout began.
+    pub at: Duration,
+    /// Which.
+    pub whom: Whom,
+    /// How long until they can be started again.
+    pub repair: Delay,
+}
+
+/// Which instances an outage takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Whom {
+    /// A share of all, rounded up, 0 to 1, chosen at random.
+    Share(f64),
+    /// So many, chosen at random.
+    Count(NonZeroU32),
+    /// All in this zone, counted from 0.
+    Zone(u32),
+}
+
+/// What every strategy is held to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Budget {
+    /// Least availability, 0 to 1.
+    pub availability: Option<f64>,
+    /// Highest 99 % quantile of latency over the observation window.
+    pub p99: Option<Duration>,
+    /// Longest rollout; one that does not complete misses it.
+    pub duration: Option<Duration>,
+    /// Most requests lost in the observation window.
+    pub lost: Option<u64>,
+    /// Least ready capacity as a share of the desired instances, 0 to 1.
+    pub least_ready: Option<f64>,
+}
+
+/// How it is measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Study {
+    /// Runs of each strategy, each with its own luck; 2 to 100,000.
+    pub replications: NonZeroU32,
+    /// The seed of all luck.
+    pub seed: u64,
+    /// From the start of a run until it counts as steady.
+    pub warm_up: Duration,
+    /// The baseline window, before the rollout.
+    pub baseline: Duration,
+    /// The observation window, from the beginning of the rollout; the same for all strategies.
+    pub window: Duration,
+    /// Length of one interval of the time series.
+    pub interval: Duration,
+    /// Confidence of all intervals, 0 to 1.
+    pub confidence: f64,
+    /// The strategy that the others are compared with: its place in the list.
+    pub against: usize,
+}
+
+impl Study {
+    /// When the rollout begins.
+    pub fn rollout_at(&self) -> Duration {
+        self.warm_up + self.baseline
+    }
+
+    /// When the run ends.
+    pub fn ends_at(&self) -> Duration {
+        self.rollout_at() + self.window
+    }
+}
+
+/// What the author of a scenario says will come out for one strategy.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expectation {
+    /// The strategy's place in the list.
+    pub strategy: usize,
+    /// How every replication ends, in the words of the table.
+    pub outcome: Option<String>,
+    /// Bounds of the mean rollout duration, seconds.
+    pub duration_s: Option<[f64; 2]>,
+    /// Bounds of the mean number of requests lost in the observation window.
+    pub lost: Option<[f64; 2]>,
+    /// The least number of ready instances over all replications.
+    pub least_ready: Option<u32>,
+    /// The most instances that existed at once over all replications, those on their way out included.
+    pub most_instances: Option<u32>,
+    /// The most frequent cause of loss, in the words of `losses.csv`.
+    pub main_cause: Option<String>,
+}
+
+/// A mistake in what the user wrote: where it is and what must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputError {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The field, as a path of keys; empty where no field is concerned.
+    pub field: String,
+    /// What must hold.
+    pub problem: String,
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", self.file.display(), self.line)?;
+        if !self.field.is_empty() {
+            write!(f, "{}: ", self.field)?;
+        }
+        write!(f, "{}", self.problem)
+    }
+}
+
+impl std::error::Error for InputError {}
+
+/// Why a scenario could not be loaded.
+#[derive(Debug)]
+pub enum LoadError {
+    /// What the user wrote is wrong.
+    Input(InputError),
+    /// A file could not be read.
+    Io(PathBuf, std::io::Error),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoadError::Input(error) => error.fmt(f),
+            LoadError::Io(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl From<InputError> for LoadError {
+    fn from(error: InputError) -> Self {
+        LoadError::Input(error)
+    }
+}

@@ -1,0 +1,740 @@
+//! The words of a scenario file, before anything is checked across fields. The comments are the descriptions of the
+//! published schema.
+
+use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table, words};
+use super::{Arrivals, Choice, WarmUpShape};
+use crate::rollback::Verdict;
+use crate::rollout::swarm::{FailureAction, Order};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use std::fmt;
+
+/// A fleet, its traffic, a release, and the strategies to compare. Durations are strings such as "250ms", "30s" or "5m",
+/// shares are strings such as "25%".
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scenario {
+    /// The fleet before the rollout.
+    pub service: Table<Service>,
+    /// Requests on their way to the service. Exactly one of rate, steps, diurnal and trace says how many.
+    pub traffic: Table<Traffic>,
+    /// What clients do when an answer is late or bad.
+    pub client: Option<Table<Client>>,
+    /// Who distributes the requests.
+    pub balancer: Option<Table<Balancer>>,
+    /// What is rolled out, and how long each step of it takes.
+    pub release: Table<Release>,
+    /// The strategies to compare: [strategy.<name>.<orchestrator>], at least one.
+    #[serde(default)]
+    pub strategy: Named<Orchestrator>,
+    /// Who judges the release, and what happens then.
+    pub rollback: Option<Table<Rollback>>,
+    /// What breaks, whatever is rolled out.
+    pub faults: Option<Table<Faults>>,
+    /// What every strategy is held to.
+    pub budget: Option<Table<Budget>>,
+    /// How it is measured.
+    pub study: Table<Study>,
+    /// What the author says will come out: [expect.<strategy>].
+    #[serde(default)]
+    pub expect: Named<Expect>,
+}
+
+/// The fleet before the rollout.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Service {
+    /// Desired instances, 1 to 100,000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub instances: Count,
+    /// Requests that one instance serves at once, 1 to 100,000.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub workers: Count,
+    /// Requests that may wait in one instance, 0 to 1,000,000; the next one is refused.
+    #[schemars(range(max = 1_000_000))]
+    pub queue: Count,
+    /// Failure domains over which instances are spread, at most as many as instances. Default: 1.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub zones: Option<Count>,
+}
+
+/// Requests on their way to the service.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [
+    { "required": ["rate"] }, { "required": ["steps"] }, { "required": ["diurnal"] }, { "required": ["trace"] }
+]))]
+pub(super) struct Traffic {
+    /// Requests per second, always the same.
+    #[schemars(range(max = 10_000_000))]
+    pub rate: Option<Number>,
+    /// Requests per second that change at given moments.
+    #[schemars(length(min = 1))]
+    pub steps: Option<Vec<Table<LoadStep>>>,
+    /// Requests per second that swing with the time of day.
+    pub diurnal: Option<Table<Diurnal>>,
+    /// Requests per second as they were recorded.
+    pub trace: Option<Table<Trace>>,
+    /// How the gaps between requests behave. Default: "poisson".
+    pub arrivals: Option<ArrivalsWord>,
+    /// What one request costs a warm instance of the old version.
+    pub work: Delay,
+}
+
+/// From a moment on, so many requests per second.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoadStep {
+    /// From the start of the run; "0s" for the first step.
+    pub from: Span,
+    /// Requests per second.
+    #[schemars(range(min = 0, max = 10_000_000))]
+    pub rate: Number,
+}
+
+/// A cosine: mean × (1 + amplitude × cos(2π (t − peak_at) / period)).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Diurnal {
+    /// Requests per second, over a whole period.
+    #[schemars(range(max = 10_000_000))]
+    pub mean: Number,
+    /// How far the rate swings to each side, as a share of the mean.
+    pub amplitude: Share,
+    /// Default: "24h".
+    pub period: Option<Span>,
+    /// When in the period the rate is highest.
+    pub peak_at: Span,
+    /// When in the period the run starts.
+    pub starts_at: Span,
+}
+
+/// Requests as they were counted, in a CSV file with the header timestamp,value.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Trace {
+    /// The CSV file, relative to the scenario file.
+    pub path: String,
+    /// Over how long each value was counted.
+    pub interval: Span,
+    /// A factor on all rates. Default: 1.
+    pub scale: Option<Number>,
+    /// Where in the trace the run starts. Default: "0s".
+    pub from: Option<Span>,
+    /// Whether the trace begins again after its end. Default: false, and the trace must cover the run.
+    pub repeat: Option<bool>,
+}
+
+/// What clients do when an answer is late or bad.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Client {
+    /// How long one attempt may take. Absent: for ever.
+    pub timeout: Option<Span>,
+    /// Further attempts. Absent: none.
+    pub retries: Option<Table<Retries>>,
+}
+
+/// When and how often a failed attempt is repeated.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retries {
+    /// Attempts in all, the first one included, 1 to 100.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts: Count,
+    /// Pause before the second attempt; doubled for each further one. Default: "0s".
+    pub backoff: Option<Span>,
+    /// Longest pause. Default: "1m".
+    pub backoff_limit: Option<Span>,
+    /// The share of the pause that is drawn at random. Default: "0%".
+    pub jitter: Option<Share>,
+}
+
+/// Who distributes the requests.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Balancer {
+    /// How an instance is chosen. Default: "round-robin".
+    pub policy: Option<ChoiceWord>,
+    /// How long news of an instance take to reach the balancer. Default: "0s".
+    pub propagation: Option<Delay>,
+    /// Whether requests that are open at an instance when the balancer removes it may finish. Default: true.
+    pub draining: Option<bool>,
+}
+
+/// What is rolled out, and how long each step of it takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Release {
+    /// Fetching the image or package, on each launch. Default: "0s".
+    pub pull: Option<Delay>,
+    /// From the process's start to where it could serve.
+    pub start: Delay,
+    /// How readiness is found out. Absent: at once.
+    pub ready_probe: Option<Table<Probe>>,
+    /// A started process is slow at first. Absent: it is not.
+    pub warm_up: Option<Table<WarmUp>>,
+    /// Deregistration delay: an instance on its way out serves this much longer. Default: "0s".
+    pub drain: Option<Span>,
+    /// The preStop hook: further time in which it still serves, within the grace period. Default: "0s".
+    pub pre_stop: Option<Span>,
+    /// From the beginning of preStop to the kill. Absent: the orchestrator's own default; Octopus has none.
+    pub grace: Option<Span>,
+    /// What the process needs to exit once it was told to stop and has no request left. Default: "0s".
+    pub stop: Option<Delay>,
+    /// How crashed processes are started again. Absent: by the orchestrator's own rule.
+    pub restart: Option<Table<Restart>>,
+    /// A factor on the work of the new version's requests. Default: 1.
+    #[schemars(range(max = 1_000_000))]
+    pub slowdown: Option<Number>,
+    /// What is wrong with the new version. Absent: nothing.
+    pub defect: Option<Table<Defect>>,
+}
+
+/// A readiness probe.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Probe {
+    /// From the process's start to the first probe. Default: "0s".
+    pub initial_delay: Option<Span>,
+    /// Between two probes.
+    pub period: Span,
+    /// Passes in a row that make an instance ready. Default: 1.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub success_threshold: Option<Count>,
+    /// Failures in a row after which an orchestrator that watches health kills a starting instance. Default: 3.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub failure_threshold: Option<Count>,
+}
+
+/// Service time right after a start, as a factor on the work.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WarmUp {
+    /// The factor at the start, 1 or more.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub factor: Number,
+    /// How long it takes to come down to 1: all of it for a linear curve, the time constant of an exponential one.
+    pub over: Span,
+    /// How it comes down. Default: "linear".
+    pub shape: Option<ShapeWord>,
+}
+
+/// How crashed processes are started again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Restart {
+    /// Delay before the first restart; doubled for each further one.
+    pub initial: Span,
+    /// The delay grows up to this.
+    pub longest: Span,
+    /// A process that ran this long counts as sound: the next delay is the initial one again.
+    pub reset_after: Span,
+}
+
+/// What is wrong with the new version: at least one of error_rate, slowdown, failed_start, never_ready and crash_after.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Defect {
+    /// The chance that an instance carries it. Default: "100%".
+    pub chance: Option<Share>,
+    /// How long after its process is up it begins to show in requests. Default: "0s".
+    pub appears_after: Option<Span>,
+    /// The share of requests that it answers with an error.
+    pub error_rate: Option<Share>,
+    /// A factor on the work of its requests.
+    #[schemars(range(max = 1_000_000))]
+    pub slowdown: Option<Number>,
+    /// The chance that a start ends with the process gone instead of serving.
+    pub failed_start: Option<Share>,
+    /// It never passes its readiness probe.
+    pub never_ready: Option<bool>,
+    /// Its process ends unasked this long after it was up, each time.
+    pub crash_after: Option<Delay>,
+}
+
+/// A strategy: exactly one orchestrator with its settings.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub(super) struct Orchestrator {
+    /// A Kubernetes Deployment.
+    pub kubernetes: Option<Table<Kubernetes>>,
+    /// A Docker Swarm service update.
+    pub swarm: Option<Table<Swarm>>,
+    /// An Octopus rolling step.
+    pub octopus: Option<Table<Octopus>>,
+}
+
+/// A Kubernetes Deployment.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Kubernetes {
+    /// `strategy.type`. Default: "RollingUpdate".
+    #[serde(rename = "type")]
+    pub kind: Option<DeploymentWord>,
+    /// How many more than desired may be asked for; a share rounds up. Default: "25%".
+    pub max_surge: Option<CountOrShare>,
+    /// How many fewer than desired may be available; a share rounds down. Default: "25%".
+    pub max_unavailable: Option<CountOrShare>,
+    /// `minReadySeconds`. Default: 0.
+    #[schemars(range(max = 31_622_400))]
+    pub min_ready_seconds: Option<Count>,
+    /// `progressDeadlineSeconds`, more than min_ready_seconds; 2147483647 means never. Default: 600.
+    pub progress_deadline_seconds: Option<Count>,
+    /// Time between two passes of the controller that change something. Default: "0s".
+    pub controller_latency: Option<Span>,
+    /// `kubectl rollout undo` is typed this long after the rollout began. Absent: it is not.
+    pub undo_after: Option<Span>,
+}
+
+/// A Docker Swarm service update.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Swarm {
+    /// `--update-*`.
+    pub update: Option<Table<SwarmUpdate<FailureWord>>>,
+    /// `--rollback-*`.
+    pub rollback: Option<Table<SwarmUpdate<RollbackFailureWord>>>,
+    /// `--restart-delay`. Default: "5s".
+    pub restart_delay: Option<Span>,
+    /// What the daemon sleeps before it stops a container. Default: "2s".
+    pub stop_latency: Option<Span>,
+    /// `docker service rollback` is typed this long after the update began. Absent: it is not.
+    pub rollback_after: Option<Span>,
+}
+
+/// How tasks are replaced.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "SwarmUpdate{A}")]
+pub(super) struct SwarmUpdate<A> {
+    /// Workers; 0: one for each slot. Default: 1.
+    #[schemars(range(max = 100_000))]
+    pub parallelism: Option<Count>,
+    /// Pause of a worker after each slot. Default: "0s".
+    pub delay: Option<Span>,
+    /// How long a task is watched once it runs. Default: "5s".
+    pub monitor: Option<Span>,
+    /// The share of failed tasks that is still tolerated, 0 to 1. Default: 0.
+    #[schemars(range(min = 0, max = 1))]
+    pub max_failure_ratio: Option<Number>,
+    /// What happens beyond it. Default: "pause".
+    pub failure_action: Option<A>,
+    /// Which task of a slot moves first. Default: "stop-first".
+    pub order: Option<OrderWord>,
+}
+
+/// An Octopus rolling step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Octopus {
+    /// Targets in flight at once. Default: 10, as without a window.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub window_size: Option<Count>,
+    /// How long taking a target out of the balancer takes. Absent: there is no such child step.
+    pub take_out: Option<Span>,
+    /// The child step that tests a target before it is put back. Absent: there is none.
+    pub test: Option<Table<OctopusTest>>,
+    /// How long putting a target back takes; only with take_out. Default: "0s".
+    pub put_back: Option<Span>,
+    /// The put-back step runs on a target whose child step failed, too; only with take_out. Default: false.
+    pub put_back_always: Option<bool>,
+    /// The release before is deployed again this long after the rollout began. Absent: it is not.
+    pub redeploy_after: Option<Span>,
+}
+
+/// A test of one target.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OctopusTest {
+    /// How long it runs.
+    pub takes: Span,
+    /// The chance that it finds a defect that shows by then.
+    pub finds: Share,
+}
+
+/// Who judges the release, and what happens then.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rollback {
+    /// "orchestrator", "none", "pause", or a human who watches. Default: "orchestrator".
+    pub policy: Option<Policy>,
+}
+
+/// Who judges the release.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Policy {
+    /// One without settings.
+    Plain(PolicyWord),
+    /// A human who watches.
+    Judge(Table<Judge>),
+}
+
+/// A judge with settings.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Judge {
+    /// The orchestrator's own failure rule, and a human who notices some time after the first evidence.
+    pub operator: Table<Operator>,
+}
+
+/// A human who watches the rollout.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Operator {
+    /// From the first evidence to the act.
+    pub notices_after: Delay,
+    /// What the human does. Default: "roll-back".
+    pub then: Option<VerdictWord>,
+    /// The share of requests lost within one interval that counts as evidence. Absent: only instances are watched.
+    pub alarm: Option<Share>,
+}
+
+/// What breaks, whatever is rolled out.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Faults {
+    /// Crashes at random.
+    pub crash: Option<Table<Crash>>,
+    /// Instances that go down at a given moment.
+    pub outage: Option<Table<Outage>>,
+}
+
+/// Crashes at random.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Crash {
+    /// Mean time between failures, of one instance or, with a share, of the fleet as a whole.
+    pub mtbf: Span,
+    /// How long until a place that crashed can be started again.
+    pub repair: Delay,
+    /// The share of all instances that one crash hits, rounded up. Absent: one instance.
+    pub share: Option<Share>,
+}
+
+/// Instances that go down together: exactly one of share, instances and zone says which.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["share"] }, { "required": ["instances"] }, { "required": ["zone"] }]))]
+pub(super) struct Outage {
+    /// When, after the rollout began.
+    pub at: Span,
+    /// A share of all, rounded up, chosen at random.
+    pub share: Option<Share>,
+    /// So many, chosen at random.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub instances: Option<Count>,
+    /// All in this zone, counted from 0.
+    pub zone: Option<Count>,
+    /// How long until they can be started again.
+    pub repair: Delay,
+}
+
+/// What every strategy is held to.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Budget {
+    /// Least availability.
+    pub availability: Option<Share>,
+    /// Highest 99 % quantile of latency over the observation window.
+    pub p99: Option<Span>,
+    /// Longest rollout; one that does not complete misses it.
+    pub duration: Option<Span>,
+    /// Most requests lost in the observation window.
+    pub lost: Option<Count>,
+    /// Least ready capacity as a share of the desired instances.
+    pub least_ready: Option<Share>,
+}
+
+/// How it is measured.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Study {
+    /// Runs of each strategy, each with its own luck, 2 to 100,000.
+    #[schemars(range(min = 2, max = 100_000))]
+    pub replications: Count,
+    /// The seed of all luck. Default: 1.
+    pub seed: Option<Count>,
+    /// From the start of a run until it counts as steady. Default: "30s".
+    pub warm_up: Option<Span>,
+    /// The baseline window, before the rollout. Default: "60s".
+    pub baseline: Option<Span>,
+    /// The observation window, from the beginning of the rollout; the same for all strategies.
+    pub window: Span,
+    /// Length of one interval of the time series. Default: a 120th of the window, rounded up to whole seconds.
+    pub interval: Option<Span>,
+    /// Confidence of all intervals, "50%" to "99.99%". Default: "95%".
+    pub confidence: Option<Share>,
+    /// The strategy that the others are compared with. Default: the first.
+    pub against: Option<String>,
+}
+
+/// What the author says will come out for one strategy.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Expect {
+    /// How every replication ends.
+    pub outcome: Option<OutcomeWord>,
+    /// Bounds of the mean rollout duration.
+    #[schemars(length(equal = 2))]
+    pub duration: Option<Vec<Span>>,
+    /// Bounds of the mean number of requests lost in the observation window.
+    #[schemars(length(equal = 2))]
+    pub lost: Option<Vec<Number>>,
+    /// The least number of ready instances over all replications.
+    pub least_ready: Option<Count>,
+    /// The most instances that existed at once over all replications, those on their way out included.
+    pub most_instances: Option<Count>,
+    /// The most frequent cause of loss.
+    pub main_cause: Option<CauseWord>,
+}
+
+/// How long something takes: a duration, always the same, or a distribution.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Delay {
+    /// Always the same.
+    Fixed(Span),
+    /// Drawn anew each time.
+    Drawn(Distribution),
+}
+
+/// A distribution of durations, by its name.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum Distribution {
+    /// Equally likely between two bounds.
+    Uniform(Table<Uniform>),
+    /// Memoryless.
+    Exponential(Table<Exponential>),
+    /// The logarithm is normal.
+    LogNormal(Table<LogNormal>),
+    /// Sums of exponentials.
+    Gamma(Table<Gamma>),
+    /// Ageing (shape above 1) or maturing (below 1).
+    Weibull(Table<Weibull>),
+    /// A heavy tail.
+    Pareto(Table<Pareto>),
+    /// What was measured: a CSV file with a header and one column of seconds, relative to the scenario file.
+    Empirical(String),
+}
+
+/// Equally likely between two bounds.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Uniform {
+    /// Lower bound.
+    pub low: Span,
+    /// Upper bound.
+    pub high: Span,
+}
+
+/// Memoryless.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Exponential {
+    /// Mean.
+    pub mean: Span,
+}
+
+/// The logarithm is normal.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogNormal {
+    /// Median.
+    pub median: Span,
+    /// 95 % quantile.
+    pub p95: Span,
+}
+
+/// Sums of exponentials.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gamma {
+    /// Shape; the coefficient of variation is 1 / √shape.
+    #[schemars(range(min = 0.01, max = 1_000_000))]
+    pub shape: Number,
+    /// Mean.
+    pub mean: Span,
+}
+
+/// Ageing (shape above 1) or maturing (below 1).
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Weibull {
+    /// Shape.
+    #[schemars(range(min = 0.01, max = 1_000_000))]
+    pub shape: Number,
+    /// Scale: the 63.2 % quantile.
+    pub scale: Span,
+}
+
+/// A heavy tail.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pareto {
+    /// Smallest value.
+    pub minimum: Span,
+    /// Tail index; at 1 or below the mean is infinite.
+    #[schemars(range(min = 0.01, max = 1_000_000))]
+    pub shape: Number,
+}
+
+/// The names of distributions, as a table's only key.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Kind {
+    Uniform,
+    Exponential,
+    LogNormal,
+    Gamma,
+    Weibull,
+    Pareto,
+    Empirical,
+}
+
+impl<'de> Deserialize<'de> for Delay {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FixedOrDrawn;
+        impl<'de> Visitor<'de> for FixedOrDrawn {
+            type Value = Delay;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a duration such as "30s", or a distribution such as { exponential = { mean = "30s" } }"#)
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Delay, E> {
+                Span::deserialize(serde::de::value::StrDeserializer::new(text)).map(Delay::Fixed)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Delay, A::Error> {
+                let exactly_one = || A::Error::custom("must name exactly one distribution");
+                let distribution = match map.next_key::<Kind>()?.ok_or_else(exactly_one)? {
+                    Kind::Uniform => Distribution::Uniform(map.next_value()?),
+                    Kind::Exponential => Distribution::Exponential(map.next_value()?),
+                    Kind::LogNormal => Distribution::LogNormal(map.next_value()?),
+                    Kind::Gamma => Distribution::Gamma(map.next_value()?),
+                    Kind::Weibull => Distribution::Weibull(map.next_value()?),
+                    Kind::Pareto => Distribution::Pareto(map.next_value()?),
+                    Kind::Empirical => Distribution::Empirical(map.next_value()?),
+                };
+                match map.next_key::<IgnoredAny>()? {
+                    Some(_) => Err(exactly_one()),
+                    None => Ok(Delay::Drawn(distribution)),
+                }
+            }
+        }
+        deserializer.deserialize_any(FixedOrDrawn)
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PlainOrJudge;
+        impl<'de> Visitor<'de> for PlainOrJudge {
+            type Value = Policy;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#""orchestrator", "none", "pause", or a table { operator = { ... } }"#)
+            }
+            fn visit_str<E: Error>(self, word: &str) -> Result<Policy, E> {
+                PolicyWord::deserialize(serde::de::value::StrDeserializer::new(word)).map(Policy::Plain)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Policy, A::Error> {
+                Table::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Policy::Judge)
+            }
+        }
+        deserializer.deserialize_any(PlainOrJudge)
+    }
+}
+
+/// A judge without settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PlainPolicy {
+    Orchestrator,
+    None,
+    Pause,
+}
+
+/// `strategy.type` of a Deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DeploymentType {
+    RollingUpdate,
+    Recreate,
+}
+
+words! {
+    /// How the gaps between requests behave.
+    ArrivalsWord: Arrivals { "poisson" => Arrivals::Poisson, "deterministic" => Arrivals::Deterministic }
+}
+words! {
+    /// How an instance is chosen.
+    ChoiceWord: Choice {
+        "round-robin" => Choice::RoundRobin,
+        "random" => Choice::Random,
+        "least-connections" => Choice::LeastConnections,
+        "power-of-two" => Choice::PowerOfTwo,
+    }
+}
+words! {
+    /// How the warm-up factor comes down.
+    ShapeWord: WarmUpShape { "linear" => WarmUpShape::Linear, "exponential" => WarmUpShape::Exponential }
+}
+words! {
+    /// `strategy.type` of a Deployment.
+    DeploymentWord: DeploymentType {
+        "RollingUpdate" => DeploymentType::RollingUpdate,
+        "Recreate" => DeploymentType::Recreate,
+    }
+}
+words! {
+    /// `--update-failure-action`.
+    FailureWord: FailureAction {
+        "pause" => FailureAction::Pause,
+        "continue" => FailureAction::Continue,
+        "rollback" => FailureAction::Rollback,
+    }
+}
+words! {
+    /// `--rollback-failure-action`.
+    RollbackFailureWord: FailureAction { "pause" => FailureAction::Pause, "continue" => FailureAction::Continue }
+}
+words! {
+    /// `--update-order`.
+    OrderWord: Order { "stop-first" => Order::StopFirst, "start-first" => Order::StartFirst }
+}
+words! {
+    /// A judge without settings.
+    PolicyWord: PlainPolicy {
+        "orchestrator" => PlainPolicy::Orchestrator,
+        "none" => PlainPolicy::None,
+        "pause" => PlainPolicy::Pause,
+    }
+}
+words! {
+    /// What a human does about a bad release.
+    VerdictWord: Verdict { "roll-back" => Verdict::RollBack, "pause" => Verdict::Pause }
+}
+words! {
+    /// How a rollout ends.
+    OutcomeWord: &'static str {
+        "completed" => "completed",
+        "rolled back" => "rolled back",
+        "paused" => "paused",
+        "stuck" => "stuck",
+        "failed" => "failed",
+        "unfinished" => "unfinished",
+    }
+}
+words! {
+    /// Why a request was lost.
+    CauseWord: &'static str {
+        "no_endpoint" => "no_endpoint",
+        "stale_endpoint" => "stale_endpoint",
+        "cut_off" => "cut_off",
+        "queue_full" => "queue_full",
+        "timed_out_waiting" => "timed_out_waiting",
+        "timed_out_in_service" => "timed_out_in_service",
+        "defect" => "defect",
+        "crash" => "crash",
+    }
+}

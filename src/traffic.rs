@@ -1,0 +1,144 @@
+//! When requests arrive.
+
+use crate::distribution::exponential;
+use crate::random::Stream;
+use crate::scenario::{Arrivals, Profile};
+use crate::time::{SimTime, nanos};
+
+/// The moments at which requests arrive, one after the other.
+///
+/// A rate that changes is met by a change of time: gaps are drawn (or, for even arrivals, set to 1) in expected requests, and laid
+/// along the integral of the rate (Çinlar, Introduction to Stochastic Processes, 1975, 4.7). It is exact for pieces of constant rate.
+#[derive(Clone, Debug)]
+pub struct ArrivalTimes<'a> {
+    profile: &'a Profile,
+    arrivals: Arrivals,
+    stream: Stream,
+    piece: usize,
+    /// When the current repetition of the profile began.
+    cycle_at: u64,
+    piece_ends: u64,
+    /// Nanoseconds a request at the current rate.
+    spacing: f64,
+    at: u64,
+    /// What the last moment lost when it was cut to whole nanoseconds.
+    fraction: f64,
+}
+
+impl<'a> ArrivalTimes<'a> {
+    /// The arrivals of a profile from the start of the run.
+    pub fn new(profile: &'a Profile, arrivals: Arrivals, stream: Stream) -> Self {
+        let mut times = ArrivalTimes {
+            profile,
+            arrivals,
+            stream,
+            piece: 0,
+            cycle_at: 0,
+            piece_ends: 0,
+            spacing: 0.0,
+            at: 0,
+            fraction: 0.0,
+        };
+        times.enter_piece();
+        times
+    }
+
+    /// The next arrival; `SimTime::NEVER` when there will be none.
+    pub fn advance(&mut self) -> SimTime {
+        let mut expected = match self.arrivals {
+            Arrivals::Poisson => exponential(&mut self.stream),
+            Arrivals::Deterministic => 1.0,
+        };
+        loop {
+            let gap = expected * self.spacing + self.fraction;
+            let left = (self.piece_ends - self.at) as f64;
+            if gap < left {
+                self.at += gap as u64;
+                self.fraction = gap.fract();
+                return SimTime::from_nanos(self.at);
+            }
+            if self.piece_ends == u64::MAX || self.profile.peak() <= 0.0 {
+                return SimTime::NEVER;
+            }
+            expected -= (left - self.fraction) / self.spacing;
+            self.at = self.piece_ends;
+            self.fraction = 0.0;
+            self.piece += 1;
+            if self.piece == self.profile.pieces().len() {
+                self.piece = 0;
+                self.cycle_at = self.at;
+            }
+            self.enter_piece();
+        }
+    }
+
+    fn enter_piece(&mut self) {
+        let pieces = self.profile.pieces();
+        let ends_after = pieces.get(self.piece + 1).map(|next| next.starts).or(self.profile.period());
+        self.piece_ends = ends_after.map_or(u64::MAX, |span| self.cycle_at + nanos(span));
+        // A rate of 0 makes the spacing infinite, and no gap fits.
+        self.spacing = 1e9 / pieces[self.piece].rate;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{Purpose, Streams};
+    use crate::scenario::Piece;
+    use std::time::Duration;
+
+    fn times(profile: &Profile, arrivals: Arrivals, seed: u64) -> ArrivalTimes<'_> {
+        ArrivalTimes::new(profile, arrivals, Streams::new(seed, 0).of(Purpose::Arrivals, 0))
+    }
+
+    fn steps(pieces: &[(u64, f64)], period_s: Option<u64>) -> Profile {
+        let piece = |&(starts, rate): &(u64, f64)| Piece { starts: Duration::from_secs(starts), rate };
+        Profile::new(pieces.iter().map(piece).collect(), period_s.map(Duration::from_secs)).expect("a good profile")
+    }
+
+    #[test]
+    fn even_arrivals_are_even_and_follow_the_rate() {
+        let profile = steps(&[(0, 2.0), (1, 0.0), (3, 4.0)], None);
+        let mut times = times(&profile, Arrivals::Deterministic, 1);
+        let first: Vec<f64> = (0..5).map(|_| times.advance().as_secs_f64()).collect();
+        // Half of the second request's spacing at 2/s ends at 1 s, where the rate falls to 0; the rest is laid from 3 s on.
+        assert_eq!(first, [0.5, 3.0, 3.25, 3.5, 3.75]);
+    }
+
+    #[test]
+    fn even_arrivals_do_not_drift() {
+        let profile = Profile::constant(3.0).expect("a good rate");
+        let mut times = times(&profile, Arrivals::Deterministic, 1);
+        let last = (0..3_000_000).map(|_| times.advance()).last().expect("many");
+        assert!((last.as_secs_f64() - 1e6).abs() < 1e-3, "{last:?}");
+    }
+
+    #[test]
+    fn a_profile_repeats_after_its_period() {
+        let profile = steps(&[(0, 1.0), (2, 0.0)], Some(4));
+        let mut times = times(&profile, Arrivals::Deterministic, 1);
+        let first: Vec<f64> = (0..4).map(|_| times.advance().as_secs_f64()).collect();
+        assert_eq!(first, [1.0, 4.0, 5.0, 8.0]);
+    }
+
+    #[test]
+    fn a_service_that_nobody_asks_has_no_arrivals() {
+        for profile in [steps(&[(0, 0.0)], None), steps(&[(0, 0.0)], Some(1))] {
+            assert_eq!(times(&profile, Arrivals::Poisson, 1).advance(), SimTime::NEVER);
+        }
+    }
+
+    /// The number of arrivals in a stretch is Poisson with the integral of the rate as its mean and variance.
+    #[test]
+    fn poisson_counts_meet_the_integral_of_the_rate() {
+        let profile = steps(&[(0, 500.0), (10, 50.0), (20, 2_000.0)], Some(30));
+        for seed in 1..=5 {
+            let mut times = times(&profile, Arrivals::Poisson, seed);
+            let end = SimTime::START + Duration::from_secs(300);
+            let count = std::iter::from_fn(|| Some(times.advance()).filter(|at| *at < end)).count() as f64;
+            let mean = 10.0 * (5_000.0 + 500.0 + 20_000.0);
+            assert!((count - mean).abs() < 4.0 * mean.sqrt(), "seed {seed}: {count} of {mean}");
+        }
+    }
+}
