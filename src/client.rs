@@ -114,8 +114,7 @@ mod tests {
 
     #[test]
     fn jitter_takes_off_up_to_its_share() {
-        let pauses: Vec<f64> =
-            (0..10_000).map(|luck| pause_nanos(&retries(0.5), 1, mix(luck)) as f64 / 1e6).collect();
+        let pauses: Vec<f64> = (0..10_000).map(|luck| pause_nanos(&retries(0.5), 1, mix(luck)) as f64 / 1e6).collect();
         assert!(pauses.iter().all(|pause| (50.0..=100.0).contains(pause)));
         let mean = pauses.iter().sum::<f64>() / 1e4;
         // Uniform from 50 to 100: standard deviation 50 / sqrt(12).

@@ -27,6 +27,7 @@ impl Version {
     }
 
     /// The version that a rollout to this one replaces.
+    #[must_use]
     pub const fn other(self) -> Version {
         Version(1 - self.0)
     }

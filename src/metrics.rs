@@ -218,17 +218,10 @@ pub struct ReadyInInterval {
     pub least: u32,
 }
 
-/// When the time series begins: a whole number of intervals before the rollout, within the baseline window.
-pub fn series_from(study: &Study) -> SimTime {
-    let intervals = study.baseline.as_nanos() / study.interval.as_nanos();
-    let before = Duration::from_nanos(intervals as u64 * nanos(study.interval));
-    SimTime::START + (study.rollout_at() - before)
-}
-
 /// Ready instances by interval of the time series.
 pub fn ready_by_interval(points: &[FleetPoint], study: &Study, intervals: usize) -> Vec<ReadyInInterval> {
     let length = nanos(study.interval);
-    let begins = series_from(study).nanos();
+    let begins = nanos(study.series_from());
     let ends = nanos(study.ends_at());
     let mut ready = vec![ReadyInInterval { nanos: 0, least: u32::MAX }; intervals];
     for (from, to, point) in stretches(points, SimTime::from_nanos(begins), SimTime::from_nanos(ends)) {
@@ -348,12 +341,14 @@ impl FleetFigures {
 /// The lowest availability of a whole minute of the observation window, minutes counted from the beginning of the rollout; intervals
 /// that do not fit into a minute are minutes of their own.
 fn worst_minute(history: &History, study: &Study) -> f64 {
-    let before = (study.baseline.as_nanos() / study.interval.as_nanos()) as usize;
+    let before = study.intervals_before_rollout() as usize;
     let in_a_minute = (Duration::from_mins(1).as_nanos() / study.interval.as_nanos()).max(1) as usize;
     let minutes = history.intervals[before..].chunks(in_a_minute);
     let availability = minutes.map(|minute| {
         let mut ledger = Ledger::default();
-        minute.iter().for_each(|interval| ledger.add(&interval.ledger));
+        for interval in minute {
+            ledger.add(&interval.ledger);
+        }
         availability_of(&ledger)
     });
     availability.fold(1.0, f64::min)

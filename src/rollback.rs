@@ -65,7 +65,6 @@ impl Policy {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,7 +76,7 @@ mod tests {
         let crashed = Evidence { instance_failed: true, ..nothing };
         let losing = Evidence { lost_share: 0.02, ..nothing };
         let operator = |alarm| {
-            let notices_after = Delay::Fixed(Duration::from_secs(60));
+            let notices_after = Delay::Fixed(Duration::from_mins(1));
             Policy::Operator(Operator { notices_after, then: Verdict::RollBack, alarm })
         };
         //      policy               nothing crashed losing

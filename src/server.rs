@@ -113,7 +113,7 @@ impl Server {
     }
 
     /// Takes the first one out of the queue.
-    pub fn next(&mut self) -> Option<u32> {
+    pub fn take_next(&mut self) -> Option<u32> {
         self.waiting.pop_front()
     }
 
@@ -137,11 +137,12 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use super::Admission::{Refuse, Serve, Wait};
     use super::*;
     use std::time::Duration;
 
     fn warm_up(shape: WarmUpShape) -> WarmUp {
-        WarmUp { factor: 3.0, over: Duration::from_secs(60), shape }
+        WarmUp { factor: 3.0, over: Duration::from_mins(1), shape }
     }
 
     #[test]
@@ -185,9 +186,8 @@ mod tests {
                 Admission::Refuse => {}
             }
         }
-        use Admission::{Refuse, Serve, Wait};
         assert_eq!(admissions, [Serve, Serve, Wait, Refuse]);
         assert_eq!(server.end(0), Some(1), "the last in service takes the free place");
-        assert_eq!(server.next(), Some(2));
+        assert_eq!(server.take_next(), Some(2));
     }
 }

@@ -85,6 +85,7 @@ fn student_t_cdf(t: f64, degrees: f64) -> f64 {
 }
 
 /// The regularized incomplete beta function by its continued fraction (Abramowitz, Stegun 26.5.8), evaluated by Lentz's method.
+#[expect(clippy::many_single_char_names, reason = "the letters of the formula")]
 fn regularized_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);

@@ -44,6 +44,7 @@ impl SimTime {
     }
 
     /// This moment cut to the whole second, as a timestamp that is stored in whole seconds shows it.
+    #[must_use]
     pub const fn whole_second(self) -> SimTime {
         SimTime(self.0 - self.0 % SECOND)
     }

@@ -135,7 +135,7 @@ mod tests {
         let profile = steps(&[(0, 500.0), (10, 50.0), (20, 2_000.0)], Some(30));
         for seed in 1..=5 {
             let mut times = times(&profile, Arrivals::Poisson, seed);
-            let end = SimTime::START + Duration::from_secs(300);
+            let end = SimTime::START + Duration::from_mins(5);
             let count = std::iter::from_fn(|| Some(times.advance()).filter(|at| *at < end)).count() as f64;
             let mean = 10.0 * (5_000.0 + 500.0 + 20_000.0);
             assert!((count - mean).abs() < 4.0 * mean.sqrt(), "seed {seed}: {count} of {mean}");

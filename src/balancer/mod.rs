@@ -26,7 +26,14 @@ pub struct Balancer {
 impl Balancer {
     /// A balancer that believes in nobody.
     pub fn new(choice: Choice) -> Self {
-        Balancer { choice, members: Vec::new(), listed: Vec::new(), open: Vec::new(), turn: 0, least: LeastOpen::default() }
+        Balancer {
+            choice,
+            members: Vec::new(),
+            listed: Vec::new(),
+            open: Vec::new(),
+            turn: 0,
+            least: LeastOpen::default(),
+        }
     }
 
     /// Whether requests may be sent to an instance.
@@ -179,8 +186,8 @@ mod tests {
         balancer.opened(InstanceId(0));
         assert!(picks(&mut balancer, 100).iter().all(|pick| *pick == 1));
         balancer.opened(InstanceId(1));
-        let ones = picks(&mut balancer, 10_000).iter().filter(|pick| **pick == 1).count() as i64;
-        assert!((ones - 5_000).abs() < 200, "ties fall to chance: {ones}");
+        let ones = picks(&mut balancer, 10_000).iter().filter(|pick| **pick == 1).count();
+        assert!(ones.abs_diff(5_000) < 200, "ties fall to chance: {ones}");
     }
 
     #[test]

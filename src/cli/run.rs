@@ -49,12 +49,18 @@ impl Run {
 
 /// Tells what was written, data one by one and pictures together.
 fn name_files(folder: &Path, written: &[PathBuf]) {
-    let names: Vec<&str> = written.iter().filter_map(|path| path.file_name()?.to_str()).collect();
-    let data: Vec<&str> = names.iter().copied().filter(|name| !name.ends_with(".svg") && !name.ends_with(".png")).collect();
-    let plots: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(".svg")).collect();
-    eprintln!("wrote {}: {}", folder.display(), data.join(", "));
+    let with_ending = |wanted: &[&str]| {
+        let of = |path: &&PathBuf| path.extension().is_some_and(|ending| wanted.iter().any(|wanted| ending == *wanted));
+        written.iter().filter(of).collect::<Vec<_>>()
+    };
+    let names = |part: fn(&Path) -> Option<&std::ffi::OsStr>, paths: Vec<&PathBuf>| {
+        let names = paths.iter().filter_map(|path| Some(part(path)?.to_string_lossy().into_owned()));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    eprintln!("wrote {}: {}", folder.display(), names(Path::file_name, with_ending(&["json", "csv"])));
+    let plots = names(Path::file_stem, with_ending(&["svg"]));
     if !plots.is_empty() {
-        eprintln!("plots, each as .svg and .png: {}", plots.join(", "));
+        eprintln!("plots, each as .svg and .png: {plots}");
         eprintln!("look first at {}", folder.join("overview.png").display());
     }
 }

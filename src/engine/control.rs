@@ -179,7 +179,8 @@ impl Engine<'_> {
                 let waited = age.saturating_sub(nanos(probe.initial_delay));
                 let first_pass = waited.div_ceil(nanos(probe.period));
                 let passes = first_pass + u64::from(probe.success_threshold.get() - 1);
-                let passed_after = probe.initial_delay + Duration::from_nanos(nanos(probe.period).saturating_mul(passes));
+                let passed_after =
+                    probe.initial_delay + Duration::from_nanos(nanos(probe.period).saturating_mul(passes));
                 let passed_at = self.fleet[id].since() + passed_after;
                 self.control.schedule(passed_at, Event::ProbePassed { instance: id, life });
             }
@@ -196,8 +197,8 @@ impl Engine<'_> {
         let is_starting = self.fleet[id].phase() == Phase::Starting;
         let runtime = &self.runtimes[id.index()];
         let came_up = self.fleet[id].first_started.is_some() && runtime.up_at >= self.fleet[id].since();
-        let never_ready = runtime.defective
-            && self.scenario.release.defect.as_ref().is_some_and(|defect| defect.never_ready);
+        let never_ready =
+            runtime.defective && self.scenario.release.defect.as_ref().is_some_and(|defect| defect.never_ready);
         if is_starting && (!came_up || never_ready) {
             self.process_ended(id, None);
         }
@@ -243,7 +244,8 @@ impl Engine<'_> {
             Phase::Starting => self.told_to_stop_within(id, self.grace()),
             Phase::Ready => {
                 self.enter(id, Phase::Draining);
-                let drain = if drain { self.scenario.release.drain + self.strategy.stop_latency() } else { Duration::ZERO };
+                let drain =
+                    if drain { self.scenario.release.drain + self.strategy.stop_latency() } else { Duration::ZERO };
                 self.control.schedule(self.now + drain, Event::DrainFinished { instance: id });
             }
             Phase::Draining | Phase::Stopping | Phase::Gone => {}
@@ -526,8 +528,6 @@ impl Engine<'_> {
     /// Whether an attempt fails by the defect of the instance that served it.
     pub(super) fn is_defect_hit(&self, id: InstanceId, luck: u64) -> bool {
         let runtime = &self.runtimes[id.index()];
-        runtime.error_rate > 0.0
-            && self.now.nanos() >= runtime.speed.misbehaves_from
-            && unit(luck) < runtime.error_rate
+        runtime.error_rate > 0.0 && self.now.nanos() >= runtime.speed.misbehaves_from && unit(luck) < runtime.error_rate
     }
 }

@@ -24,7 +24,6 @@ use crate::server::{Server, Speed};
 use crate::time::SimTime;
 use requests::Requests;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 /// Control events after which a run is cut short: far beyond any sensible rollout, near enough to end.
 const CONTROL_EVENTS: u64 = 50_000_000;
@@ -36,22 +35,58 @@ const DECISIONS_IN_A_MOMENT: u32 = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// The balancer heard that an instance is listed or not; of two such news the later sent counts.
-    EndpointHeard { instance: InstanceId, news: u32, listed: bool },
-    PullFinished { instance: InstanceId, life: u32 },
-    StartFinished { instance: InstanceId, life: u32 },
-    ProbePassed { instance: InstanceId, life: u32 },
-    HealthGivenUp { instance: InstanceId, life: u32 },
+    EndpointHeard {
+        instance: InstanceId,
+        news: u32,
+        listed: bool,
+    },
+    PullFinished {
+        instance: InstanceId,
+        life: u32,
+    },
+    StartFinished {
+        instance: InstanceId,
+        life: u32,
+    },
+    ProbePassed {
+        instance: InstanceId,
+        life: u32,
+    },
+    HealthGivenUp {
+        instance: InstanceId,
+        life: u32,
+    },
     /// The process ended by the release's own defect.
-    ProcessEnded { instance: InstanceId, life: u32 },
+    ProcessEnded {
+        instance: InstanceId,
+        life: u32,
+    },
     /// A fault of the place that the instance runs on.
-    PlaceCrashed { instance: InstanceId, life: u32 },
-    RestartDue { instance: InstanceId, life: u32 },
-    DrainFinished { instance: InstanceId },
-    PreStopFinished { instance: InstanceId },
-    Exited { instance: InstanceId, life: u32 },
-    GraceOver { instance: InstanceId },
+    PlaceCrashed {
+        instance: InstanceId,
+        life: u32,
+    },
+    RestartDue {
+        instance: InstanceId,
+        life: u32,
+    },
+    DrainFinished {
+        instance: InstanceId,
+    },
+    PreStopFinished {
+        instance: InstanceId,
+    },
+    Exited {
+        instance: InstanceId,
+        life: u32,
+    },
+    GraceOver {
+        instance: InstanceId,
+    },
     /// A share of the fleet crashed, for the n-th time.
-    ShareCrashed { count: u32 },
+    ShareCrashed {
+        count: u32,
+    },
     OutageBegan,
     /// An interval ended whose requests somebody watches.
     IntervalWatched,
@@ -180,12 +215,7 @@ impl<'a> Engine<'a> {
     /// The fleet before the rollout: all old, all warm, all known to the balancer.
     fn stand_up(&mut self, desired: u32) {
         for place in 0..desired {
-            let id = self.create(Launch {
-                version: Version::OLD,
-                slot: Some(Slot(place)),
-                rank: 0,
-                held_out: false,
-            });
+            let id = self.create(Launch { version: Version::OLD, slot: Some(Slot(place)), rank: 0, held_out: false });
             for phase in [Phase::Prepared, Phase::Starting, Phase::Ready] {
                 self.fleet.enter(id, phase, self.now);
             }
@@ -242,10 +272,9 @@ impl<'a> Engine<'a> {
 
     fn finish(mut self) -> History {
         self.close_the_ledger();
-        self.history.outcome = match self.history.cut_short {
-            true => Outcome::Unfinished,
-            false => Outcome::of(self.rollout.status, self.rollout.target),
-        };
+        if !self.history.cut_short {
+            self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target);
+        }
         self.history
     }
 
@@ -265,7 +294,8 @@ impl<'a> Engine<'a> {
 
 fn empty_history(scenario: &Scenario) -> History {
     let study = &scenario.study;
-    let intervals = whole_intervals(study.baseline, study.interval) + study.window.as_nanos().div_ceil(study.interval.as_nanos());
+    let intervals =
+        study.intervals_before_rollout() + study.window.as_nanos().div_ceil(study.interval.as_nanos()) as u64;
     History {
         changes: Vec::new(),
         wanted: Vec::new(),
@@ -283,10 +313,4 @@ fn empty_history(scenario: &Scenario) -> History {
         events: 0,
         cut_short: false,
     }
-}
-
-/// How many whole intervals lie in the baseline window: the time series begins that many before the rollout, so that one interval
-/// begins exactly with it.
-pub fn whole_intervals(baseline: Duration, interval: Duration) -> u128 {
-    baseline.as_nanos() / interval.as_nanos()
 }

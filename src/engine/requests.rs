@@ -68,6 +68,28 @@ impl State {
     }
 }
 
+/// The end of a service: moment, instance and attempt in one number, which compares in their order at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Departure(u128);
+
+impl Departure {
+    fn new(at: u64, instance: InstanceId, attempt: u32) -> Self {
+        Departure(u128::from(at) << 64 | u128::from(instance.0) << 32 | u128::from(attempt))
+    }
+
+    fn at(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    fn instance(self) -> InstanceId {
+        InstanceId((self.0 >> 32) as u32)
+    }
+
+    fn attempt(self) -> u32 {
+        self.0 as u32
+    }
+}
+
 /// Everything on its way.
 #[derive(Debug)]
 pub(super) struct Requests<'a> {
@@ -79,9 +101,8 @@ pub(super) struct Requests<'a> {
     arrived: u64,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
-    /// (moment, instance, attempt). An entry whose attempt is not in service there, or not until then, is out of date: its instance was
-    /// killed.
-    departures: BinaryHeap<Reverse<(u64, InstanceId, u32)>>,
+    /// An entry whose attempt is not in service there, or not until then, is out of date: its instance was killed.
+    departures: BinaryHeap<Reverse<Departure>>,
     due: DueList,
     /// (moment, request).
     retries: BinaryHeap<Reverse<(u64, Request)>>,
@@ -97,13 +118,9 @@ pub(super) struct Requests<'a> {
 impl<'a> Requests<'a> {
     pub(super) fn new(scenario: &'a Scenario, streams: &Streams) -> Self {
         let study = &scenario.study;
-        let mut arrivals = ArrivalTimes::new(
-            &scenario.traffic.profile,
-            scenario.traffic.arrivals,
-            streams.of(Purpose::Arrivals, 0),
-        );
+        let mut arrivals =
+            ArrivalTimes::new(&scenario.traffic.profile, scenario.traffic.arrivals, streams.of(Purpose::Arrivals, 0));
         let next_arrival = arrivals.advance().nanos();
-        let before = super::whole_intervals(study.baseline, study.interval) as u64 * nanos(study.interval);
         Requests {
             arrivals,
             next_arrival,
@@ -118,7 +135,7 @@ impl<'a> Requests<'a> {
             retries: BinaryHeap::new(),
             timeout: scenario.client.timeout.map(nanos),
             interval: WARM_UP,
-            interval_ends: nanos(study.rollout_at()) - before,
+            interval_ends: nanos(study.series_from()),
             baseline_from: nanos(study.warm_up),
             window_from: nanos(study.rollout_at()),
             ends: nanos(study.ends_at()),
@@ -126,7 +143,7 @@ impl<'a> Requests<'a> {
     }
 
     fn next_departure(&self) -> u64 {
-        self.departures.peek().map_or(u64::MAX, |Reverse((at, ..))| *at)
+        self.departures.peek().map_or(u64::MAX, |Reverse(departure)| departure.at())
     }
 
     fn next_due(&self) -> u64 {
@@ -258,12 +275,13 @@ impl Engine<'_> {
             State::WaitingForNobody => State::ServedForNobody,
             other => unreachable!("an attempt in state {other:?} cannot be served"),
         };
-        self.requests.departures.push(Reverse((attempt.departs, attempt.instance, place)));
+        self.requests.departures.push(Reverse(Departure::new(attempt.departs, attempt.instance, place)));
     }
 
     /// A service ends.
     fn depart(&mut self) {
-        let Some(Reverse((at, id, place))) = self.requests.departures.pop() else { unreachable!("it was seen") };
+        let Some(Reverse(departure)) = self.requests.departures.pop() else { unreachable!("it was seen") };
+        let (at, id, place) = (departure.at(), departure.instance(), departure.attempt());
         let attempt = self.requests.attempts[place as usize];
         let is_current = matches!(attempt.state, State::InService | State::ServedForNobody)
             && attempt.departs == at
@@ -275,7 +293,7 @@ impl Engine<'_> {
         if let Some(moved) = runtime.server.end(attempt.place) {
             self.requests.attempts[moved as usize].place = attempt.place;
         }
-        let next = runtime.server.next();
+        let next = runtime.server.take_next();
         self.requests.release(place);
         if attempt.state == State::InService {
             self.left_by_client(place, id);

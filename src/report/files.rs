@@ -126,7 +126,8 @@ fn remove_stale_charts(folder: &Path, files: &[(String, Vec<u8>)]) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_chart = name.starts_with("instances-") && (name.ends_with(".svg") || name.ends_with(".png"));
+        let is_picture = [".svg", ".png"].iter().any(|ending| name.ends_with(ending));
+        let is_chart = is_picture && name.starts_with("instances-");
         if is_chart && files.iter().all(|(written, _)| *written != name) {
             let _ = fs::remove_file(entry.path());
         }

@@ -45,7 +45,7 @@ pub fn league(results: &Results, width: Option<u16>) -> String {
 
 fn headline(header: &Header) -> String {
     format!(
-        "{}: {} instances, {} replications, seed {}, {} observed from the start of each rollout; ± and [ ] are {} intervals\n",
+        "{}: {} instances, {} replications, seed {}, {} observed from the start of each rollout; ± and ≥ are {} intervals\n",
         header.scenario,
         header.instances,
         header.replications,
@@ -127,15 +127,14 @@ fn difference_row(name: &str, against: &Differences) -> [String; 6] {
     ]
 }
 
-/// `99.982 % ± 0.004`, or the interval's ends where it is lopsided.
+/// `99.982 % ± 0.004`, or only the lower end where the interval reaches 100 %: `99.9998 % (≥ 99.9993)`.
 pub fn availability(estimate: &Estimate) -> String {
     let (below, above) = (estimate.mean - estimate.low, estimate.high - estimate.mean);
     let half = below.max(above) * 100.0;
     let digits = digits_for(half).clamp(2, 6);
-    let is_lopsided = (below - above).abs() > 0.02 * below.max(above);
-    if is_lopsided {
-        let (low, high) = (percent_bare(estimate.low, digits), percent_bare(estimate.high, digits));
-        return format!("{} [{low}, {high}]", percent(estimate.mean, digits));
+    if estimate.high >= 1.0 && below > 0.0 {
+        let mean = if estimate.mean >= 1.0 { "100 %".to_owned() } else { percent(estimate.mean, digits) };
+        return format!("{mean} (≥ {})", percent_bare(estimate.low, digits));
     }
     format!("{} ± {half:.digits$}", percent(estimate.mean, digits))
 }
@@ -225,7 +224,7 @@ pub fn seconds(seconds: f64) -> String {
     }
     let whole = libm::round(seconds) as u64;
     match (whole / 60, whole % 60) {
-        (0, rest) | (1, rest) if whole < 100 => format!("{} s", rest + whole / 60 * 60),
+        _ if whole < 100 => format!("{whole} s"),
         (minutes, 0) => format!("{minutes} min"),
         (minutes, rest) => format!("{minutes} min {rest} s"),
     }
@@ -238,7 +237,9 @@ fn instance_time(seconds: f64) -> String {
 fn outcomes(outcomes: &[(Outcome, u32)]) -> String {
     match outcomes {
         [(only, _)] => only.name().to_owned(),
-        several => several.iter().map(|(outcome, runs)| format!("{runs} {}", outcome.name())).collect::<Vec<_>>().join("\n"),
+        several => {
+            several.iter().map(|(outcome, runs)| format!("{runs} {}", outcome.name())).collect::<Vec<_>>().join("\n")
+        }
     }
 }
 
@@ -282,7 +283,8 @@ pub fn budget_sentence(strategy: &str, line: &BudgetLine, confidence: f64) -> St
     let estimate = line.estimate.map_or_else(
         || "no rollout came to its end".to_owned(),
         |estimate| {
-            let interval = format!("{} interval {} to {}", percent(confidence, 0), number(estimate.low), number(estimate.high));
+            let interval =
+                format!("{} interval {} to {}", percent(confidence, 0), number(estimate.low), number(estimate.high));
             format!("{}{unit} ({interval})", number(estimate.mean))
         },
     );
@@ -292,7 +294,11 @@ pub fn budget_sentence(strategy: &str, line: &BudgetLine, confidence: f64) -> St
         Verdict::Undecided => "cannot be told from",
     };
     let relation = if is_share { "at least" } else { "at most" };
-    format!("{strategy}: {}: {estimate} {verdict} the budget of {relation} {}{unit}", budget_word(&line.what), number(line.limit))
+    format!(
+        "{strategy}: {}: {estimate} {verdict} the budget of {relation} {}{unit}",
+        budget_word(&line.what),
+        number(line.limit)
+    )
 }
 
 #[cfg(test)]
@@ -308,7 +314,7 @@ mod tests {
         assert_eq!(availability(&estimate(0.999_817, 0.000_042)), "99.9817 % ± 0.0042");
         assert_eq!(availability(&estimate(0.95, 0.01)), "95.00 % ± 1.00");
         let nothing_lost = Estimate { mean: 1.0, low: 0.999_997, high: 1.0 };
-        assert_eq!(availability(&nothing_lost), "100.00000 % [99.99970, 100.00000]");
+        assert_eq!(availability(&nothing_lost), "100 % (≥ 99.99970)");
     }
 
     #[test]

@@ -15,11 +15,8 @@ use std::time::Duration;
 pub const GRACE: Duration = Duration::from_secs(30);
 
 /// The kubelet's crash loop back-off: 10 s, doubled up to 5 min, forgotten after 10 min of running.
-pub const RESTART: Restart = Restart {
-    initial: Duration::from_secs(10),
-    longest: Duration::from_mins(5),
-    reset_after: Duration::from_mins(10),
-};
+pub const RESTART: Restart =
+    Restart { initial: Duration::from_secs(10), longest: Duration::from_mins(5), reset_after: Duration::from_mins(10) };
 
 /// `progressDeadlineSeconds` where none is given.
 pub const PROGRESS_DEADLINE: Duration = Duration::from_mins(10);
@@ -135,7 +132,7 @@ impl Settings {
                 memory.next_pass = view.now + self.controller_latency;
             }
         }
-        let actions = replica_set_actions(view, &memory.sizes);
+        let actions = replica_set_actions(view, memory.sizes);
         self.note_progress(view, &mut memory);
         let overdue_at = self.overdue_at(&memory);
         let status = match overdue_at {
@@ -162,11 +159,8 @@ impl Settings {
         let (new, old) = (view.target.index(), view.target.other().index());
         let total: u32 = sizes.iter().sum();
         let room = (view.desired + max_surge).saturating_sub(total);
-        let grown = if sizes[new] > view.desired {
-            view.desired
-        } else {
-            sizes[new] + room.min(view.desired - sizes[new])
-        };
+        let grown =
+            if sizes[new] > view.desired { view.desired } else { sizes[new] + room.min(view.desired - sizes[new]) };
         if grown != sizes[new] {
             sizes[new] = grown;
             return sizes;
@@ -193,8 +187,7 @@ impl Settings {
             return view.fleet.count(version, Phase::Ready);
         }
         let is_available = |instance: &Instance| {
-            instance.version == version
-                && instance.available_at(self.min_ready, true).is_some_and(|at| at <= view.now)
+            instance.version == version && instance.available_at(self.min_ready, true).is_some_and(|at| at <= view.now)
         };
         view.fleet.all_live().filter(|(_, instance)| is_available(instance)).count() as u32
     }
@@ -263,7 +256,7 @@ fn recreate_pass(view: &View<'_>, mut sizes: [u32; Version::COUNT]) -> [u32; Ver
 }
 
 /// What the ReplicaSets do so that as many instances live as they were sized to.
-fn replica_set_actions(view: &View<'_>, sizes: &[u32; Version::COUNT]) -> Vec<Action> {
+fn replica_set_actions(view: &View<'_>, sizes: [u32; Version::COUNT]) -> Vec<Action> {
     let mut actions = Vec::new();
     for version in Version::ALL {
         let (live, size) = (view.fleet.live(version), sizes[version.index()]);
@@ -367,7 +360,9 @@ mod tests {
 
     #[test]
     fn recreate_waits_until_the_last_old_one_is_gone() {
-        for (letters, then) in [("oooo", "-0 -1 -2 -3"), ("dddd", ""), ("...d", ""), ("....", "+ + + +"), ("....nnnn", "")] {
+        for (letters, then) in
+            [("oooo", "-0 -1 -2 -3"), ("dddd", ""), ("...d", ""), ("....", "+ + + +"), ("....nnnn", "")]
+        {
             assert_eq!(decide(letters, 4, Kind::Recreate), then, "{letters}");
         }
     }
@@ -376,7 +371,9 @@ mod tests {
     #[test]
     fn fenceposts_round_apart() {
         let quarter = Bound::Percent(25);
-        for (desired, surge, unavailable) in [(1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 1, 1), (5, 2, 1), (7, 2, 1), (8, 2, 2), (10, 3, 2)] {
+        for (desired, surge, unavailable) in
+            [(1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 1, 1), (5, 2, 1), (7, 2, 1), (8, 2, 2), (10, 3, 2)]
+        {
             assert_eq!(resolve_fenceposts(quarter, quarter, desired), (surge, unavailable), "{desired}");
         }
         assert_eq!(resolve_fenceposts(Bound::Percent(0), Bound::Percent(10), 4), (0, 1));

@@ -258,17 +258,6 @@ fn earlier(a: Option<SimTime>, b: Option<SimTime>) -> Option<SimTime> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn back_off_doubles_up_to_its_limit() {
-        let seconds: Vec<u64> = (1..=7).map(|failures| kubernetes::RESTART.delay(failures).as_secs()).collect();
-        assert_eq!(seconds, [10, 20, 40, 80, 160, 300, 300]);
-    }
-}
-
 /// Actions as tests write them.
 #[cfg(test)]
 fn written(actions: &[Action]) -> String {
@@ -282,4 +271,15 @@ fn written(actions: &[Action]) -> String {
         Action::PutBack(id) => format!("in{}", id.0),
     };
     actions.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_up_to_its_limit() {
+        let seconds: Vec<u64> = (1..=7).map(|failures| kubernetes::RESTART.delay(failures).as_secs()).collect();
+        assert_eq!(seconds, [10, 20, 40, 80, 160, 300, 300]);
+    }
 }

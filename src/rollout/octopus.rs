@@ -145,7 +145,14 @@ impl Settings {
         let mut desired = [0; Version::COUNT];
         desired[view.target.index()] = deployment.next;
         desired[view.target.other().index()] = view.desired - deployment.next;
-        Decision { actions, memory: Memory { deployment: Some(deployment) }, ask_again, status, desired, roll_back: false }
+        Decision {
+            actions,
+            memory: Memory { deployment: Some(deployment) },
+            ask_again,
+            status,
+            desired,
+            roll_back: false,
+        }
     }
 
     /// A target enters the window.
@@ -261,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_window_of_targets_is_taken_in_order() {
-        assert_eq!(written(&first_decision(settings(2), "oooo").actions), "out0 -0 out1 -1");
+        assert_eq!(written(&first_decision(settings(2), "oooo").actions), "out0 out1 -0 -1");
         let slow = Settings { take_out: Some(Duration::from_secs(1)), ..settings(3) };
         assert_eq!(written(&first_decision(slow, "oooo").actions), "out0 out1 out2");
         let careless = Settings { take_out: None, ..settings(1) };
@@ -274,7 +281,8 @@ mod tests {
     /// One target in the window, its new instance in a phase.
     fn after_deploy(letter: &str, settings: Settings) -> Decision<Memory> {
         let fleet = drawn::fleet(letter);
-        let flight = InFlight { slot: Slot(0), step: ChildStep::Deploy(InstanceId(0)), since: SimTime::START, failed: false };
+        let flight =
+            InFlight { slot: Slot(0), step: ChildStep::Deploy(InstanceId(0)), since: SimTime::START, failed: false };
         let deployment = Deployment { target: Version::NEW, next: 1, in_flight: vec![flight], failed: false };
         settings.decide(&drawn::view(&fleet, 2, &[]), &Memory { deployment: Some(deployment) })
     }

@@ -256,8 +256,7 @@ impl Update {
         in_work.retain_mut(|work| {
             let task = &view.fleet[work.task];
             if work.held {
-                let old_is_there =
-                    view.fleet.existing().any(|(id, other)| other.slot == work.slot && id != work.task);
+                let old_is_there = view.fleet.existing().any(|(id, other)| other.slot == work.slot && id != work.task);
                 let waited_until = work.since + OLD_TASK_STOP_WAIT;
                 if old_is_there && view.now < waited_until {
                     *ask_again = earlier(*ask_again, Some(waited_until));

@@ -18,13 +18,8 @@ pub(super) fn positive(place: &Place, span: Span) -> Checked<Duration> {
 /// A count between bounds that themselves count.
 pub(super) fn count(place: &Place, count: Count, bounds: RangeInclusive<u32>) -> Checked<u32> {
     let within = u32::try_from(count.0).ok().filter(|count| bounds.contains(count));
-    within.ok_or_else(|| {
-        place.breaks(format!(
-            "must be from {} to {}",
-            grouped(*bounds.start()),
-            grouped(*bounds.end())
-        ))
-    })
+    within
+        .ok_or_else(|| place.breaks(format!("must be from {} to {}", grouped(*bounds.start()), grouped(*bounds.end()))))
 }
 
 /// A count from 1 to a bound.
@@ -55,7 +50,7 @@ fn grouped(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -6,6 +6,7 @@ use super::place::{Checked, Mistake, Place};
 use super::strategies::strategies;
 use super::traffic::traffic;
 use super::units::{Count, LONGEST, Named, Number, Span, Table, nearest};
+use super::words::PlainPolicy;
 use super::{
     Balancer, Budget, Choice, Client, Crash, Defect, Expectation, Faults, Hits, NamedStrategy, Outage, Probe, Release,
     Retries, Scenario, Service, Study, WarmUp, WarmUpShape, Whom, raw,
@@ -59,16 +60,9 @@ fn service(place: &Place, raw: &raw::Service) -> Checked<Service> {
     let problem = "instances × (workers + queue) must be at most 50,000,000, or open requests could exhaust the memory";
     place.key("queue").holds(open <= MOST_OPEN_REQUESTS, problem)?;
     let zones_at = place.key("zones");
-    let zones = raw.zones.map_or(Ok(NonZeroU32::MIN), |zones| {
-        at_least_one(&zones_at, zones, MOST_INSTANCES)
-    })?;
+    let zones = raw.zones.map_or(Ok(NonZeroU32::MIN), |zones| at_least_one(&zones_at, zones, MOST_INSTANCES))?;
     zones_at.holds(zones <= instances, "must be at most the number of instances")?;
-    Ok(Service {
-        instances,
-        workers,
-        queue,
-        zones,
-    })
+    Ok(Service { instances, workers, queue, zones })
 }
 
 fn client(place: &Place, raw: Option<Table<raw::Client>>) -> Checked<Client> {
@@ -79,21 +73,12 @@ fn client(place: &Place, raw: Option<Table<raw::Client>>) -> Checked<Client> {
         jitter: 0.0,
     };
     let Some(Table(raw)) = raw else {
-        return Ok(Client {
-            timeout: None,
-            retries: no_retries,
-        });
+        return Ok(Client { timeout: None, retries: no_retries });
     };
-    let timeout = raw
-        .timeout
-        .map(|span| positive(&place.key("timeout"), span))
-        .transpose()?;
+    let timeout = raw.timeout.map(|span| positive(&place.key("timeout"), span)).transpose()?;
     let place = place.key("retries");
     let Some(Table(raw)) = raw.retries else {
-        return Ok(Client {
-            timeout,
-            retries: no_retries,
-        });
+        return Ok(Client { timeout, retries: no_retries });
     };
     let retries = Retries {
         attempts: at_least_one(&place.key("attempts"), raw.attempts, 100)?,
@@ -102,9 +87,7 @@ fn client(place: &Place, raw: Option<Table<raw::Client>>) -> Checked<Client> {
         jitter: share_or(raw.jitter, no_retries.jitter),
     };
     let holds = retries.backoff_limit >= retries.backoff;
-    place
-        .key("backoff_limit")
-        .holds(holds, "must be at least the backoff")?;
+    place.key("backoff_limit").holds(holds, "must be at least the backoff")?;
     Ok(Client { timeout, retries })
 }
 
@@ -123,37 +106,21 @@ fn release(
     strategies: &[NamedStrategy],
     sources: &mut Sources<'_>,
 ) -> Checked<Release> {
-    let needs_grace = strategies
-        .iter()
-        .any(|named| matches!(named.strategy, Strategy::Octopus(_)));
+    let needs_grace = strategies.iter().any(|named| matches!(named.strategy, Strategy::Octopus(_)));
     let has_grace = raw.grace.is_some() || !needs_grace;
-    place
-        .key("grace")
-        .holds(has_grace, "must be given, for Octopus has no default of its own")?;
+    place.key("grace").holds(has_grace, "must be given, for Octopus has no default of its own")?;
     Ok(Release {
         pull: delay_or_none(&place.key("pull"), raw.pull, sources)?,
         start: delay(&place.key("start"), raw.start, sources)?,
-        ready_probe: raw
-            .ready_probe
-            .map(|Table(raw)| probe(&place.key("ready_probe"), &raw))
-            .transpose()?,
-        warm_up: raw
-            .warm_up
-            .map(|Table(raw)| warm_up(&place.key("warm_up"), &raw))
-            .transpose()?,
+        ready_probe: raw.ready_probe.map(|Table(raw)| probe(&place.key("ready_probe"), &raw)).transpose()?,
+        warm_up: raw.warm_up.map(|Table(raw)| warm_up(&place.key("warm_up"), &raw)).transpose()?,
         drain: span_or(raw.drain, Duration::ZERO),
         pre_stop: span_or(raw.pre_stop, Duration::ZERO),
         grace: raw.grace.map(|span| span.0),
         stop: delay_or_none(&place.key("stop"), raw.stop, sources)?,
-        restart: raw
-            .restart
-            .map(|Table(raw)| restart(&place.key("restart"), &raw))
-            .transpose()?,
+        restart: raw.restart.map(|Table(raw)| restart(&place.key("restart"), &raw)).transpose()?,
         slowdown: slowdown(&place.key("slowdown"), raw.slowdown)?,
-        defect: raw
-            .defect
-            .map(|Table(raw)| defect(&place.key("defect"), raw, sources))
-            .transpose()?,
+        defect: raw.defect.map(|Table(raw)| defect(&place.key("defect"), raw, sources)).transpose()?,
     })
 }
 
@@ -180,14 +147,8 @@ fn warm_up(place: &Place, raw: &raw::WarmUp) -> Checked<WarmUp> {
 }
 
 fn restart(place: &Place, raw: &raw::Restart) -> Checked<Restart> {
-    place
-        .key("longest")
-        .holds(raw.longest >= raw.initial, "must be at least the initial delay")?;
-    Ok(Restart {
-        initial: raw.initial.0,
-        longest: raw.longest.0,
-        reset_after: raw.reset_after.0,
-    })
+    place.key("longest").holds(raw.longest >= raw.initial, "must be at least the initial delay")?;
+    Ok(Restart { initial: raw.initial.0, longest: raw.longest.0, reset_after: raw.reset_after.0 })
 }
 
 fn slowdown(place: &Place, raw: Option<Number>) -> Checked<f64> {
@@ -195,24 +156,14 @@ fn slowdown(place: &Place, raw: Option<Number>) -> Checked<f64> {
 }
 
 fn defect(place: &Place, raw: raw::Defect, sources: &mut Sources<'_>) -> Checked<Defect> {
-    let raw::Defect {
-        chance,
-        appears_after,
-        error_rate,
-        slowdown: slower,
-        failed_start,
-        never_ready,
-        crash_after,
-    } = raw;
+    let raw::Defect { chance, appears_after, error_rate, slowdown: slower, failed_start, never_ready, crash_after } =
+        raw;
     let shows = error_rate.is_some()
         || slower.is_some()
         || failed_start.is_some()
         || never_ready.is_some()
         || crash_after.is_some();
-    place.holds(
-        shows,
-        "must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after",
-    )?;
+    place.holds(shows, "must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after")?;
     let crash_after_at = place.key("crash_after");
     Ok(Defect {
         chance: share_or(chance, 1.0),
@@ -221,9 +172,7 @@ fn defect(place: &Place, raw: raw::Defect, sources: &mut Sources<'_>) -> Checked
         slowdown: slowdown(&place.key("slowdown"), slower)?,
         failed_start: share_or(failed_start, 0.0),
         never_ready: never_ready.unwrap_or(false),
-        crash_after: crash_after
-            .map(|raw| delay(&crash_after_at, raw, sources))
-            .transpose()?,
+        crash_after: crash_after.map(|raw| delay(&crash_after_at, raw, sources)).transpose()?,
     })
 }
 
@@ -233,9 +182,9 @@ fn rollback(place: &Place, raw: Option<Table<raw::Rollback>>, sources: &mut Sour
     };
     match policy {
         raw::Policy::Plain(word) => Ok(match word.0 {
-            raw::PlainPolicy::Orchestrator => Policy::Orchestrator,
-            raw::PlainPolicy::None => Policy::None,
-            raw::PlainPolicy::Pause => Policy::Pause,
+            PlainPolicy::Orchestrator => Policy::Orchestrator,
+            PlainPolicy::None => Policy::None,
+            PlainPolicy::Pause => Policy::Pause,
         }),
         raw::Policy::Judge(Table(raw::Judge { operator: Table(raw) })) => {
             let place = place.key("policy").key("operator");
@@ -254,19 +203,11 @@ fn faults(
     service: &Service,
     sources: &mut Sources<'_>,
 ) -> Checked<Faults> {
-    let Some(Table(raw::Faults {
-        crash: raw_crash,
-        outage: raw_outage,
-    })) = raw
-    else {
+    let Some(Table(raw::Faults { crash: raw_crash, outage: raw_outage })) = raw else {
         return Ok(Faults::default());
     };
-    let crash = raw_crash
-        .map(|Table(raw)| crash(&place.key("crash"), raw, sources))
-        .transpose()?;
-    let outage = raw_outage
-        .map(|Table(raw)| outage(&place.key("outage"), raw, service, sources))
-        .transpose()?;
+    let crash = raw_crash.map(|Table(raw)| crash(&place.key("crash"), raw, sources)).transpose()?;
+    let outage = raw_outage.map(|Table(raw)| outage(&place.key("outage"), raw, service, sources)).transpose()?;
     Ok(Faults { crash, outage })
 }
 
@@ -281,19 +222,13 @@ fn crash(place: &Place, raw: raw::Crash, sources: &mut Sources<'_>) -> Checked<C
 fn outage(place: &Place, raw: raw::Outage, service: &Service, sources: &mut Sources<'_>) -> Checked<Outage> {
     let whom = match (raw.share, raw.instances, raw.zone) {
         (Some(share), None, None) => Whom::Share(share.0),
-        (None, Some(instances), None) => Whom::Count(at_least_one(
-            &place.key("instances"),
-            instances,
-            service.instances.get(),
-        )?),
+        (None, Some(instances), None) => {
+            Whom::Count(at_least_one(&place.key("instances"), instances, service.instances.get())?)
+        }
         (None, None, Some(zone)) => Whom::Zone(count(&place.key("zone"), zone, 0..=service.zones.get() - 1)?),
         _ => return Err(place.breaks("must hold exactly one of share, instances, zone")),
     };
-    Ok(Outage {
-        at: raw.at.0,
-        whom,
-        repair: delay(&place.key("repair"), raw.repair, sources)?,
-    })
+    Ok(Outage { at: raw.at.0, whom, repair: delay(&place.key("repair"), raw.repair, sources)? })
 }
 
 fn budget(raw: &raw::Budget) -> Budget {
@@ -311,41 +246,22 @@ fn study(place: &Place, raw: &raw::Study, strategies: &[NamedStrategy]) -> Check
     let replications = count(&replications_at, raw.replications, 2..=100_000)?;
     let replications = NonZeroU32::new(replications).expect("there are at least two");
     let warm_up = span_or(raw.warm_up, Duration::from_secs(30));
-    let baseline = positive(
-        &place.key("baseline"),
-        raw.baseline.unwrap_or(Span(Duration::from_mins(1))),
-    )?;
+    let baseline = positive(&place.key("baseline"), raw.baseline.unwrap_or(Span(Duration::from_mins(1))))?;
     let window = positive(&place.key("window"), raw.window)?;
     let run = warm_up + baseline + window;
-    place.key("window").holds(
-        run <= LONGEST,
-        "must come to at most 366 days together with warm_up and baseline",
-    )?;
+    place.key("window").holds(run <= LONGEST, "must come to at most 366 days together with warm_up and baseline")?;
     let interval = interval(place, raw.interval, baseline, window)?;
     let intervals = (baseline + window).as_nanos().div_ceil(interval.as_nanos());
     let of_all_runs = intervals * u128::from(replications.get()) * strategies.len() as u128;
     let problem =
         "must come to at most 50,000,000 intervals over all runs: choose a longer interval or fewer replications";
-    place
-        .key("interval")
-        .holds(of_all_runs <= MOST_INTERVALS_OF_ALL_RUNS, problem)?;
+    place.key("interval").holds(of_all_runs <= MOST_INTERVALS_OF_ALL_RUNS, problem)?;
     let confidence = share_or(raw.confidence, 0.95);
-    place
-        .key("confidence")
-        .holds((0.5..=0.9999).contains(&confidence), "must be from 50% to 99.99%")?;
+    place.key("confidence").holds((0.5..=0.9999).contains(&confidence), "must be from 50% to 99.99%")?;
     let against = raw.against.as_ref();
     let against = against.map_or(Ok(0), |name| position(&place.key("against"), name, strategies))?;
     let seed = raw.seed.map_or(1, |seed| seed.0);
-    Ok(Study {
-        replications,
-        seed,
-        warm_up,
-        baseline,
-        window,
-        interval,
-        confidence,
-        against,
-    })
+    Ok(Study { replications, seed, warm_up, baseline, window, interval, confidence, against })
 }
 
 /// The length of an interval: by default a 120th of the window, rounded up to whole seconds.
@@ -355,10 +271,7 @@ fn interval(place: &Place, raw: Option<Span>, baseline: Duration, window: Durati
     let interval = positive(&place, raw.unwrap_or(Span(default)))?;
     place.holds(interval <= window, "must be at most the window")?;
     let intervals = (baseline + window).as_nanos().div_ceil(interval.as_nanos());
-    place.holds(
-        intervals <= MOST_INTERVALS,
-        "must be long enough for at most 100,000 in baseline and window",
-    )?;
+    place.holds(intervals <= MOST_INTERVALS, "must be long enough for at most 100,000 in baseline and window")?;
     Ok(interval)
 }
 
@@ -370,26 +283,18 @@ fn position(place: &Place, name: &str, strategies: &[NamedStrategy]) -> Checked<
             None => place.breaks("must name a strategy"),
         }
     };
-    strategies
-        .iter()
-        .position(|named| named.name == name)
-        .ok_or_else(unknown)
+    strategies.iter().position(|named| named.name == name).ok_or_else(unknown)
 }
 
 fn expectations(place: &Place, raw: &Named<raw::Expect>, strategies: &[NamedStrategy]) -> Checked<Vec<Expectation>> {
-    raw.0
-        .iter()
-        .map(|(name, raw)| expectation(&place.key(name), name, raw, strategies))
-        .collect()
+    raw.0.iter().map(|(name, raw)| expectation(&place.key(name), name, raw, strategies)).collect()
 }
 
 fn expectation(place: &Place, name: &str, raw: &raw::Expect, strategies: &[NamedStrategy]) -> Checked<Expectation> {
     let seconds = |spans: &Vec<Span>| spans.iter().map(|span| span.0.as_secs_f64()).collect();
     let numbers = |numbers: &Vec<Number>| numbers.iter().map(|number| number.0).collect();
     let whole = |key: &str, written: Option<Count>| {
-        written
-            .map(|written| count(&place.key(key), written, 0..=u32::MAX))
-            .transpose()
+        written.map(|written| count(&place.key(key), written, 0..=u32::MAX)).transpose()
     };
     Ok(Expectation {
         strategy: position(place, name, strategies)?,

@@ -3,7 +3,7 @@
 use super::bounds::positive;
 use super::fingerprint::Fingerprint;
 use super::place::{Checked, Place};
-use super::raw;
+use super::raw_delay as raw;
 use super::trace::Source;
 use super::units::{Number, Span, Table};
 use crate::distribution::{Delay, Distribution};
@@ -21,10 +21,7 @@ pub(super) struct Sources<'a> {
 impl Sources<'_> {
     /// The file under this path.
     pub(super) fn source(&mut self, path: &str) -> Source<'_> {
-        Source {
-            path: self.folder.join(path),
-            fingerprint: &mut self.fingerprint,
-        }
+        Source { path: self.folder.join(path), fingerprint: &mut self.fingerprint }
     }
 }
 
@@ -45,10 +42,7 @@ fn distribution(place: &Place, drawn: raw::Distribution, sources: &mut Sources<'
     match drawn {
         raw::Distribution::Uniform(Table(raw::Uniform { low, high })) => {
             place.key("uniform").key("high").holds(low < high, "must exceed low")?;
-            Ok(Distribution::Uniform {
-                low: low.0.as_secs_f64(),
-                high: high.0.as_secs_f64(),
-            })
+            Ok(Distribution::Uniform { low: low.0.as_secs_f64(), high: high.0.as_secs_f64() })
         }
         raw::Distribution::Exponential(Table(raw::Exponential { mean })) => {
             let mean = positive_s(&place.key("exponential").key("mean"), mean)?;
@@ -64,10 +58,7 @@ fn distribution(place: &Place, drawn: raw::Distribution, sources: &mut Sources<'
             let place = place.key("gamma");
             let shape = shape_within(&place.key("shape"), shape)?;
             let mean = positive_s(&place.key("mean"), mean)?;
-            Ok(Distribution::Gamma {
-                shape,
-                scale: mean / shape,
-            })
+            Ok(Distribution::Gamma { shape, scale: mean / shape })
         }
         raw::Distribution::Weibull(Table(raw::Weibull { shape, scale })) => {
             let place = place.key("weibull");
@@ -82,10 +73,8 @@ fn distribution(place: &Place, drawn: raw::Distribution, sources: &mut Sources<'
             Ok(Distribution::Pareto { minimum, shape })
         }
         raw::Distribution::Empirical(path) => {
-            place
-                .key("empirical")
-                .holds(!path.is_empty(), "must be the path of a CSV file")?;
-            let durations = sources.source(&path).read_durations()?;
+            place.key("empirical").holds(!path.is_empty(), "must be the path of a CSV file")?;
+            let durations = place.key("empirical").reading(sources.source(&path).read_durations())?;
             Ok(Distribution::Empirical(Arc::from(durations)))
         }
     }

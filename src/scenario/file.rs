@@ -22,16 +22,10 @@ pub fn load(path: &Path) -> Result<Scenario, LoadError> {
     let unreadable = |error| LoadError::Io(path.to_owned(), error);
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MOST_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     refuse_excess(bytes.len(), path)?;
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let line = line_at(&bytes, error.valid_up_to());
         in_text(path, line, "must be UTF-8")
     })?;
     parse(text, path)
@@ -45,47 +39,37 @@ pub fn parse(text: &str, file: &Path) -> Result<Scenario, LoadError> {
     refuse_excess(text.len(), file)?;
     let mut fingerprint = Fingerprint::new();
     fingerprint.add(text.as_bytes());
-    let mut sources = Sources {
-        folder: file.parent().unwrap_or(Path::new("")),
-        fingerprint,
-    };
+    let mut sources = Sources { folder: file.parent().unwrap_or(Path::new("")), fingerprint };
     let deserializer = toml::Deserializer::parse(text).map_err(|error| {
-        let line = line_at(text, error.span().map_or(0, |span| span.start));
+        // What is missing at the end of the file is missing behind its last word.
+        let at = error.span().map_or(0, |span| span.start.min(text.trim_end().len()));
+        let line = line_at(text.as_bytes(), at);
         in_text(file, line, &on_one_line(error.message()))
     })?;
-    let name = file
-        .file_stem()
-        .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     let raw: Result<raw::Scenario, _> = serde_path_to_error::deserialize(deserializer);
-    let scenario = raw
-        .map_err(Mistake::from)
-        .and_then(|raw| convert::scenario(raw, name, &mut sources));
+    let scenario = raw.map_err(Mistake::from).and_then(|raw| convert::scenario(raw, name, &mut sources));
     scenario.map_err(|mistake| mistake.in_file(text, file))
 }
 
 fn refuse_excess(bytes: usize, file: &Path) -> Result<(), LoadError> {
-    if bytes > MOST_BYTES {
-        Err(in_text(file, 1, "must be a file of at most 1 MiB"))
-    } else {
-        Ok(())
-    }
+    if bytes > MOST_BYTES { Err(in_text(file, 1, "must be a file of at most 1 MiB")) } else { Ok(()) }
 }
 
 /// A mistake that concerns no field.
 fn in_text(file: &Path, line: usize, problem: &str) -> LoadError {
-    InputError {
-        file: file.to_owned(),
-        line,
-        field: String::new(),
-        problem: problem.to_owned(),
-    }
-    .into()
+    InputError { file: file.to_owned(), line, field: String::new(), problem: problem.to_owned() }.into()
 }
 
 /// The JSON Schema (2020-12) of scenario files, for editors. It knows each field, not the rules across fields.
 pub fn schema() -> schemars::Schema {
     let settings = SchemaSettings::draft2020_12().with_transform(WithoutNull);
-    settings.into_generator().into_root_schema_for::<raw::Scenario>()
+    let mut schema = settings.into_generator().into_root_schema_for::<raw::Scenario>();
+    // serde does not ask for it, because `convert` has better words for a file without one.
+    if let Some(required) = schema.get_mut("required").and_then(|required| required.as_array_mut()) {
+        required.push("strategy".into());
+    }
+    schema
 }
 
 /// TOML has no null: what may be left out is not therefore null.

@@ -30,11 +30,9 @@ mod tests {
     /// Vectors of the authors' reference implementation.
     #[test]
     fn fingerprints_meet_the_reference() {
-        for (text, value) in [
-            ("", 0xcbf2_9ce4_8422_2325),
-            ("a", 0xaf63_dc4c_8601_ec8c),
-            ("foobar", 0x8594_4171_f739_67e8),
-        ] {
+        for (text, value) in
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
             let mut fingerprint = Fingerprint::new();
             fingerprint.add(text.as_bytes());
             assert_eq!(fingerprint.value(), value, "{text}");

@@ -7,16 +7,19 @@ mod file;
 mod fingerprint;
 mod place;
 mod raw;
+mod raw_delay;
 mod strategies;
 mod trace;
 mod traffic;
 mod units;
+mod words;
 
 pub use file::{load, parse, schema};
 
 use crate::distribution::Delay;
 use crate::rollback::Policy;
 use crate::rollout::{Restart, Strategy};
+use crate::time::nanos;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -106,7 +109,7 @@ pub struct Profile {
 /// A stretch of constant offered load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Piece {
-    /// How long after the previous piece began it begins; 0 for the first.
+    /// When it begins, counted from the start of the profile; 0 for the first.
     pub starts: Duration,
     /// Requests per second, finite and not negative.
     pub rate: f64,
@@ -126,13 +129,7 @@ impl Profile {
 
     /// The same rate for ever.
     pub fn constant(rate: f64) -> Option<Self> {
-        Profile::new(
-            vec![Piece {
-                starts: Duration::ZERO,
-                rate,
-            }],
-            None,
-        )
+        Profile::new(vec![Piece { starts: Duration::ZERO, rate }], None)
     }
 
     /// The pieces, in the order of time.
@@ -367,6 +364,18 @@ impl Study {
     /// When the rollout begins.
     pub fn rollout_at(&self) -> Duration {
         self.warm_up + self.baseline
+    }
+
+    /// Whole intervals of the time series within the baseline window. The series begins that many before the
+    /// rollout, so that one interval begins exactly with it.
+    pub fn intervals_before_rollout(&self) -> u64 {
+        (self.baseline.as_nanos() / self.interval.as_nanos()) as u64
+    }
+
+    /// When the time series begins.
+    pub fn series_from(&self) -> Duration {
+        let before = self.intervals_before_rollout() * nanos(self.interval);
+        self.rollout_at().saturating_sub(Duration::from_nanos(before))
     }
 
     /// When the run ends.

@@ -26,25 +26,13 @@ pub(super) enum Mistake {
     Elsewhere(LoadError),
 }
 
-impl From<LoadError> for Mistake {
-    fn from(error: LoadError) -> Self {
-        Mistake::Elsewhere(error)
-    }
-}
-
 impl Mistake {
     /// The same for the user, who wrote `text` into `file`.
     pub(super) fn in_file(self, text: &str, file: &Path) -> LoadError {
         match self {
             Mistake::At(place, problem) => {
                 let line = place.line(text);
-                InputError {
-                    file: file.to_owned(),
-                    line,
-                    field: place.to_string(),
-                    problem,
-                }
-                .into()
+                InputError { file: file.to_owned(), line, field: place.to_string(), problem }.into()
             }
             Mistake::Elsewhere(error) => error,
         }
@@ -76,6 +64,16 @@ impl Place {
         Mistake::At(self.clone(), problem.into())
     }
 
+    /// What was read from the file that is named here. A file that cannot be read is a mistake of whoever named it.
+    pub(super) fn reading<T>(&self, read: Result<T, LoadError>) -> Checked<T> {
+        read.map_err(|error| match error {
+            LoadError::Io(path, error) => {
+                self.breaks(format!("must name a file that can be read: {}: {error}", path.display()))
+            }
+            input @ LoadError::Input(_) => Mistake::Elsewhere(input),
+        })
+    }
+
     /// Nothing if it holds, or else the mistake.
     pub(super) fn holds(&self, holds: bool, problem: &str) -> Checked<()> {
         if holds { Ok(()) } else { Err(self.breaks(problem)) }
@@ -101,14 +99,13 @@ impl Place {
             at = span.start;
             here = value.into_inner();
         }
-        line_at(text, at)
+        line_at(text.as_bytes(), at)
     }
 }
 
-/// The line of a byte, counted from 1; what lies behind the last word counts to its line.
-pub(super) fn line_at(text: &str, byte: usize) -> usize {
-    let before = &text.as_bytes()[..byte.min(text.trim_end().len())];
-    before.iter().filter(|byte| **byte == b'\n').count() + 1
+/// The line of a byte, counted from 1.
+pub(super) fn line_at(text: &[u8], byte: usize) -> usize {
+    text[..byte].split(|byte| *byte == b'\n').count()
 }
 
 /// Longest part of a key or of a foreign message that is repeated.
@@ -131,11 +128,7 @@ fn shown(key: &str) -> String {
     let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let start: String = key.chars().take(LONGEST_QUOTE).collect();
     let rest = if start.len() < key.len() { "…" } else { "" };
-    if is_bare {
-        format!("{start}{rest}")
-    } else {
-        format!("\"{}{rest}\"", start.escape_debug())
-    }
+    if is_bare { format!("{start}{rest}") } else { format!("\"{}{rest}\"", start.escape_debug()) }
 }
 
 impl From<&serde_path_to_error::Path> for Place {

@@ -1,13 +1,15 @@
 //! The words of a scenario file, before anything is checked across fields. The comments are the descriptions of the
 //! published schema.
 
-use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table, words};
-use super::{Arrivals, Choice, WarmUpShape};
-use crate::rollback::Verdict;
-use crate::rollout::swarm::{FailureAction, Order};
+use super::raw_delay::Delay;
+use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table};
+use super::words::{
+    ArrivalsWord, CauseWord, ChoiceWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord, PolicyWord,
+    RollbackFailureWord, ShapeWord, VerdictWord,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 
 /// A fleet, its traffic, a release, and the strategies to compare. Durations are strings such as "250ms", "30s" or "5m",
@@ -27,6 +29,7 @@ pub(super) struct Scenario {
     pub release: Table<Release>,
     /// The strategies to compare: [strategy.<name>.<orchestrator>], at least one.
     #[serde(default)]
+    #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": "^[A-Za-z0-9._-]{1,60}$" }))]
     pub strategy: Named<Orchestrator>,
     /// Who judges the release, and what happens then.
     pub rollback: Option<Table<Rollback>>,
@@ -492,142 +495,6 @@ pub(super) struct Expect {
     pub main_cause: Option<CauseWord>,
 }
 
-/// How long something takes: a duration, always the same, or a distribution.
-#[derive(Debug, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum Delay {
-    /// Always the same.
-    Fixed(Span),
-    /// Drawn anew each time.
-    Drawn(Distribution),
-}
-
-/// A distribution of durations, by its name.
-#[derive(Debug, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub(super) enum Distribution {
-    /// Equally likely between two bounds.
-    Uniform(Table<Uniform>),
-    /// Memoryless.
-    Exponential(Table<Exponential>),
-    /// The logarithm is normal.
-    LogNormal(Table<LogNormal>),
-    /// Sums of exponentials.
-    Gamma(Table<Gamma>),
-    /// Ageing (shape above 1) or maturing (below 1).
-    Weibull(Table<Weibull>),
-    /// A heavy tail.
-    Pareto(Table<Pareto>),
-    /// What was measured: a CSV file with a header and one column of seconds, relative to the scenario file.
-    Empirical(String),
-}
-
-/// Equally likely between two bounds.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Uniform {
-    /// Lower bound.
-    pub low: Span,
-    /// Upper bound.
-    pub high: Span,
-}
-
-/// Memoryless.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Exponential {
-    /// Mean.
-    pub mean: Span,
-}
-
-/// The logarithm is normal.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LogNormal {
-    /// Median.
-    pub median: Span,
-    /// 95 % quantile.
-    pub p95: Span,
-}
-
-/// Sums of exponentials.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Gamma {
-    /// Shape; the coefficient of variation is 1 / √shape.
-    #[schemars(range(min = 0.01, max = 1_000_000))]
-    pub shape: Number,
-    /// Mean.
-    pub mean: Span,
-}
-
-/// Ageing (shape above 1) or maturing (below 1).
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Weibull {
-    /// Shape.
-    #[schemars(range(min = 0.01, max = 1_000_000))]
-    pub shape: Number,
-    /// Scale: the 63.2 % quantile.
-    pub scale: Span,
-}
-
-/// A heavy tail.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Pareto {
-    /// Smallest value.
-    pub minimum: Span,
-    /// Tail index; at 1 or below the mean is infinite.
-    #[schemars(range(min = 0.01, max = 1_000_000))]
-    pub shape: Number,
-}
-
-/// The names of distributions, as a table's only key.
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "lowercase")]
-enum Kind {
-    Uniform,
-    Exponential,
-    LogNormal,
-    Gamma,
-    Weibull,
-    Pareto,
-    Empirical,
-}
-
-impl<'de> Deserialize<'de> for Delay {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FixedOrDrawn;
-        impl<'de> Visitor<'de> for FixedOrDrawn {
-            type Value = Delay;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#"a duration such as "30s", or a distribution such as { exponential = { mean = "30s" } }"#)
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Delay, E> {
-                Span::deserialize(serde::de::value::StrDeserializer::new(text)).map(Delay::Fixed)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Delay, A::Error> {
-                let exactly_one = || A::Error::custom("must name exactly one distribution");
-                let distribution = match map.next_key::<Kind>()?.ok_or_else(exactly_one)? {
-                    Kind::Uniform => Distribution::Uniform(map.next_value()?),
-                    Kind::Exponential => Distribution::Exponential(map.next_value()?),
-                    Kind::LogNormal => Distribution::LogNormal(map.next_value()?),
-                    Kind::Gamma => Distribution::Gamma(map.next_value()?),
-                    Kind::Weibull => Distribution::Weibull(map.next_value()?),
-                    Kind::Pareto => Distribution::Pareto(map.next_value()?),
-                    Kind::Empirical => Distribution::Empirical(map.next_value()?),
-                };
-                match map.next_key::<IgnoredAny>()? {
-                    Some(_) => Err(exactly_one()),
-                    None => Ok(Delay::Drawn(distribution)),
-                }
-            }
-        }
-        deserializer.deserialize_any(FixedOrDrawn)
-    }
-}
-
 impl<'de> Deserialize<'de> for Policy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct PlainOrJudge;
@@ -644,97 +511,5 @@ impl<'de> Deserialize<'de> for Policy {
             }
         }
         deserializer.deserialize_any(PlainOrJudge)
-    }
-}
-
-/// A judge without settings.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum PlainPolicy {
-    Orchestrator,
-    None,
-    Pause,
-}
-
-/// `strategy.type` of a Deployment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DeploymentType {
-    RollingUpdate,
-    Recreate,
-}
-
-words! {
-    /// How the gaps between requests behave.
-    ArrivalsWord: Arrivals { "poisson" => Arrivals::Poisson, "deterministic" => Arrivals::Deterministic }
-}
-words! {
-    /// How an instance is chosen.
-    ChoiceWord: Choice {
-        "round-robin" => Choice::RoundRobin,
-        "random" => Choice::Random,
-        "least-connections" => Choice::LeastConnections,
-        "power-of-two" => Choice::PowerOfTwo,
-    }
-}
-words! {
-    /// How the warm-up factor comes down.
-    ShapeWord: WarmUpShape { "linear" => WarmUpShape::Linear, "exponential" => WarmUpShape::Exponential }
-}
-words! {
-    /// `strategy.type` of a Deployment.
-    DeploymentWord: DeploymentType {
-        "RollingUpdate" => DeploymentType::RollingUpdate,
-        "Recreate" => DeploymentType::Recreate,
-    }
-}
-words! {
-    /// `--update-failure-action`.
-    FailureWord: FailureAction {
-        "pause" => FailureAction::Pause,
-        "continue" => FailureAction::Continue,
-        "rollback" => FailureAction::Rollback,
-    }
-}
-words! {
-    /// `--rollback-failure-action`.
-    RollbackFailureWord: FailureAction { "pause" => FailureAction::Pause, "continue" => FailureAction::Continue }
-}
-words! {
-    /// `--update-order`.
-    OrderWord: Order { "stop-first" => Order::StopFirst, "start-first" => Order::StartFirst }
-}
-words! {
-    /// A judge without settings.
-    PolicyWord: PlainPolicy {
-        "orchestrator" => PlainPolicy::Orchestrator,
-        "none" => PlainPolicy::None,
-        "pause" => PlainPolicy::Pause,
-    }
-}
-words! {
-    /// What a human does about a bad release.
-    VerdictWord: Verdict { "roll-back" => Verdict::RollBack, "pause" => Verdict::Pause }
-}
-words! {
-    /// How a rollout ends.
-    OutcomeWord: &'static str {
-        "completed" => "completed",
-        "rolled back" => "rolled back",
-        "paused" => "paused",
-        "stuck" => "stuck",
-        "failed" => "failed",
-        "unfinished" => "unfinished",
-    }
-}
-words! {
-    /// Why a request was lost.
-    CauseWord: &'static str {
-        "no_endpoint" => "no_endpoint",
-        "stale_endpoint" => "stale_endpoint",
-        "cut_off" => "cut_off",
-        "queue_full" => "queue_full",
-        "timed_out_waiting" => "timed_out_waiting",
-        "timed_out_in_service" => "timed_out_in_service",
-        "defect" => "defect",
-        "crash" => "crash",
     }
 }

@@ -2,8 +2,9 @@
 
 use super::bounds::{at_least_one, count, span_or};
 use super::place::{Checked, Place};
-use super::raw::{self, DeploymentType};
+use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
+use super::words::DeploymentType;
 use super::{NamedStrategy, Service};
 use crate::rollout::kubernetes::{self, Bound, resolve_fenceposts};
 use crate::rollout::swarm::{FailureAction, UpdateConfig};
@@ -25,10 +26,7 @@ pub(super) fn strategies(
     place.holds(raw.0.len() <= MOST_STRATEGIES, "must hold at most 1,000 strategies")?;
     let one = |(name, raw): (String, raw::Orchestrator)| {
         let place = place.key(&name);
-        place.holds(
-            is_name(&name),
-            "must have a name of 1 to 60 letters, digits, `-`, `_` and `.`",
-        )?;
+        place.holds(is_name(&name), "must have a name of 1 to 60 letters, digits, `-`, `_` and `.`")?;
         let strategy = strategy(&place, raw, service.instances.get())?;
         Ok(NamedStrategy { name, strategy })
     };
@@ -56,22 +54,15 @@ fn kubernetes(place: &Place, raw: &raw::Kubernetes, instances: u32) -> Checked<k
         DeploymentType::RollingUpdate => rolling_update(place, raw, instances)?,
         DeploymentType::Recreate => {
             for (key, given) in [("max_surge", raw.max_surge), ("max_unavailable", raw.max_unavailable)] {
-                place
-                    .key(key)
-                    .holds(given.is_none(), r#"must be absent when type is "Recreate""#)?;
+                place.key(key).holds(given.is_none(), r#"must be absent when type is "Recreate""#)?;
             }
             kubernetes::Kind::Recreate
         }
     };
     let longest_s = LONGEST.as_secs();
     let min_ready_s = raw.min_ready_seconds.map_or(0, |count| count.0);
-    place.key("min_ready_seconds").holds(
-        min_ready_s <= longest_s,
-        "must be at most 31,622,400, which is 366 days",
-    )?;
-    let deadline_s = raw
-        .progress_deadline_seconds
-        .map_or(kubernetes::PROGRESS_DEADLINE.as_secs(), |count| count.0);
+    place.key("min_ready_seconds").holds(min_ready_s <= longest_s, "must be at most 31,622,400, which is 366 days")?;
+    let deadline_s = raw.progress_deadline_seconds.map_or(kubernetes::PROGRESS_DEADLINE.as_secs(), |count| count.0);
     let deadline_at = place.key("progress_deadline_seconds");
     let is_bounded = deadline_s <= longest_s || deadline_s == NO_DEADLINE;
     deadline_at.holds(is_bounded, "must be at most 31,622,400, or 2147483647 for none")?;
@@ -94,30 +85,18 @@ fn rolling_update(place: &Place, raw: &raw::Kubernetes, instances: u32) -> Check
     let surge_at = place.key("max_surge");
     let is_zero = |bound| matches!(bound, Bound::Count(0) | Bound::Percent(0));
     let is_possible = !is_zero(surge) || !is_zero(unavailable);
-    surge_at.holds(
-        is_possible,
-        "must exceed 0 when max_unavailable is 0, or no step is possible",
-    )?;
+    surge_at.holds(is_possible, "must exceed 0 when max_unavailable is 0, or no step is possible")?;
     let is_share_of_all = !matches!(unavailable, Bound::Percent(101..));
-    place
-        .key("max_unavailable")
-        .holds(is_share_of_all, "must be at most 100%")?;
+    place.key("max_unavailable").holds(is_share_of_all, "must be at most 100%")?;
     let (max_surge, max_unavailable) = resolve_fenceposts(surge, unavailable, instances);
     let fits = i32::try_from(max_surge).is_ok();
     surge_at.holds(fits, "must come to at most 2,147,483,647 instances")?;
-    Ok(kubernetes::Kind::RollingUpdate {
-        max_surge,
-        max_unavailable,
-    })
+    Ok(kubernetes::Kind::RollingUpdate { max_surge, max_unavailable })
 }
 
 fn swarm(place: &Place, raw: raw::Swarm) -> Checked<swarm::Settings> {
-    let update = raw
-        .update
-        .map(|Table(raw)| update_config(&place.key("update"), &raw, |word| word.0));
-    let rollback = raw
-        .rollback
-        .map(|Table(raw)| update_config(&place.key("rollback"), &raw, |word| word.0));
+    let update = raw.update.map(|Table(raw)| update_config(&place.key("update"), &raw, |word| word.0));
+    let rollback = raw.rollback.map(|Table(raw)| update_config(&place.key("rollback"), &raw, |word| word.0));
     Ok(swarm::Settings {
         update: update.transpose()?.unwrap_or_default(),
         rollback: rollback.transpose()?.unwrap_or_default(),
@@ -134,12 +113,8 @@ fn update_config<A: Copy>(
 ) -> Checked<UpdateConfig> {
     let original = UpdateConfig::default();
     let workers = |written: Count| count(&place.key("parallelism"), written, 0..=100_000);
-    let max_failure_ratio = raw
-        .max_failure_ratio
-        .map_or(original.max_failure_ratio, |number| number.0);
-    place
-        .key("max_failure_ratio")
-        .holds((0.0..=1.0).contains(&max_failure_ratio), "must be from 0 to 1")?;
+    let max_failure_ratio = raw.max_failure_ratio.map_or(original.max_failure_ratio, |number| number.0);
+    place.key("max_failure_ratio").holds((0.0..=1.0).contains(&max_failure_ratio), "must be from 0 to 1")?;
     Ok(UpdateConfig {
         parallelism: raw.parallelism.map_or(Ok(original.parallelism), workers)?,
         delay: span_or(raw.delay, original.delay),
@@ -154,19 +129,12 @@ fn octopus(place: &Place, raw: raw::Octopus) -> Checked<octopus::Settings> {
     let window = |count: Count| at_least_one(&place.key("window_size"), count, 100_000).map(Into::into);
     let takes_out = raw.take_out.is_some();
     let without = "must be absent without take_out";
-    place
-        .key("put_back")
-        .holds(takes_out || raw.put_back.is_none(), without)?;
-    place
-        .key("put_back_always")
-        .holds(takes_out || raw.put_back_always.is_none(), without)?;
+    place.key("put_back").holds(takes_out || raw.put_back.is_none(), without)?;
+    place.key("put_back_always").holds(takes_out || raw.put_back_always.is_none(), without)?;
     Ok(octopus::Settings {
         window_size: raw.window_size.map_or(Ok(octopus::WITHOUT_WINDOW), window)?,
         take_out: raw.take_out.map(|span| span.0),
-        test: raw.test.map(|Table(test)| octopus::Test {
-            takes: test.takes.0,
-            finds: test.finds.0,
-        }),
+        test: raw.test.map(|Table(test)| octopus::Test { takes: test.takes.0, finds: test.finds.0 }),
         put_back: span_or(raw.put_back, Duration::ZERO),
         put_back_always: raw.put_back_always.unwrap_or(false),
         redeploy_after: raw.redeploy_after.map(|span| span.0),

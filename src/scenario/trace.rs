@@ -6,6 +6,7 @@
 use super::fingerprint::Fingerprint;
 use super::units::LONGEST;
 use super::{InputError, LoadError, Piece};
+use crate::time::nanos;
 use csv::{ReaderBuilder, StringRecord};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -55,43 +56,24 @@ impl Source<'_> {
         let mut first = 0;
         let mut pieces: Vec<Piece> = Vec::new();
         while let Some(row) = rows.read()? {
-            row.holds(
-                |row| row.fields().len() == 2,
-                "",
-                "must hold two values, a timestamp and a value",
-            )?;
-            row.holds(
-                |_| pieces.len() < MOST_TRACE_ROWS,
-                "",
-                "must be one of at most 5,000,000 rows",
-            )?;
+            row.holds(|row| row.record.len() == 2, "", "must hold two values, a timestamp and a value")?;
+            row.holds(|_| pieces.len() < MOST_TRACE_ROWS, "", "must be one of at most 5,000,000 rows")?;
             let (kind, moment) = row.moment(clock)?;
             clock = Some(kind);
             if pieces.is_empty() {
                 first = moment;
             }
+            let is_later = pieces.last().is_none_or(|piece| i128::from(nanos(piece.starts)) < moment - first);
+            row.holds(|_| is_later, "timestamp", "must be later than the one before")?;
             let starts = u64::try_from(moment - first).ok().map(Duration::from_nanos);
-            let previous = pieces.last().map(|piece| piece.starts);
-            let starts = starts.filter(|starts| previous.is_none_or(|previous| previous < *starts));
-            let starts = starts.ok_or_else(|| row.breaks("timestamp", "must be later than the one before"))?;
-            row.holds(
-                |_| starts <= LONGEST_TRACE,
-                "timestamp",
-                "must be within 100 years of the first one",
-            )?;
+            let starts = starts.filter(|starts| *starts <= LONGEST_TRACE);
+            let starts = starts.ok_or_else(|| row.breaks("timestamp", "must be within 100 years of the first one"))?;
             let rate = row.number(1, "value", "must be a number, 0 or more")? / interval.as_secs_f64() * scale;
-            row.holds(
-                |_| rate <= HIGHEST_RATE,
-                "value",
-                "must come to at most 10,000,000 requests per second",
-            )?;
+            row.holds(|_| rate <= HIGHEST_RATE, "value", "must come to at most 10,000,000 requests per second")?;
             pieces.push(Piece { starts, rate });
         }
         match pieces.last() {
-            Some(last) => Ok(Trace {
-                lasts: last.starts + interval,
-                pieces,
-            }),
+            Some(last) => Ok(Trace { lasts: last.starts + interval, pieces }),
             None => Err(rows.breaks("", "must hold at least one row")),
         }
     }
@@ -100,20 +82,12 @@ impl Source<'_> {
     pub(super) fn read_durations(self) -> Result<Vec<f64>, LoadError> {
         let mut rows = Rows::open(self)?;
         let header = rows.next("a name such as seconds")?;
-        header.holds(|row| row.fields().len() == 1, "", "must be one column")?;
-        header.holds(
-            |row| row.fields()[0].parse::<f64>().is_err(),
-            "",
-            "must be a header such as seconds",
-        )?;
+        header.holds(|row| row.record.len() == 1, "", "must be one column")?;
+        header.holds(|row| row.field(0).parse::<f64>().is_err(), "", "must be a header such as seconds")?;
         let mut durations = Vec::new();
         while let Some(row) = rows.read()? {
-            row.holds(|row| row.fields().len() == 1, "", "must hold one value")?;
-            row.holds(
-                |_| durations.len() < MOST_DURATIONS,
-                "",
-                "must be one of at most 1,000,000 rows",
-            )?;
+            row.holds(|row| row.record.len() == 1, "", "must hold one value")?;
+            row.holds(|_| durations.len() < MOST_DURATIONS, "", "must be one of at most 1,000,000 rows")?;
             let duration = row.number(0, "", "must be a number of seconds, 0 or more")?;
             row.holds(|_| duration <= LONGEST.as_secs_f64(), "", "must be at most 366 days")?;
             durations.push(duration);
@@ -152,23 +126,9 @@ impl<'a> Rows<'a> {
     fn open(source: Source<'a>) -> Result<Self, LoadError> {
         let Source { path, fingerprint } = source;
         let file = File::open(&path).map_err(|error| LoadError::Io(path.clone(), error))?;
-        let watched = Watched {
-            inner: file,
-            fingerprint,
-            bytes: 0,
-            bytes_of_line: 0,
-            ended: false,
-        };
-        let reader = ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .quoting(false)
-            .from_reader(watched);
-        Ok(Rows {
-            path,
-            reader,
-            record: StringRecord::new(),
-        })
+        let watched = Watched { inner: file, fingerprint, bytes: 0, bytes_of_line: 0, ended: false };
+        let reader = ReaderBuilder::new().has_headers(false).flexible(true).quoting(false).from_reader(watched);
+        Ok(Rows { path, reader, record: StringRecord::new() })
     }
 
     /// The next row that is not blank.
@@ -181,11 +141,7 @@ impl<'a> Rows<'a> {
                 Err(error) => return Err(self.told(error)),
             }
         }
-        Ok(Some(Row {
-            path: &self.path,
-            line: self.line(),
-            record: &self.record,
-        }))
+        Ok(Some(Row { path: &self.path, line: self.line(), record: &self.record }))
     }
 
     /// The header, which must be there.
@@ -194,10 +150,15 @@ impl<'a> Rows<'a> {
         self.read()?.ok_or(empty)
     }
 
+    /// The line that is being read.
+    fn line_begun(&self) -> usize {
+        usize::try_from(self.reader.position().line()).unwrap_or(usize::MAX)
+    }
+
     /// The line of the last record: the reader stands behind its line break, because [`Watched`] ends every line with one.
     /// The record's own position would be that of the blank lines before it.
     fn line(&self) -> usize {
-        usize::try_from(self.reader.position().line()).map_or(1, |line| line.saturating_sub(1).max(1))
+        self.line_begun().saturating_sub(1).max(1)
     }
 
     fn breaks(&self, field: &str, problem: impl Into<String>) -> LoadError {
@@ -207,7 +168,7 @@ impl<'a> Rows<'a> {
     fn told(&self, error: csv::Error) -> LoadError {
         match error.into_kind() {
             csv::ErrorKind::Io(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Excess>()) {
-                Some(Excess(problem)) => error_at(&self.path, self.line() + 1, "", *problem),
+                Some(Excess(problem)) => error_at(&self.path, self.line_begun(), "", *problem),
                 None => LoadError::Io(self.path.clone(), error),
             },
             _ => self.breaks("", "must be UTF-8"),
@@ -216,27 +177,16 @@ impl<'a> Rows<'a> {
 }
 
 fn error_at(path: &Path, line: usize, field: &str, problem: impl Into<String>) -> LoadError {
-    InputError {
-        file: path.to_owned(),
-        line,
-        field: field.to_owned(),
-        problem: problem.into(),
-    }
-    .into()
+    InputError { file: path.to_owned(), line, field: field.to_owned(), problem: problem.into() }.into()
 }
 
 impl Row<'_> {
     fn fields(&self) -> Vec<&str> {
-        self.record
-            .iter()
-            .map(|field| field.trim().trim_matches('"').trim())
-            .collect()
+        self.record.iter().map(unquoted).collect()
     }
 
     fn field(&self, column: usize) -> &str {
-        self.record
-            .get(column)
-            .map_or("", |field| field.trim().trim_matches('"').trim())
+        self.record.get(column).map_or("", unquoted)
     }
 
     fn breaks(&self, field: &str, problem: impl Into<String>) -> LoadError {
@@ -244,20 +194,12 @@ impl Row<'_> {
     }
 
     fn holds(&self, holds: impl FnOnce(&Self) -> bool, field: &str, problem: &str) -> Result<(), LoadError> {
-        if holds(self) {
-            Ok(())
-        } else {
-            Err(self.breaks(field, problem))
-        }
+        if holds(self) { Ok(()) } else { Err(self.breaks(field, problem)) }
     }
 
     /// A finite number, 0 or more.
     fn number(&self, column: usize, field: &str, problem: &str) -> Result<f64, LoadError> {
-        let number = self
-            .field(column)
-            .parse::<f64>()
-            .ok()
-            .filter(|number| number.is_finite() && *number >= 0.0);
+        let number = self.field(column).parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
         number.ok_or_else(|| self.breaks(field, problem))
     }
 
@@ -270,6 +212,10 @@ impl Row<'_> {
         self.holds(|_| alike, "timestamp", "must be written the same way as those before")?;
         Ok(moment)
     }
+}
+
+fn unquoted(field: &str) -> &str {
+    field.trim().trim_matches('"').trim()
 }
 
 fn read_moment(text: &str) -> Option<(Clock, i128)> {
@@ -343,45 +289,34 @@ mod tests {
         let path = folder.path().join("it.csv");
         fs::write(&path, content).expect("a file for the test");
         let mut fingerprint = Fingerprint::new();
-        let result = read(Source {
-            path,
-            fingerprint: &mut fingerprint,
-        });
+        let result = read(Source { path, fingerprint: &mut fingerprint });
         result.map_err(|error| match error {
-            LoadError::Input(error) => InputError {
-                file: "it.csv".into(),
-                ..error
-            }
-            .to_string(),
+            LoadError::Input(error) => InputError { file: "it.csv".into(), ..error }.to_string(),
             LoadError::Io(_, error) => error.to_string(),
         })
     }
 
+    fn durations(content: &str) -> Result<Vec<f64>, String> {
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general over its lifetime")]
+        read(content.as_bytes(), |source| source.read_durations())
+    }
+
     fn trace(content: &str) -> Result<Trace, String> {
-        read(content.as_bytes(), |source| {
-            source.read_trace(Duration::from_mins(5), 2.0)
-        })
+        read(content.as_bytes(), |source| source.read_trace(Duration::from_mins(5), 2.0))
     }
 
     /// Starts in seconds and rates; 300 requests in five minutes are one a second, here doubled.
     fn pieces(content: &str) -> Vec<(u64, f64)> {
         let trace = trace(content).expect(content);
-        trace
-            .pieces
-            .iter()
-            .map(|piece| (piece.starts.as_secs(), piece.rate))
-            .collect()
+        trace.pieces.iter().map(|piece| (piece.starts.as_secs(), piece.rate)).collect()
     }
 
     #[test]
     fn a_rate_holds_until_the_next_row_even_over_a_gap() {
         let trace = trace("timestamp,value\n100,300\n400,600\n1300,0\n").expect("a good trace");
-        let piece = |starts, rate| Piece {
-            starts: Duration::from_secs(starts),
-            rate,
-        };
+        let piece = |starts, rate| Piece { starts: Duration::from_secs(starts), rate };
         assert_eq!(trace.pieces, [piece(0, 2.0), piece(300, 4.0), piece(1200, 0.0)]);
-        assert_eq!(trace.lasts, Duration::from_secs(1500));
+        assert_eq!(trace.lasts, Duration::from_mins(25));
     }
 
     #[test]
@@ -407,42 +342,15 @@ mod tests {
             ("", "it.csv:1: must begin with the header timestamp,value"),
             ("0,1\n", "it.csv:1: must be timestamp,value"),
             ("timestamp,value\n", "it.csv:1: must hold at least one row"),
-            (
-                "timestamp,value\n0,1\n0,1\n",
-                "it.csv:3: timestamp: must be later than the one before",
-            ),
-            (
-                "timestamp,value\n5,1\n0,1\n",
-                "it.csv:3: timestamp: must be later than the one before",
-            ),
-            (
-                "timestamp,value\r\n\r\n0,1\r\n1,x",
-                "it.csv:4: value: must be a number, 0 or more",
-            ),
-            (
-                "timestamp,value\n\n\n0,1\n\n1,-1\n",
-                "it.csv:6: value: must be a number, 0 or more",
-            ),
-            (
-                "timestamp,value\n0,NaN\n",
-                "it.csv:2: value: must be a number, 0 or more",
-            ),
-            (
-                "timestamp,value\n0,inf\n",
-                "it.csv:2: value: must be a number, 0 or more",
-            ),
-            (
-                "timestamp,value\n0,1e300\n",
-                "it.csv:2: value: must come to at most 10,000,000 requests per second",
-            ),
-            (
-                "timestamp,value\n0,1,2\n",
-                "it.csv:2: must hold two values, a timestamp and a value",
-            ),
-            (
-                "timestamp,value\n0,1\n9e11,1\n",
-                "it.csv:3: timestamp: must be within 100 years of the first one",
-            ),
+            ("timestamp,value\n0,1\n0,1\n", "it.csv:3: timestamp: must be later than the one before"),
+            ("timestamp,value\n5,1\n0,1\n", "it.csv:3: timestamp: must be later than the one before"),
+            ("timestamp,value\r\n\r\n0,1\r\n1,x", "it.csv:4: value: must be a number, 0 or more"),
+            ("timestamp,value\n\n\n0,1\n\n1,-1\n", "it.csv:6: value: must be a number, 0 or more"),
+            ("timestamp,value\n0,NaN\n", "it.csv:2: value: must be a number, 0 or more"),
+            ("timestamp,value\n0,inf\n", "it.csv:2: value: must be a number, 0 or more"),
+            ("timestamp,value\n0,1e300\n", "it.csv:2: value: must come to at most 10,000,000 requests per second"),
+            ("timestamp,value\n0,1,2\n", "it.csv:2: must hold two values, a timestamp and a value"),
+            ("timestamp,value\n0,1\n9e11,1\n", "it.csv:3: timestamp: must be within 100 years of the first one"),
             (
                 "timestamp,value\nnoon,1\n",
                 "it.csv:2: timestamp: must be a number of seconds, or a date and time such as 2014-04-10 00:04:00",
@@ -459,10 +367,7 @@ mod tests {
     #[test]
     fn rubbish_is_refused_early() {
         let trace = |content: &[u8]| read(content, |source| source.read_trace(Duration::from_secs(1), 1.0));
-        assert_eq!(
-            trace(&vec![0; 1 << 20]).expect_err("zeros"),
-            "it.csv:1: must be at most 65,536 bytes long"
-        );
+        assert_eq!(trace(&vec![0; 1 << 20]).expect_err("zeros"), "it.csv:1: must be at most 65,536 bytes long");
         let bytes = b"timestamp,value\n0,\xff\n";
         assert_eq!(trace(bytes).expect_err("no text"), "it.csv:2: must be UTF-8");
     }
@@ -470,19 +375,13 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn an_endless_file_ends() {
-        let source = |fingerprint| Source {
-            path: "/dev/zero".into(),
-            fingerprint,
-        };
-        let error = source(&mut Fingerprint::new())
-            .read_durations()
-            .expect_err("no durations");
+        let source = |fingerprint| Source { path: "/dev/zero".into(), fingerprint };
+        let error = source(&mut Fingerprint::new()).read_durations().expect_err("no durations");
         assert_eq!(error.to_string(), "/dev/zero:1: must be at most 65,536 bytes long");
     }
 
     #[test]
     fn durations_come_sorted() {
-        let durations = |content: &str| read(content.as_bytes(), |source| source.read_durations());
         assert_eq!(durations("seconds\n3\n1.5\n\n2e0\n"), Ok(vec![1.5, 2.0, 3.0]));
         for (content, then) in [
             ("", "it.csv:1: must begin with the header a name such as seconds"),
@@ -503,12 +402,7 @@ mod tests {
         let path = folder.path().join("it.csv");
         fs::write(&path, "seconds\r\n1").expect("a file for the test");
         let mut read = Fingerprint::new();
-        Source {
-            path,
-            fingerprint: &mut read,
-        }
-        .read_durations()
-        .expect("a good file");
+        Source { path, fingerprint: &mut read }.read_durations().expect("a good file");
         let mut expected = Fingerprint::new();
         expected.add(b"seconds\r\n1");
         assert_eq!(read.value(), expected.value());

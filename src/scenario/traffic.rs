@@ -14,14 +14,7 @@ const PIECES_A_PERIOD: u32 = 1_440;
 
 /// The traffic of a run that lasts `run`.
 pub(super) fn traffic(place: &Place, raw: raw::Traffic, run: Duration, sources: &mut Sources<'_>) -> Checked<Traffic> {
-    let raw::Traffic {
-        rate,
-        steps,
-        diurnal,
-        trace,
-        arrivals,
-        work,
-    } = raw;
+    let raw::Traffic { rate, steps, diurnal, trace, arrivals, work } = raw;
     let profile = match (rate, steps, diurnal, trace) {
         (Some(rate), None, None, None) => constant(&place.key("rate"), rate)?,
         (None, Some(steps), None, None) => stepped(&place.key("steps"), &steps)?,
@@ -32,11 +25,7 @@ pub(super) fn traffic(place: &Place, raw: raw::Traffic, run: Duration, sources: 
     let work_at = place.key("work");
     let work = delay(&work_at, work, sources)?;
     work_at.holds(work.mean_s() > 0.0, "must take time")?;
-    Ok(Traffic {
-        profile,
-        arrivals: arrivals.map_or(Arrivals::Poisson, |word| word.0),
-        work,
-    })
+    Ok(Traffic { profile, arrivals: arrivals.map_or(Arrivals::Poisson, |word| word.0), work })
 }
 
 fn constant(place: &Place, rate: Number) -> Checked<Profile> {
@@ -56,26 +45,16 @@ fn stepped(place: &Place, steps: &[Table<raw::LoadStep>]) -> Checked<Profile> {
         let place = place.index(index);
         let starts = step.from.0;
         match pieces.last() {
-            None => place
-                .key("from")
-                .holds(starts.is_zero(), r#"must be "0s" for the first step"#)?,
-            Some(previous) => place
-                .key("from")
-                .holds(previous.starts < starts, "must be later than the step before")?,
+            None => place.key("from").holds(starts.is_zero(), r#"must be "0s" for the first step"#)?,
+            Some(previous) => {
+                place.key("from").holds(previous.starts < starts, "must be later than the step before")?;
+            }
         }
         let holds = (0.0..=HIGHEST_RATE).contains(&step.rate.0);
-        place
-            .key("rate")
-            .holds(holds, "must be from 0 to 10,000,000 requests per second")?;
-        pieces.push(Piece {
-            starts,
-            rate: step.rate.0,
-        });
+        place.key("rate").holds(holds, "must be from 0 to 10,000,000 requests per second")?;
+        pieces.push(Piece { starts, rate: step.rate.0 });
     }
-    place.holds(
-        pieces.iter().any(|piece| piece.rate > 0.0),
-        "must hold at least one rate above 0",
-    )?;
+    place.holds(pieces.iter().any(|piece| piece.rate > 0.0), "must hold at least one rate above 0")?;
     Ok(Profile::new(pieces, None).expect("the steps ascend from 0"))
 }
 
@@ -83,13 +62,9 @@ fn cosine(place: &Place, diurnal: &raw::Diurnal) -> Checked<Profile> {
     let mean = positive_rate(&place.key("mean"), diurnal.mean)?;
     let amplitude = diurnal.amplitude.0;
     let holds = mean * (1.0 + amplitude) <= HIGHEST_RATE;
-    place
-        .key("amplitude")
-        .holds(holds, "must leave the peak at 10,000,000 requests per second or less")?;
+    place.key("amplitude").holds(holds, "must leave the peak at 10,000,000 requests per second or less")?;
     let period = span_or(diurnal.period, Duration::from_hours(24));
-    place
-        .key("period")
-        .holds(period >= Duration::from_mins(1), "must be at least 1m")?;
+    place.key("period").holds(period >= Duration::from_mins(1), "must be at least 1m")?;
     for (key, Span(moment)) in [("peak_at", diurnal.peak_at), ("starts_at", diurnal.starts_at)] {
         place.key(key).holds(moment < period, "must be within the period")?;
     }
@@ -99,69 +74,47 @@ fn cosine(place: &Place, diurnal: &raw::Diurnal) -> Checked<Profile> {
     // The mean of a cosine over a piece is the difference of sines at its ends over the angle between them.
     let angle = TAU / f64::from(PIECES_A_PERIOD);
     let rate = |piece: u32| mean * (1.0 + amplitude * (sine(piece + 1) - sine(piece)) / angle).max(0.0);
-    let pieces = (0..PIECES_A_PERIOD)
-        .map(|piece| Piece {
-            starts: starts(piece),
-            rate: rate(piece),
-        })
-        .collect();
+    let pieces = (0..PIECES_A_PERIOD).map(|piece| Piece { starts: starts(piece), rate: rate(piece) }).collect();
     Ok(Profile::new(pieces, Some(period)).expect("a 1,440th of a minute is more than a nanosecond"))
 }
 
 fn traced(place: &Place, raw: &raw::Trace, run: Duration, sources: &mut Sources<'_>) -> Checked<Profile> {
-    place
-        .key("path")
-        .holds(!raw.path.is_empty(), "must be the path of a CSV file")?;
+    place.key("path").holds(!raw.path.is_empty(), "must be the path of a CSV file")?;
     let interval = positive(&place.key("interval"), raw.interval)?;
     let scale = raw.scale.map_or(Ok(1.0), |scale| factor(&place.key("scale"), scale))?;
-    let trace = sources.source(&raw.path).read_trace(interval, scale)?;
+    let trace = place.key("path").reading(sources.source(&raw.path).read_trace(interval, scale))?;
     let from = span_or(raw.from, Duration::ZERO);
     let lasts = humantime::format_duration(trace.lasts);
     let begins_within = format!("must be within the trace, which lasts {lasts}");
     place.key("from").holds(from < trace.lasts, &begins_within)?;
     let repeats = raw.repeat.unwrap_or(false);
-    let left = trace.lasts - from;
+    let left = trace.lasts.saturating_sub(from);
     let covers = format!(
         "must cover the run of {}, but {} are left of it; shorten the run, or set repeat = true",
         humantime::format_duration(run),
         humantime::format_duration(left),
     );
     place.holds(repeats || left >= run, &covers)?;
-    let profile = if repeats {
-        repeated(trace, from)
-    } else {
-        cut(trace, from, run)
-    };
-    place.key("path").holds(
-        profile.peak() > 0.0,
-        "must hold at least one value above 0 within the run",
-    )?;
+    let profile = if repeats { repeated(&trace, from) } else { cut(&trace, from, run) };
+    place.key("path").holds(profile.peak() > 0.0, "must hold at least one value above 0 within the run")?;
     Ok(profile)
 }
 
 /// The pieces from a moment of the trace on, told from that moment.
 fn pieces_from(trace: &Trace, from: Duration) -> impl Iterator<Item = Piece> {
     let current = trace.pieces.partition_point(|piece| piece.starts <= from) - 1;
-    trace.pieces[current..].iter().map(move |piece| Piece {
-        starts: piece.starts.saturating_sub(from),
-        ..*piece
-    })
+    trace.pieces[current..].iter().map(move |piece| Piece { starts: piece.starts.saturating_sub(from), ..*piece })
 }
 
-fn cut(trace: Trace, from: Duration, run: Duration) -> Profile {
-    let pieces = pieces_from(&trace, from)
-        .take_while(|piece| piece.starts < run)
-        .collect();
+fn cut(trace: &Trace, from: Duration, run: Duration) -> Profile {
+    let pieces = pieces_from(trace, from).take_while(|piece| piece.starts < run).collect();
     Profile::new(pieces, None).expect("the rows of a trace ascend")
 }
 
-fn repeated(trace: Trace, from: Duration) -> Profile {
+fn repeated(trace: &Trace, from: Duration) -> Profile {
     let wrapped = trace.pieces.iter().take_while(|piece| piece.starts < from);
-    let wrapped = wrapped.map(|piece| Piece {
-        starts: piece.starts + (trace.lasts - from),
-        ..*piece
-    });
-    let pieces = pieces_from(&trace, from).chain(wrapped).collect();
+    let wrapped = wrapped.map(|piece| Piece { starts: piece.starts + trace.lasts.saturating_sub(from), ..*piece });
+    let pieces = pieces_from(trace, from).chain(wrapped).collect();
     Profile::new(pieces, Some(trace.lasts)).expect("the rows of a trace ascend")
 }
 
@@ -171,7 +124,7 @@ mod tests {
     use crate::scenario::units::Share;
 
     fn hours(hours: u64) -> Duration {
-        Duration::from_hours(hours)
+        Duration::from_secs(hours * 3600)
     }
 
     fn day(peak_at: u64, starts_at: u64) -> Profile {
@@ -202,22 +155,12 @@ mod tests {
     }
 
     fn trace() -> Trace {
-        let piece = |(starts, rate): &(u64, f64)| Piece {
-            starts: Duration::from_secs(*starts),
-            rate: *rate,
-        };
-        Trace {
-            pieces: [(0, 1.0), (10, 2.0), (20, 3.0)].iter().map(piece).collect(),
-            lasts: Duration::from_secs(30),
-        }
+        let piece = |(starts, rate): &(u64, f64)| Piece { starts: Duration::from_secs(*starts), rate: *rate };
+        Trace { pieces: [(0, 1.0), (10, 2.0), (20, 3.0)].iter().map(piece).collect(), lasts: Duration::from_secs(30) }
     }
 
     fn told(profile: &Profile) -> Vec<(u64, f64)> {
-        profile
-            .pieces()
-            .iter()
-            .map(|piece| (piece.starts.as_secs(), piece.rate))
-            .collect()
+        profile.pieces().iter().map(|piece| (piece.starts.as_secs(), piece.rate)).collect()
     }
 
     #[test]
@@ -230,19 +173,15 @@ mod tests {
             (10, 20, vec![(0, 2.0), (10, 3.0)]),
             (10, 10, vec![(0, 2.0)]),
         ] {
-            assert_eq!(told(&cut(trace(), seconds(from), seconds(run))), then, "from {from}");
+            assert_eq!(told(&cut(&trace(), seconds(from), seconds(run))), then, "from {from}");
         }
         for (from, then) in [
             (0, vec![(0, 1.0), (10, 2.0), (20, 3.0)]),
             (10, vec![(0, 2.0), (10, 3.0), (20, 1.0)]),
             (15, vec![(0, 2.0), (5, 3.0), (15, 1.0), (25, 2.0)]),
         ] {
-            let profile = repeated(trace(), seconds(from));
-            assert_eq!(
-                (told(&profile), profile.period()),
-                (then, Some(seconds(30))),
-                "from {from}"
-            );
+            let profile = repeated(&trace(), seconds(from));
+            assert_eq!((told(&profile), profile.period()), (then, Some(seconds(30))), "from {from}");
         }
     }
 }

@@ -46,15 +46,9 @@ impl Span {
 fn has_units(text: &str) -> bool {
     let is_number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == '.');
     let words: Vec<&str> = text.split_whitespace().collect();
-    let followed_by_unit = |place: usize| {
-        words
-            .get(place + 1)
-            .is_some_and(|next| next.starts_with(|c: char| !c.is_ascii_digit()))
-    };
-    words
-        .iter()
-        .enumerate()
-        .all(|(place, word)| !is_number(word) || followed_by_unit(place))
+    let followed_by_unit =
+        |place: usize| words.get(place + 1).is_some_and(|next| next.starts_with(|c: char| !c.is_ascii_digit()));
+    words.iter().enumerate().all(|(place, word)| !is_number(word) || followed_by_unit(place))
 }
 
 /// A share such as `"99.95%"`, 0 to 1.
@@ -90,9 +84,7 @@ pub(super) struct CountOrShare(pub(super) Bound);
 impl CountOrShare {
     fn within(value: Option<u32>, bound: fn(u32) -> Bound) -> Result<Self, String> {
         let value = value.filter(|value| *value <= LARGEST_BOUND);
-        value
-            .map(|value| CountOrShare(bound(value)))
-            .ok_or_else(|| "must be at most 2,147,483,647".to_owned())
+        value.map(|value| CountOrShare(bound(value))).ok_or_else(|| "must be at most 2,147,483,647".to_owned())
     }
 
     fn read(text: &str) -> Result<Self, String> {
@@ -119,11 +111,7 @@ pub(super) struct Number(pub(super) f64);
 
 impl Number {
     fn read(number: f64) -> Result<Self, String> {
-        if number.is_finite() {
-            Ok(Number(number))
-        } else {
-            Err("must be finite".to_owned())
-        }
+        if number.is_finite() { Ok(Number(number)) } else { Err("must be finite".to_owned()) }
     }
 }
 
@@ -338,9 +326,7 @@ pub(super) fn one_of(words: &[&str]) -> String {
 pub(super) fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let alike = |name: &str| name.len().abs_diff(written.len()) * 3 <= name.len();
     let candidates = names.into_iter().filter(|name| alike(name));
-    let (distance, name) = candidates
-        .map(|name| (strsim::osa_distance(written, name), name))
-        .min_by_key(|it| it.0)?;
+    let (distance, name) = candidates.map(|name| (strsim::osa_distance(written, name), name)).min_by_key(|it| it.0)?;
     (distance * 3 <= name.chars().count()).then_some(name)
 }
 

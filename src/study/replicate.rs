@@ -8,8 +8,7 @@ use crate::engine;
 use crate::fleet::{Phase, Version};
 use crate::history::{Cause, Change, History, Interval, LossKey, Outcome};
 use crate::metrics::{
-    FleetPoint, RunMetrics, availability_of, fleet_points, measure, quantile_ms, ready_by_interval, series_from,
-    stretches,
+    FleetPoint, RunMetrics, availability_of, fleet_points, measure, quantile_ms, ready_by_interval, stretches,
 };
 use crate::scenario::{Budget, NamedStrategy, Scenario, Study};
 use crate::stats::{Estimate, Sample, upper_bound_of_none};
@@ -260,7 +259,7 @@ fn verdict(holds: bool, missed: bool) -> Verdict {
 
 fn series(name: &str, study: &Study, pool: &Pool) -> Vec<SeriesRow> {
     let replications = f64::from(study.replications.get());
-    let from_s = series_from(study).as_secs_f64() - study.rollout_at().as_secs_f64();
+    let from_s = study.series_from().as_secs_f64() - study.rollout_at().as_secs_f64();
     let interval_s = study.interval.as_secs_f64();
     let ends_s = study.window.as_secs_f64();
     let row = |(place, pooled): (usize, &PooledInterval)| {

@@ -1,0 +1,98 @@
+//! The words that a scenario file chooses among, each standing for a value.
+
+use super::units::words;
+use super::{Arrivals, Choice, WarmUpShape};
+use crate::rollback::Verdict;
+use crate::rollout::swarm::{FailureAction, Order};
+
+/// A judge without settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum PlainPolicy {
+    Orchestrator,
+    None,
+    Pause,
+}
+
+/// `strategy.type` of a Deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DeploymentType {
+    RollingUpdate,
+    Recreate,
+}
+
+words! {
+    /// How the gaps between requests behave.
+    ArrivalsWord: Arrivals { "poisson" => Arrivals::Poisson, "deterministic" => Arrivals::Deterministic }
+}
+words! {
+    /// How an instance is chosen.
+    ChoiceWord: Choice {
+        "round-robin" => Choice::RoundRobin,
+        "random" => Choice::Random,
+        "least-connections" => Choice::LeastConnections,
+        "power-of-two" => Choice::PowerOfTwo,
+    }
+}
+words! {
+    /// How the warm-up factor comes down.
+    ShapeWord: WarmUpShape { "linear" => WarmUpShape::Linear, "exponential" => WarmUpShape::Exponential }
+}
+words! {
+    /// `strategy.type` of a Deployment.
+    DeploymentWord: DeploymentType {
+        "RollingUpdate" => DeploymentType::RollingUpdate,
+        "Recreate" => DeploymentType::Recreate,
+    }
+}
+words! {
+    /// `--update-failure-action`.
+    FailureWord: FailureAction {
+        "pause" => FailureAction::Pause,
+        "continue" => FailureAction::Continue,
+        "rollback" => FailureAction::Rollback,
+    }
+}
+words! {
+    /// `--rollback-failure-action`.
+    RollbackFailureWord: FailureAction { "pause" => FailureAction::Pause, "continue" => FailureAction::Continue }
+}
+words! {
+    /// `--update-order`.
+    OrderWord: Order { "stop-first" => Order::StopFirst, "start-first" => Order::StartFirst }
+}
+words! {
+    /// A judge without settings.
+    PolicyWord: PlainPolicy {
+        "orchestrator" => PlainPolicy::Orchestrator,
+        "none" => PlainPolicy::None,
+        "pause" => PlainPolicy::Pause,
+    }
+}
+words! {
+    /// What a human does about a bad release.
+    VerdictWord: Verdict { "roll-back" => Verdict::RollBack, "pause" => Verdict::Pause }
+}
+words! {
+    /// How a rollout ends.
+    OutcomeWord: &'static str {
+        "completed" => "completed",
+        "rolled back" => "rolled back",
+        "paused" => "paused",
+        "stuck" => "stuck",
+        "failed" => "failed",
+        "unfinished" => "unfinished",
+    }
+}
+words! {
+    /// Why a request was lost.
+    CauseWord: &'static str {
+        "no_endpoint" => "no_endpoint",
+        "stale_endpoint" => "stale_endpoint",
+        "cut_off" => "cut_off",
+        "queue_full" => "queue_full",
+        "timed_out_waiting" => "timed_out_waiting",
+        "timed_out_in_service" => "timed_out_in_service",
+        "defect" => "defect",
+        "crash" => "crash",
+    }
+}
