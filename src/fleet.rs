@@ -216,6 +216,8 @@ pub struct Launch {
 pub struct Fleet {
     instances: Vec<Instance>,
     existing: Vec<InstanceId>,
+    /// Those of them in each slot, oldest first.
+    in_slot: Vec<Vec<InstanceId>>,
     launched: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
     zones: u32,
@@ -228,6 +230,7 @@ impl Fleet {
         Fleet {
             instances: Vec::new(),
             existing: Vec::new(),
+            in_slot: Vec::new(),
             launched: [0; Version::COUNT],
             counts: [[0; Phase::COUNT]; Version::COUNT],
             zones,
@@ -259,6 +262,11 @@ impl Fleet {
         self.launched[launch.version.index()] += 1;
         self.counts[launch.version.index()][Phase::Pulling as usize] += 1;
         self.existing.push(id);
+        let place = slot.0 as usize;
+        if place >= self.in_slot.len() {
+            self.in_slot.resize_with(place + 1, Vec::new);
+        }
+        self.in_slot[place].push(id);
         id
     }
 
@@ -292,6 +300,7 @@ impl Fleet {
             Phase::Gone => {
                 let place = self.existing.binary_search(&id);
                 self.existing.remove(place.expect("it existed until now"));
+                self.in_slot[instance.slot.0 as usize].retain(|other| *other != id);
             }
             _ => {}
         }
@@ -328,6 +337,17 @@ impl Fleet {
     /// Every instance that is not gone, oldest first.
     pub fn existing(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + Clone {
         self.existing.iter().map(|id| (*id, &self.instances[id.index()]))
+    }
+
+    /// Every instance of a slot that is not gone, oldest first.
+    pub fn in_slot(&self, slot: Slot) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
+        let ids = self.in_slot.get(slot.0 as usize).map_or(&[][..], Vec::as_slice);
+        ids.iter().map(|id| (*id, &self.instances[id.index()]))
+    }
+
+    /// Every instance of a slot that exists and is not on its way out, oldest first.
+    pub fn live_in_slot(&self, slot: Slot) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
+        self.in_slot(slot).filter(|(_, instance)| instance.phase.is_live())
     }
 
     /// Every instance that exists and is not on its way out, oldest first.

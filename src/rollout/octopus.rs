@@ -158,7 +158,7 @@ impl Settings {
     /// A target enters the window.
     fn enter(&self, view: &View<'_>, slot: Slot, actions: &mut Vec<Action>) -> InFlight {
         let step = if self.take_out.is_some() {
-            let serving = view.fleet.all_live().filter(|(_, instance)| instance.slot == slot);
+            let serving = view.fleet.live_in_slot(slot);
             actions.extend(serving.map(|(id, _)| Action::TakeOut(id)));
             ChildStep::TakeOut
         } else {
@@ -170,7 +170,7 @@ impl Settings {
 
     /// Stops what runs on a target; it is drained only where a child step has taken it out.
     fn stop(&self, view: &View<'_>, slot: Slot, actions: &mut Vec<Action>) {
-        let running = view.fleet.all_live().filter(|(_, instance)| instance.slot == slot);
+        let running = view.fleet.live_in_slot(slot);
         let drain = self.take_out.is_some();
         actions.extend(running.map(|(instance, _)| Action::Terminate { instance, drain }));
     }
@@ -188,7 +188,7 @@ impl Settings {
             }
             ChildStep::Stop => {
                 // Actions of this very decision are not performed yet: whoever lives is about to be stopped.
-                if view.fleet.existing().any(|(_, instance)| instance.slot == flight.slot) {
+                if view.fleet.in_slot(flight.slot).next().is_some() {
                     return Next::Stay(None);
                 }
                 let held_out = self.take_out.is_some();

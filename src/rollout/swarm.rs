@@ -5,7 +5,7 @@
 //! supervisor's replacement of a failed task is the same instance started again; as in the original it is not watched.
 
 use super::{Action, Decision, Restart, Status, View, earlier};
-use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
+use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
 use std::time::Duration;
 
@@ -203,11 +203,6 @@ impl Settings {
     }
 }
 
-/// The tasks of a slot that are not on their way out.
-fn live_in<'a>(view: &View<'a>, slot: Slot) -> impl Iterator<Item = (InstanceId, &'a Instance)> {
-    view.fleet.all_live().filter(move |(_, task)| task.slot == slot)
-}
-
 impl Update {
     /// A new run over the slots that are dirty: they hold another version, or more than one task, or none.
     fn begin(view: &View<'_>) -> Self {
@@ -256,7 +251,7 @@ impl Update {
         in_work.retain_mut(|work| {
             let task = &view.fleet[work.task];
             if work.held {
-                let old_is_there = view.fleet.existing().any(|(id, other)| other.slot == work.slot && id != work.task);
+                let old_is_there = view.fleet.in_slot(work.slot).any(|(id, _)| id != work.task);
                 let waited_until = work.since + OLD_TASK_STOP_WAIT;
                 if old_is_there && view.now < waited_until {
                     *ask_again = earlier(*ask_again, Some(waited_until));
@@ -274,7 +269,7 @@ impl Update {
             };
             let ran_at = ran_at.max(work.since);
             if task.first_ready.is_some() {
-                let others = live_in(view, work.slot).filter(|(id, _)| *id != work.task);
+                let others = view.fleet.live_in_slot(work.slot).filter(|(id, _)| *id != work.task);
                 actions.extend(others.map(|(instance, _)| Action::Terminate { instance, drain: true }));
             }
             let free_at = ran_at + config.delay;
@@ -300,8 +295,8 @@ impl Update {
         let mut next_id = view.fleet.len() as u32;
         while self.in_work.len() < workers {
             let Some(slot) = self.waiting.pop() else { break };
-            let clean = live_in(view, slot).find(|(_, task)| task.version == self.target);
-            let others = live_in(view, slot).filter(|(id, _)| Some(*id) != clean.map(|(id, _)| id));
+            let clean = view.fleet.live_in_slot(slot).find(|(_, task)| task.version == self.target);
+            let others = view.fleet.live_in_slot(slot).filter(|(id, _)| Some(*id) != clean.map(|(id, _)| id));
             let others = others.map(|(instance, _)| Action::Terminate { instance, drain: true });
             // A task of the slot that already is what is wanted is kept, and the others go.
             if let Some((task, _)) = clean {
