@@ -192,9 +192,12 @@ impl Instance {
 }
 
 /// When an instance that is ready since a moment is available: ready for `min_ready` without a break. A timestamp that the
-/// orchestrator keeps in whole seconds is cut to them first.
+/// orchestrator keeps in whole seconds is cut to them first. Whatever is ready at the start of the run has been so for long.
 pub fn available_at(ready_since: SimTime, min_ready: Duration, whole_seconds: bool) -> SimTime {
-    let counted_from = if whole_seconds && !min_ready.is_zero() { ready_since.whole_second() } else { ready_since };
+    if min_ready.is_zero() || ready_since == SimTime::START {
+        return ready_since;
+    }
+    let counted_from = if whole_seconds { ready_since.whole_second() } else { ready_since };
     (counted_from + min_ready).max(ready_since)
 }
 

@@ -229,17 +229,20 @@ pub enum Outcome {
     Failed,
     /// Still under way when the window ended.
     Unfinished,
+    /// The run ended at its limit of events, before the window did.
+    CutShort,
 }
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Outcome; 6] = [
+    pub const ALL: [Outcome; 7] = [
         Outcome::Completed,
         Outcome::RolledBack,
         Outcome::Paused,
         Outcome::Stuck,
         Outcome::Failed,
         Outcome::Unfinished,
+        Outcome::CutShort,
     ];
 
     /// What the orchestrator's last word means, after a rollback or without one.
@@ -263,6 +266,7 @@ impl Outcome {
             Outcome::Stuck => "stuck",
             Outcome::Failed => "failed",
             Outcome::Unfinished => "unfinished",
+            Outcome::CutShort => "cut short",
         }
     }
 }
@@ -298,8 +302,6 @@ pub struct History {
     pub trouble_at: Option<SimTime>,
     /// Control-plane and request-plane events handled.
     pub events: u64,
-    /// The run was cut short by its limit of events.
-    pub cut_short: bool,
 }
 
 #[cfg(test)]

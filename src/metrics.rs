@@ -171,8 +171,7 @@ fn availability(history: &History, strategy: &Strategy) -> BTreeMap<SimTime, i64
     let mut since: BTreeMap<InstanceId, SimTime> = BTreeMap::new();
     let mut steps: BTreeMap<SimTime, i64> = BTreeMap::new();
     let mut stay = |from: SimTime, to: Option<SimTime>| {
-        // The fleet before the rollout has been available for long.
-        let from = if from == SimTime::START { from } else { available_at(from, min_ready, whole_seconds) };
+        let from = available_at(from, min_ready, whole_seconds);
         if to.is_none_or(|to| from < to) {
             *steps.entry(from).or_default() += 1;
             if let Some(to) = to {

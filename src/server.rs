@@ -75,17 +75,17 @@ pub fn warm_up_factor(warm_up: &WarmUp, age: u64) -> f64 {
     1.0 + (warm_up.factor - 1.0) * left
 }
 
-/// Who is being served and who waits; attempts are known by their place in the engine's table.
+/// How many are being served, and who waits; attempts are known by their place in the engine's table.
 #[derive(Clone, Debug, Default)]
 pub struct Server {
-    in_service: Vec<u32>,
+    busy: u32,
     waiting: VecDeque<u32>,
 }
 
 impl Server {
     /// What would become of one more request.
     pub fn admission(&self, workers: u32, queue: u32) -> Admission {
-        if (self.in_service.len() as u32) < workers {
+        if self.busy < workers {
             debug_assert!(self.waiting.is_empty(), "nobody waits while a worker is free");
             Admission::Serve
         } else if (self.waiting.len() as u32) < queue {
@@ -95,21 +95,20 @@ impl Server {
         }
     }
 
-    /// Begins to serve an attempt, and tells its place among those in service.
-    pub fn serve(&mut self, attempt: u32) -> u32 {
-        self.in_service.push(attempt);
-        self.in_service.len() as u32 - 1
+    /// A worker begins with an attempt.
+    pub fn begin(&mut self) {
+        self.busy += 1;
+    }
+
+    /// A worker ends with an attempt.
+    pub fn end(&mut self) {
+        debug_assert!(self.busy > 0, "somebody was served");
+        self.busy -= 1;
     }
 
     /// Puts an attempt at the end of the queue.
     pub fn wait(&mut self, attempt: u32) {
         self.waiting.push_back(attempt);
-    }
-
-    /// Ends the service at a place. Whoever stood last among those in service takes that place and is returned.
-    pub fn end(&mut self, place: u32) -> Option<u32> {
-        self.in_service.swap_remove(place as usize);
-        self.in_service.get(place as usize).copied()
     }
 
     /// Takes the first one out of the queue.
@@ -119,19 +118,12 @@ impl Server {
 
     /// Whether it has nothing left to do.
     pub fn is_idle(&self) -> bool {
-        self.in_service.is_empty() && self.waiting.is_empty()
+        self.busy == 0 && self.waiting.is_empty()
     }
 
-    /// Everybody who is at the server, in service first; it is empty afterwards.
-    pub fn abandon(&mut self) -> Vec<u32> {
-        let mut all = std::mem::take(&mut self.in_service);
-        all.extend(std::mem::take(&mut self.waiting));
-        all
-    }
-
-    /// Everybody who is at the server, in service first.
-    pub fn everybody(&self) -> impl Iterator<Item = u32> + '_ {
-        self.in_service.iter().chain(&self.waiting).copied()
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        *self = Server::default();
     }
 }
 
@@ -179,15 +171,14 @@ mod tests {
             let admission = server.admission(2, 1);
             admissions.push(admission);
             match admission {
-                Admission::Serve => {
-                    server.serve(attempt);
-                }
+                Admission::Serve => server.begin(),
                 Admission::Wait => server.wait(attempt),
                 Admission::Refuse => {}
             }
         }
         assert_eq!(admissions, [Serve, Serve, Wait, Refuse]);
-        assert_eq!(server.end(0), Some(1), "the last in service takes the free place");
+        server.end();
         assert_eq!(server.take_next(), Some(2));
+        assert!(!server.is_idle());
     }
 }

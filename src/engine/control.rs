@@ -1,6 +1,6 @@
 //! The control plane: lives of instances, news to the balancer, faults, decisions and the judge.
 
-use super::{DECISIONS_IN_A_MOMENT, Engine, Event, Runtime};
+use super::{DECISIONS_IN_A_MOMENT, Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
 use crate::fault::{key, time_to_crash, victims};
 use crate::fleet::{InstanceId, Launch, Phase, Slot, Version};
@@ -60,6 +60,7 @@ impl Engine<'_> {
 
     fn enter(&mut self, id: InstanceId, phase: Phase) {
         self.fleet.enter(id, phase, self.now);
+        self.desks[id.index()].phase = phase;
         self.note(id);
         self.tell_the_balancer(id);
     }
@@ -92,9 +93,13 @@ impl Engine<'_> {
             crash: self.streams.of(Purpose::Crash, subject),
             propagation: self.streams.of(Purpose::Propagation, subject),
             stop: self.streams.of(Purpose::Stop, subject),
+        });
+        self.desks.push(Desk {
             server: Server::default(),
             speed: Speed::WARM,
             error_rate: 0.0,
+            version: launch.version,
+            phase: self.fleet[id].phase(),
         });
         id
     }
@@ -154,8 +159,9 @@ impl Engine<'_> {
         let misbehaves_from = defect
             .filter(|defect| defect.error_rate > 0.0 || defect.slowdown > 1.0)
             .map(|defect| up_at + defect.appears_after);
-        runtime.error_rate = defect.map_or(0.0, |defect| defect.error_rate);
-        runtime.speed = Speed {
+        let desk = &mut self.desks[id.index()];
+        desk.error_rate = defect.map_or(0.0, |defect| defect.error_rate);
+        desk.speed = Speed {
             slowdown: if is_new { release.slowdown } else { 1.0 },
             up_at: up_at.nanos(),
             warm_at: Speed::warm_at(release.warm_up.as_ref(), up_at.nanos()),
@@ -284,7 +290,7 @@ impl Engine<'_> {
         }
         self.enter(id, Phase::Stopping);
         self.control.schedule(self.now + left, Event::GraceOver { instance: id });
-        if self.runtimes[id.index()].server.is_idle() {
+        if self.desks[id.index()].server.is_idle() {
             self.finished_last_request(id);
         }
     }
@@ -304,7 +310,7 @@ impl Engine<'_> {
     }
 
     fn gone(&mut self, id: InstanceId) {
-        debug_assert!(self.runtimes[id.index()].server.is_idle(), "{id:?} leaves with work at {:?}", self.now);
+        debug_assert!(self.desks[id.index()].server.is_idle(), "{id:?} leaves with work at {:?}", self.now);
         self.gone_with(id, Cause::CutOff);
     }
 
@@ -449,8 +455,7 @@ impl Engine<'_> {
                 return;
             }
         }
-        self.history.cut_short = true;
-        self.ended = true;
+        self.cut_short();
     }
 
     /// The one place where an action meets the queue and the random streams.
@@ -527,7 +532,7 @@ impl Engine<'_> {
 
     /// Whether an attempt fails by the defect of the instance that served it.
     pub(super) fn is_defect_hit(&self, id: InstanceId, luck: u64) -> bool {
-        let runtime = &self.runtimes[id.index()];
-        runtime.error_rate > 0.0 && self.now.nanos() >= runtime.speed.misbehaves_from && unit(luck) < runtime.error_rate
+        let desk = &self.desks[id.index()];
+        desk.error_rate > 0.0 && self.now.nanos() >= desk.speed.misbehaves_from && unit(luck) < desk.error_rate
     }
 }

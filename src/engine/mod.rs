@@ -25,8 +25,11 @@ use crate::time::SimTime;
 use requests::Requests;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Control events after which a run is cut short: far beyond any sensible rollout, near enough to end.
-const CONTROL_EVENTS: u64 = 50_000_000;
+/// Control events after which a run of so many instances is cut short: far beyond any sensible rollout, and few enough that the
+/// history of a run whose processes start and end without a pause fits into memory.
+fn most_control_events(instances: u32) -> u64 {
+    1_000_000 + 200 * u64::from(instances)
+}
 
 /// Decisions within one moment after which an orchestrator that is never content ends the run.
 const DECISIONS_IN_A_MOMENT: u32 = 10_000;
@@ -122,10 +125,18 @@ struct Runtime {
     crash: Stream,
     propagation: Stream,
     stop: Stream,
+}
+
+/// What a request meets at an instance: all that the request plane looks at, kept together and small, for it is looked at often.
+#[derive(Debug)]
+struct Desk {
     server: Server,
     speed: Speed,
     /// The share of requests that it answers with an error while its defect shows.
     error_rate: f64,
+    version: Version,
+    /// A copy of the instance's phase.
+    phase: Phase,
 }
 
 /// The rollout as the engine sees it.
@@ -153,6 +164,7 @@ struct Engine<'a> {
     control: EventQueue<Event>,
     fleet: Fleet,
     runtimes: Vec<Runtime>,
+    desks: Vec<Desk>,
     balancer: Balancer,
     rollout: Rollout,
     requests: Requests<'a>,
@@ -187,6 +199,7 @@ impl<'a> Engine<'a> {
             control: EventQueue::new(),
             fleet: Fleet::new(scenario.service.zones.get()),
             runtimes: Vec::new(),
+            desks: Vec::new(),
             balancer: Balancer::new(scenario.balancer.policy),
             rollout: Rollout {
                 begun: false,
@@ -219,6 +232,7 @@ impl<'a> Engine<'a> {
             for phase in [Phase::Prepared, Phase::Starting, Phase::Ready] {
                 self.fleet.enter(id, phase, self.now);
             }
+            self.desks[id.index()].phase = Phase::Ready;
             self.fleet.note_started(id, self.now, None);
             self.note(id);
             let runtime = &mut self.runtimes[id.index()];
@@ -249,6 +263,7 @@ impl<'a> Engine<'a> {
     }
 
     fn run(&mut self) {
+        let most_control_events = most_control_events(self.scenario.service.instances.get());
         let mut control_events = 0;
         while !self.ended {
             self.run_requests();
@@ -256,15 +271,15 @@ impl<'a> Engine<'a> {
             debug_assert!(at >= self.now, "time never goes back: {:?} after {:?}", at, self.now);
             self.now = at;
             while let Some(event) = self.control.pop_due(at) {
-                control_events += 1;
                 self.apply(event);
+                control_events += 1;
+                if control_events == most_control_events {
+                    self.cut_short();
+                    break;
+                }
             }
             if self.rollout.begun && !self.ended {
                 self.decide();
-            }
-            if control_events > CONTROL_EVENTS {
-                self.history.cut_short = true;
-                self.ended = true;
             }
         }
         self.history.events += control_events;
@@ -272,10 +287,16 @@ impl<'a> Engine<'a> {
 
     fn finish(mut self) -> History {
         self.close_the_ledger();
-        if !self.history.cut_short {
+        if self.history.outcome != Outcome::CutShort {
             self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target);
         }
         self.history
+    }
+
+    /// Ends the run here and now.
+    fn cut_short(&mut self) {
+        self.history.outcome = Outcome::CutShort;
+        self.ended = true;
     }
 
     /// Writes down what an instance does from now on.
@@ -311,6 +332,5 @@ fn empty_history(scenario: &Scenario) -> History {
         new_served_before_rollback: None,
         trouble_at: None,
         events: 0,
-        cut_short: false,
     }
 }

@@ -16,6 +16,7 @@ use std::collections::BinaryHeap;
 /// A request that is under way, and its current attempt. After a time-out the instance works on at what its client gave up, so one request
 /// can have several attempts open.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))] // One cache line: an attempt is looked up at random.
 struct Attempt {
     request: Request,
     /// When its time is over, nanoseconds.
@@ -23,9 +24,9 @@ struct Attempt {
     /// When its service ends, nanoseconds; only while it is in service.
     departs: u64,
     instance: InstanceId,
-    /// Its place among those in service.
-    place: u32,
     state: State,
+    /// It stands in the list of those whose time may be over before they are served.
+    is_timed: bool,
 }
 
 /// What lasts over the attempts of a request.
@@ -169,6 +170,17 @@ impl<'a> Requests<'a> {
         self.free.push(attempt);
     }
 
+    /// All attempts at an instance, in the order of their requests' arrival. It looks through everything that is open, which only
+    /// a kill with work left or a removal without draining asks for.
+    fn at(&self, instance: InstanceId) -> Vec<u32> {
+        let is_there = |attempt: &Attempt| attempt.state != State::Free && attempt.instance == instance;
+        let all = self.attempts.iter().zip(0..).filter(|(attempt, _)| is_there(attempt));
+        let mut places: Vec<(u64, u8, u32)> =
+            all.map(|(attempt, place)| (attempt.request.number, attempt.request.attempts, place)).collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, _, place)| place).collect()
+    }
+
     /// The next request of the traffic, and the draw of the one after it.
     fn arrive(&mut self, interval_length: u64) -> Request {
         let arrived = self.next_arrival;
@@ -237,28 +249,39 @@ impl Engine<'_> {
             return;
         };
         debug_assert!(self.balancer.believes_in(id), "{id:?} is not believed in");
-        if !self.fleet[id].phase().accepts() {
+        if !self.desks[id.index()].phase.accepts() {
             self.attempt_failed(request, Cause::StaleEndpoint, Some(id));
             return;
         }
         let service = &self.scenario.service;
         let now = self.now.nanos();
-        let admission = self.runtimes[id.index()].server.admission(service.workers.get(), service.queue);
+        let admission = self.desks[id.index()].server.admission(service.workers.get(), service.queue);
         if admission == Admission::Refuse {
             self.attempt_failed(request, Cause::QueueFull, Some(id));
             return;
         }
         let due = self.requests.timeout.map_or(u64::MAX, |timeout| now.saturating_add(timeout));
-        let attempt =
-            self.requests.keep(Attempt { request, due, departs: 0, instance: id, place: 0, state: State::Waiting });
+        let attempt = self.requests.keep(Attempt {
+            request,
+            due,
+            departs: 0,
+            instance: id,
+            state: State::Waiting,
+            is_timed: false,
+        });
         self.balancer.opened(id);
-        if self.requests.timeout.is_some() {
-            self.requests.due.push(attempt);
-        }
         match admission {
             Admission::Serve => self.serve(attempt),
-            Admission::Wait => self.runtimes[id.index()].server.wait(attempt),
+            Admission::Wait => self.desks[id.index()].server.wait(attempt),
             Admission::Refuse => unreachable!("returned above"),
+        }
+        // A time-out can only strike who waits, or whose service ends after it: nobody else is watched. Whoever is watched is
+        // listed at the moment of sending, so the list is in the order of time.
+        let attempt_now = &mut self.requests.attempts[attempt as usize];
+        let may_be_late = admission == Admission::Wait || attempt_now.departs > due;
+        if self.requests.timeout.is_some() && may_be_late {
+            attempt_now.is_timed = true;
+            self.requests.due.push(attempt);
         }
     }
 
@@ -266,10 +289,10 @@ impl Engine<'_> {
     fn serve(&mut self, place: u32) {
         let now = self.now.nanos();
         let attempt = &mut self.requests.attempts[place as usize];
-        let runtime = &mut self.runtimes[attempt.instance.index()];
-        let service = runtime.speed.service_nanos(attempt.request.work, now, self.scenario.release.warm_up.as_ref());
+        let desk = &mut self.desks[attempt.instance.index()];
+        let service = desk.speed.service_nanos(attempt.request.work, now, self.scenario.release.warm_up.as_ref());
         attempt.departs = now.saturating_add(service);
-        attempt.place = runtime.server.serve(place);
+        desk.server.begin();
         attempt.state = match attempt.state {
             State::Waiting => State::InService,
             State::WaitingForNobody => State::ServedForNobody,
@@ -280,7 +303,7 @@ impl Engine<'_> {
 
     /// A service ends.
     fn depart(&mut self) {
-        let Some(Reverse(departure)) = self.requests.departures.pop() else { unreachable!("it was seen") };
+        let Reverse(departure) = self.requests.departures.pop().expect("it was seen");
         let (at, id, place) = (departure.at(), departure.instance(), departure.attempt());
         let attempt = self.requests.attempts[place as usize];
         let is_current = matches!(attempt.state, State::InService | State::ServedForNobody)
@@ -289,11 +312,9 @@ impl Engine<'_> {
         if !is_current {
             return; // Its instance was killed, and the place may be another attempt's by now.
         }
-        let runtime = &mut self.runtimes[id.index()];
-        if let Some(moved) = runtime.server.end(attempt.place) {
-            self.requests.attempts[moved as usize].place = attempt.place;
-        }
-        let next = runtime.server.take_next();
+        let server = &mut self.desks[id.index()].server;
+        server.end();
+        let next = server.take_next();
         self.requests.release(place);
         if attempt.state == State::InService {
             self.left_by_client(place, id);
@@ -307,7 +328,7 @@ impl Engine<'_> {
         }
         if let Some(next) = next {
             self.serve(next);
-        } else if self.fleet[id].phase() == Phase::Stopping && self.runtimes[id.index()].server.is_idle() {
+        } else if self.desks[id.index()].phase == Phase::Stopping && self.desks[id.index()].server.is_idle() {
             self.finished_last_request(id);
         }
     }
@@ -329,7 +350,7 @@ impl Engine<'_> {
 
     /// An attempt is over for its client and for the balancer.
     fn left_by_client(&mut self, place: u32, id: InstanceId) {
-        if self.requests.timeout.is_some() {
+        if std::mem::take(&mut self.requests.attempts[place as usize].is_timed) {
             self.requests.due.remove(place);
         }
         self.balancer.closed(id);
@@ -337,7 +358,11 @@ impl Engine<'_> {
 
     /// Everything at an instance is lost: its process is gone.
     pub(super) fn lose_all_at(&mut self, id: InstanceId, cause: Cause) {
-        for place in self.runtimes[id.index()].server.abandon() {
+        if self.desks[id.index()].server.is_idle() {
+            return;
+        }
+        self.desks[id.index()].server.clear();
+        for place in self.requests.at(id) {
             let attempt = self.requests.attempts[place as usize];
             self.requests.release(place);
             if attempt.state.has_client() {
@@ -349,8 +374,10 @@ impl Engine<'_> {
 
     /// The balancer closes what is open at an instance; the instance works on for nobody.
     pub(super) fn cut_open_requests(&mut self, id: InstanceId) {
-        let everybody: Vec<u32> = self.runtimes[id.index()].server.everybody().collect();
-        for place in everybody {
+        if self.balancer.open(id) == 0 {
+            return;
+        }
+        for place in self.requests.at(id) {
             let attempt = &mut self.requests.attempts[place as usize];
             attempt.state = match attempt.state {
                 State::Waiting => State::WaitingForNobody,
@@ -384,7 +411,7 @@ impl Engine<'_> {
         self.watched.0 += 1;
         let latency = self.now.nanos() - request.arrived;
         let micros = (latency + 500) / 1000;
-        let version = self.fleet[id].version;
+        let version = self.desks[id.index()].version;
         let window = if request.arrived >= self.requests.window_from {
             Some(&mut self.history.window)
         } else if request.arrived >= self.requests.baseline_from {

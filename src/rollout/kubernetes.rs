@@ -234,14 +234,6 @@ impl Settings {
         let deadline = self.progress_deadline?;
         Some(memory.progress.at.whole_second() + deadline + Duration::from_secs(1))
     }
-
-    /// The availability floor of a rolling update.
-    pub fn promised_available(&self, desired: u32) -> Option<u32> {
-        match self.kind {
-            Kind::RollingUpdate { max_unavailable, .. } => Some(desired.saturating_sub(max_unavailable)),
-            Kind::Recreate => None,
-        }
-    }
 }
 
 /// One pass of `rolloutRecreate`: the new set is created once nothing of an old one exists, terminating instances included.

@@ -230,16 +230,6 @@ impl Strategy {
         }
     }
 
-    /// The fewest instances that the strategy promises to keep available in a fleet of `desired` while nothing fails; `None`
-    /// where it promises nothing.
-    pub fn promised_available(&self, desired: u32) -> Option<u32> {
-        match self {
-            Strategy::Kubernetes(settings) => settings.promised_available(desired),
-            Strategy::Swarm(settings) => Some(settings.promised_available(desired)),
-            Strategy::Octopus(settings) => Some(desired.saturating_sub(settings.window_size)),
-        }
-    }
-
     /// The orchestrator's name in tables.
     pub fn orchestrator(&self) -> &'static str {
         match self {

@@ -192,15 +192,6 @@ impl Settings {
         self.update.failure_action = FailureAction::Continue;
         self
     }
-
-    /// Slots keep running but for those that workers have stopped.
-    pub fn promised_available(&self, desired: u32) -> u32 {
-        match (self.update.order, self.update.parallelism) {
-            (Order::StartFirst, _) => desired,
-            (Order::StopFirst, 0) => 0,
-            (Order::StopFirst, workers) => desired.saturating_sub(workers),
-        }
-    }
 }
 
 impl Update {

@@ -1,0 +1,395 @@
+//! Does the program do what its help says? The built binary is run as a user would run it: what it prints, what it writes, and how it
+//! exits.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A scenario that takes no time. The rollouts last 14, 7 and 7 s, because no request is open when one begins.
+const SMALL: &str = r#"[service]
+instances = 4
+workers = 2
+queue = 8
+zones = 2
+[traffic]
+rate = 5
+arrivals = "deterministic"
+work = { uniform = { low = "20ms", high = "90ms" } }
+[client]
+timeout = "2s"
+[release]
+start = "7s"
+grace = "10s"
+ready_probe = { period = "1s" }
+[strategy.by-halves.kubernetes]
+max_surge = 0
+max_unavailable = "50%"
+[strategy.at-once.kubernetes]
+type = "Recreate"
+[strategy.a-walk.octopus]
+window_size = 4
+[study]
+replications = 4
+warm_up = "1s"
+baseline = "4s"
+window = "60s"
+interval = "2s"
+"#;
+
+/// The small scenario's one strategy that loses nothing.
+fn only_by_halves() -> String {
+    let at_once = SMALL.find("[strategy.at-once").expect("the second strategy");
+    let study = SMALL.find("[study]").expect("what follows the strategies");
+    format!("{}{}", &SMALL[..at_once], &SMALL[study..])
+}
+
+const DATA: [&str; 5] = ["losses.csv", "replications.csv", "summary.json", "timeline.csv", "timeseries.csv"];
+
+/// A folder with a scenario in it, in which the program is run.
+struct Desk(TempDir);
+
+impl Desk {
+    fn with(name: &str, scenario: &str) -> Self {
+        let desk = Desk(tempfile::tempdir().expect("a folder"));
+        fs::write(desk.path(name), scenario).expect("a file");
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rollsim"));
+        command.current_dir(self.0.path()).args(arguments);
+        command
+    }
+
+    fn rollsim(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program starts")
+    }
+
+    /// The names in a folder, in order.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let name = |entry: fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut names: Vec<String> = entries.map(|entry| name(entry.expect("an entry"))).collect();
+        names.sort();
+        names
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("text")
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{}{}", stdout(output), stderr(output));
+}
+
+#[test]
+fn help_names_the_commands_and_the_exit_codes() {
+    let desk = Desk::with("small.toml", SMALL);
+    let help = desk.rollsim(&["--help"]);
+    exits(&help, 0);
+    let text = stdout(&help);
+    for word in ["run", "check", "schema", "Exit codes:", "scenarios/quickstart.toml"] {
+        assert!(text.contains(word), "`{word}` is missing in\n{text}");
+    }
+    for (command, flags) in [
+        ("run", &["--replications", "--seed", "--threads", "--quiet", "--out", "--json", "--no-plots"][..]),
+        ("check", &["--replications", "--seed", "--threads", "--quiet"]),
+        ("schema", &["--help"]),
+    ] {
+        let help = desk.rollsim(&[command, "--help"]);
+        exits(&help, 0);
+        for flag in flags {
+            assert!(stdout(&help).contains(flag), "`{flag}` is missing in the help of {command}");
+        }
+    }
+    exits(&desk.rollsim(&["--version"]), 0);
+    exits(&desk.rollsim(&["deploy"]), 2);
+    exits(&desk.rollsim(&["run", "small.toml", "--replications", "1"]), 2);
+    assert_eq!(desk.names("."), ["small.toml"], "help writes nothing");
+}
+
+#[test]
+fn a_run_prints_a_table_and_writes_its_data() {
+    let desk = Desk::with("small.toml", SMALL);
+    let run = desk.rollsim(&["run", "small.toml", "--no-plots"]);
+    exits(&run, 0);
+    let table = stdout(&run);
+    let rows =
+        ["by-halves", "at-once", "a-walk"].map(|name| table.find(name).unwrap_or_else(|| panic!("{name}\n{table}")));
+    assert!(rows.is_sorted(), "the rows are in the order of the file\n{table}");
+    assert_eq!(desk.names("output/small"), DATA);
+    let wrote = stderr(&run);
+    assert!(DATA.iter().all(|name| wrote.contains(name)), "{wrote}");
+    assert!(wrote.starts_with(&format!("wrote {}: ", Path::new("output").join("small").display())), "{wrote}");
+}
+
+#[test]
+fn a_run_draws_what_it_says_it_draws() {
+    let desk = Desk::with("small.toml", SMALL);
+    let run = desk.rollsim(&["run", "small.toml", "--out", "here", "--replications", "2"]);
+    exits(&run, 0);
+    let remarks = stderr(&run);
+    let plots = remarks.lines().find_map(|line| line.strip_prefix("plots, each as .svg and .png: "));
+    let mut named: Vec<String> = DATA.map(ToOwned::to_owned).into();
+    for plot in plots.unwrap_or_else(|| panic!("no plots in\n{remarks}")).split(", ") {
+        named.extend([format!("{plot}.svg"), format!("{plot}.png")]);
+    }
+    named.sort();
+    assert_eq!(desk.names("here"), named);
+    assert!(named.contains(&"overview.png".to_owned()));
+}
+
+#[test]
+fn quiet_says_nothing_but_the_results() {
+    let desk = Desk::with("small.toml", SMALL);
+    let run = desk.rollsim(&["run", "small.toml", "--no-plots", "--quiet"]);
+    exits(&run, 0);
+    assert_eq!(stderr(&run), "");
+}
+
+#[test]
+fn json_is_what_summary_json_holds() {
+    let desk = Desk::with("small.toml", SMALL);
+    let run = desk.rollsim(&["run", "small.toml", "--no-plots", "--json", "--out", "here"]);
+    exits(&run, 0);
+    let written = fs::read_to_string(desk.path("here/summary.json")).expect("it was written");
+    assert_eq!(stdout(&run), written);
+    let summary: serde_json::Value = serde_json::from_str(&written).expect("JSON");
+    let names: Vec<&str> =
+        summary["strategies"].as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!(names, ["by-halves", "at-once", "a-walk"]);
+    assert_eq!(summary["replications"], 4);
+}
+
+#[test]
+fn flags_stand_in_for_the_scenario_and_threads_change_nothing() {
+    let desk = Desk::with("small.toml", SMALL);
+    let json = |flags: &[&str]| {
+        let run = desk.rollsim(&[&["run", "small.toml", "--no-plots", "--json", "--quiet"], flags].concat());
+        exits(&run, 0);
+        stdout(&run)
+    };
+    assert_eq!(json(&["--threads", "1"]), json(&["--threads", "4"]));
+    assert_eq!(json(&["--seed", "1"]), json(&[]));
+    assert_ne!(json(&["--seed", "2"]), json(&[]));
+    let summary: serde_json::Value =
+        serde_json::from_str(&json(&["--replications", "3", "--seed", "9"])).expect("JSON");
+    assert_eq!((&summary["replications"], &summary["seed"]), (&3.into(), &9.into()));
+}
+
+#[test]
+fn csv_files_keep_their_headers() {
+    let desk = Desk::with("small.toml", SMALL);
+    exits(&desk.rollsim(&["run", "small.toml", "--no-plots", "--out", "here"]), 0);
+    for (name, header) in [
+        (
+            "timeline.csv",
+            "strategy,t_s,old_desired,new_desired,old_ready,new_ready,old_total,new_total,terminating,available",
+        ),
+        ("losses.csv", "strategy,cause,version,step,requests,requests_per_rollout"),
+        (
+            "timeseries.csv",
+            "strategy,t_s,arrivals,served,lost_no_endpoint,lost_stale_endpoint,lost_cut_off,lost_queue_full,\
+             lost_timed_out_waiting,lost_timed_out_in_service,lost_defect,lost_crash,availability,availability_p05,\
+             availability_p95,p50_ms,p95_ms,p99_ms,ready,least_ready",
+        ),
+        (
+            "replications.csv",
+            "strategy,replication,outcome,duration_s,availability,worst_minute_availability,arrivals,served,lost,open,\
+             lost_no_endpoint,lost_stale_endpoint,lost_cut_off,lost_queue_full,lost_timed_out_waiting,\
+             lost_timed_out_in_service,lost_defect,lost_crash,attempts_per_request,mean_ms,p50_ms,p95_ms,p99_ms,p999_ms,\
+             baseline_availability,baseline_p50_ms,baseline_p95_ms,baseline_p99_ms,least_ready,least_ready_share,\
+             most_instances,extra_instance_s,shortfall_instance_s,mixed_version_s,new_served_before_rollback,detect_s,\
+             restore_s",
+        ),
+    ] {
+        let text = fs::read_to_string(desk.path("here").join(name)).expect("it was written");
+        assert_eq!(text.lines().next(), Some(header), "{name}");
+    }
+    // Four runs of three strategies; and where nothing is lost, the header of losses.csv stays.
+    let runs = fs::read_to_string(desk.path("here/replications.csv")).expect("it was written");
+    assert_eq!(runs.lines().count(), 1 + 4 * 3);
+    let desk = Desk::with("calm.toml", &only_by_halves());
+    exits(&desk.rollsim(&["run", "calm.toml", "--no-plots", "--out", "here"]), 0);
+    let losses = fs::read_to_string(desk.path("here/losses.csv")).expect("it was written");
+    assert_eq!(losses, "strategy,cause,version,step,requests,requests_per_rollout\n");
+}
+
+#[test]
+fn the_schema_is_json() {
+    let schema = Desk::with("small.toml", SMALL).rollsim(&["schema"]);
+    exits(&schema, 0);
+    let schema: serde_json::Value = serde_json::from_str(&stdout(&schema)).expect("JSON");
+    assert!(schema["properties"]["service"].is_object() && jsonschema::validator_for(&schema).is_ok());
+}
+
+// --- check -----------------------------------------------------------------------------------------------------------
+
+/// What `check` says of the small scenario with a few more lines.
+fn checked(lines: &str) -> Output {
+    let desk = Desk::with("small.toml", &format!("{SMALL}{lines}"));
+    let output = desk.rollsim(&["check", "small.toml", "--quiet"]);
+    assert_eq!(desk.names("."), ["small.toml"], "check writes nothing");
+    output
+}
+
+#[test]
+fn a_budget_that_is_kept_is_no_news() {
+    let check = checked("[budget]\nduration = \"20s\"\n");
+    exits(&check, 0);
+    let holds = [("by-halves", "14.0"), ("at-once", "7.0"), ("a-walk", "7.0")].map(|(name, s)| {
+        format!("{name}: duration: {s} s (95 % interval {s} to {s}) holds the budget of at most 20.0 s\n")
+    });
+    assert_eq!(stdout(&check), holds.concat());
+}
+
+#[test]
+fn a_missed_budget_is_said_in_a_sentence() {
+    let check = checked("[budget]\nduration = \"10s\"\n");
+    exits(&check, 1);
+    let sentence = "by-halves: duration: 14.0 s (95 % interval 14.0 to 14.0) misses the budget of at most 10.0 s";
+    assert!(stdout(&check).lines().any(|line| line == sentence), "{}", stdout(&check));
+}
+
+#[test]
+fn too_few_requests_decide_nothing() {
+    // By halves nothing is lost, but some hundred requests do not prove five nines.
+    let lines = "[budget]\navailability = \"99.999%\"\n";
+    let desk = Desk::with("small.toml", &format!("{}{lines}", only_by_halves()));
+    let check = desk.rollsim(&["check", "small.toml"]);
+    exits(&check, 3);
+    let line = stdout(&check);
+    assert!(line.starts_with("by-halves: availability: 100.0000 % (95 % interval "), "{line}");
+    assert!(line.ends_with(" to 100.0000) cannot be told from the budget of at least 99.9990 %\n"), "{line}");
+}
+
+#[test]
+fn an_expectation_that_fails_is_told() {
+    let check = checked("[expect.at-once]\noutcome = \"completed\"\nleast_ready = 3\n");
+    exits(&check, 1);
+    assert_eq!(stdout(&check), "at-once: least_ready: expected 3, found 0\n");
+    let check = checked("[expect.at-once]\noutcome = \"completed\"\nduration = [\"7s\", \"7s\"]\nleast_ready = 0\n");
+    exits(&check, 0);
+    assert_eq!(stdout(&check), "");
+}
+
+#[test]
+fn without_a_budget_there_is_nothing_to_check() {
+    let check = checked("");
+    exits(&check, 2);
+    assert_eq!(stderr(&check), "small.toml:1: budget: must be given, or there is nothing to check\n");
+}
+
+// --- mistakes --------------------------------------------------------------------------------------------------------
+
+/// The small scenario with one edit is refused with exactly this message, and nothing is written.
+#[track_caller]
+fn rejects(from: &str, to: &str, then: &str) {
+    assert_eq!(SMALL.matches(from).count(), 1, "`{from}` must stand in the file exactly once");
+    let desk = Desk::with("bad.toml", &SMALL.replace(from, to));
+    for arguments in [&["run", "bad.toml"][..], &["run", "bad.toml", "--json", "--out", "here"], &["check", "bad.toml"]]
+    {
+        let output = desk.rollsim(arguments);
+        exits(&output, 2);
+        assert_eq!(stderr(&output), format!("bad.toml:{then}\n"));
+        assert_eq!(stdout(&output), "");
+        assert_eq!(desk.names("."), ["bad.toml"], "nothing is written");
+    }
+}
+
+#[test]
+fn every_kind_of_mistake_is_told_with_its_place() {
+    rejects(
+        "max_surge",
+        "max_surg",
+        "17: strategy.by-halves.kubernetes.max_surg: unknown key, did you mean `max_surge`?",
+    );
+    rejects("zones = 2", "size = 2", "5: service.size: unknown key, expected one of instances, workers, queue, zones");
+    rejects("queue = 8\n", "", "1: service.queue: must be given");
+    rejects("instances = 4", "instances = \"4\"", "2: service.instances: must be a whole number, 0 or more");
+    rejects("instances = 4", "instances = 0", "2: service.instances: must be from 1 to 100,000");
+    rejects("zones = 2", "zones = 5", "5: service.zones: must be at most the number of instances");
+    rejects("rate = 5\n", "", "6: traffic: must hold exactly one of rate, steps, diurnal, trace");
+    rejects("high = \"90ms\"", "high = \"20ms\"", "9: traffic.work.uniform.high: must exceed low");
+    rejects(
+        "timeout = \"2s\"",
+        "timeout = 2",
+        "11: client.timeout: must be a duration such as \"250ms\", \"30s\" or \"5m\"",
+    );
+    rejects(
+        "\"50%\"",
+        "0",
+        "17: strategy.by-halves.kubernetes.max_surge: must exceed 0 when max_unavailable is 0, or no step is possible",
+    );
+    rejects("grace = \"10s\"\n", "", "12: release.grace: must be given, for Octopus has no default of its own");
+    rejects(
+        "\"Recreate\"",
+        "\"Rolling\"",
+        "20: strategy.at-once.kubernetes.type: must be \"RollingUpdate\" or \"Recreate\"",
+    );
+    rejects("replications = 4", "replications = 1", "24: study.replications: must be from 2 to 100,000");
+    rejects(
+        "interval = \"2s\"",
+        "interval = \"2s\"\nagainst = \"at-one\"",
+        "29: study.against: must name a strategy, did you mean `at-once`?",
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_its_line() {
+    let desk = Desk::with("bad.toml", "[service]\ninstances = = 4\n");
+    let output = desk.rollsim(&["run", "bad.toml"]);
+    exits(&output, 2);
+    assert!(stderr(&output).starts_with("bad.toml:2: "), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1, "one mistake, one line: {}", stderr(&output));
+}
+
+#[test]
+fn wrong_input_leaves_earlier_results_alone() {
+    let desk = Desk::with("small.toml", SMALL);
+    exits(&desk.rollsim(&["run", "small.toml", "--no-plots", "--out", "here"]), 0);
+    let before = fs::read(desk.path("here/summary.json")).expect("it was written");
+    fs::write(desk.path("small.toml"), SMALL.replace("rate", "rat")).expect("a file");
+    exits(&desk.rollsim(&["run", "small.toml", "--no-plots", "--out", "here"]), 2);
+    assert_eq!(fs::read(desk.path("here/summary.json")).expect("it is still there"), before);
+    assert_eq!(desk.names("here"), DATA);
+}
+
+#[test]
+fn what_the_world_refuses_is_no_mistake_of_the_input() {
+    let desk = Desk::with("small.toml", SMALL);
+    let missing = desk.rollsim(&["run", "none.toml"]);
+    exits(&missing, 4);
+    assert!(stderr(&missing).starts_with("none.toml: "), "{}", stderr(&missing));
+    // A folder below a file cannot be made.
+    let unwritable = desk.rollsim(&["run", "small.toml", "--no-plots", "--out", "small.toml/below"]);
+    exits(&unwritable, 4);
+    assert!(stderr(&unwritable).starts_with("small.toml/below"), "{}", stderr(&unwritable));
+    assert_eq!(desk.names("."), ["small.toml"]);
+}
+
+#[test]
+fn a_reader_who_leaves_causes_no_panic() {
+    let desk = Desk::with("small.toml", &format!("{SMALL}[budget]\nduration = \"20s\"\n"));
+    for arguments in
+        [&["run", "small.toml", "--no-plots", "--json"][..], &["check", "small.toml"], &["schema"], &["--help"]]
+    {
+        let mut child =
+            desk.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("it ends");
+        assert!(!stderr(&output).contains("panicked"), "{arguments:?}: {}", stderr(&output));
+        assert!(matches!(output.status.code(), Some(0 | 4)), "{arguments:?}: {:?}", output.status);
+    }
+}
