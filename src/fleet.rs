@@ -461,17 +461,4 @@ pub(crate) mod drawn {
         }
         fleet
     }
-
-    /// What an orchestrator is shown of a fleet a minute after the start.
-    pub(crate) fn view<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> crate::rollout::View<'a> {
-        crate::rollout::View {
-            now: SimTime::START + Duration::from_mins(1),
-            fleet,
-            desired,
-            target: Version::NEW,
-            target_since: SimTime::START,
-            halted: false,
-            slot_order: slots,
-        }
-    }
 }

@@ -297,7 +297,7 @@ fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Vec<InstanceI
 mod tests {
     use super::*;
     use crate::fleet::drawn;
-    use crate::rollout::written;
+    use crate::rollout::{shown, written};
 
     fn settings(kind: Kind) -> Settings {
         Settings {
@@ -315,7 +315,7 @@ mod tests {
         memory.target = Version::NEW;
         memory.complete = false;
         memory.sizes = [fleet.live(Version::OLD), fleet.live(Version::NEW)];
-        written(&settings(kind).decide(&drawn::view(&fleet, desired, &[]), &memory).actions)
+        written(&settings(kind).decide(&shown(&fleet, desired, &[]), &memory).actions)
     }
 
     #[track_caller]

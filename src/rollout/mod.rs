@@ -248,6 +248,20 @@ fn earlier(a: Option<SimTime>, b: Option<SimTime>) -> Option<SimTime> {
     }
 }
 
+/// What tests show an orchestrator of a fleet, a minute after the start.
+#[cfg(test)]
+fn shown<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> View<'a> {
+    View {
+        now: SimTime::START + Duration::from_mins(1),
+        fleet,
+        desired,
+        target: Version::NEW,
+        target_since: SimTime::START,
+        halted: false,
+        slot_order: slots,
+    }
+}
+
 /// Actions as tests write them.
 #[cfg(test)]
 fn written(actions: &[Action]) -> String {

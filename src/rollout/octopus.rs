@@ -248,7 +248,7 @@ impl Settings {
 mod tests {
     use super::*;
     use crate::fleet::drawn;
-    use crate::rollout::written;
+    use crate::rollout::{shown, written};
 
     fn settings(window_size: u32) -> Settings {
         Settings {
@@ -263,7 +263,7 @@ mod tests {
 
     fn first_decision(settings: Settings, letters: &str) -> Decision<Memory> {
         let fleet = drawn::fleet(letters);
-        settings.decide(&drawn::view(&fleet, letters.len() as u32, &[]), &Memory::default())
+        settings.decide(&shown(&fleet, letters.len() as u32, &[]), &Memory::default())
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
         let flight =
             InFlight { slot: Slot(0), step: ChildStep::Deploy(InstanceId(0)), since: SimTime::START, failed: false };
         let deployment = Deployment { target: Version::NEW, next: 1, in_flight: vec![flight], failed: false };
-        settings.decide(&drawn::view(&fleet, 2, &[]), &Memory { deployment: Some(deployment) })
+        settings.decide(&shown(&fleet, 2, &[]), &Memory { deployment: Some(deployment) })
     }
 
     #[test]

@@ -314,7 +314,7 @@ impl Update {
 mod tests {
     use super::*;
     use crate::fleet::drawn;
-    use crate::rollout::written;
+    use crate::rollout::{shown, written};
 
     fn settings(update: UpdateConfig) -> Settings {
         let rollback = UpdateConfig::default();
@@ -330,7 +330,7 @@ mod tests {
         let fleet = drawn::fleet(letters);
         let update = UpdateConfig { parallelism, order, ..UpdateConfig::default() };
         let slots = slots(letters.len() as u32);
-        let view = drawn::view(&fleet, letters.len() as u32, &slots);
+        let view = shown(&fleet, letters.len() as u32, &slots);
         let decision = settings(update).decide(&view, &Memory::default());
         assert_eq!(written(&decision.actions), then);
     }
@@ -357,7 +357,7 @@ mod tests {
             fleet.enter(id, Phase::Down, at(1));
         }
         let slots = slots(1);
-        let view = drawn::view(&fleet, 1, &slots);
+        let view = shown(&fleet, 1, &slots);
         let update = Update { created: vec![id], dirty, ..Update::begin(&view) };
         update.failed_too_often(&view, config)
     }
