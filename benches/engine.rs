@@ -1,7 +1,8 @@
 //! How fast requests are simulated, beside the cost of drawing the same random numbers alone.
 //!
-//! The reference: 1,000 instances with 8 workers each, two random choices, lognormal work, 70 % load, all metrics on. The last lines give
-//! requests per second and the ratio to the draws of one request by the plain libraries: one `Exp1`, one `StandardNormal` with
+//! The reference: 1,000 instances with 8 workers each, two random choices, lognormal work, 70 % load, all metrics on.
+//! The last lines give requests per second and the ratio to the draws of one request by the plain libraries: one
+//! `Exp1`, one `StandardNormal` with
 //! `f64::exp`, one `u64`, from three generators.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -4,8 +4,8 @@ use crate::random::{GOLDEN, mix, unit};
 use crate::scenario::Retries;
 use crate::time::nanos;
 
-/// What a request's luck is read for. Every use of it gets its own number from the same 64 bits, so that the same request meets the
-/// same luck under every strategy.
+/// What a request's luck is read for. Every use of it gets its own number from the same 64 bits, so that the same
+/// request meets the same luck under every strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LuckOf {
     /// The balancer's choice.
@@ -22,8 +22,8 @@ pub fn luck(request: u64, of: LuckOf, attempt: u8) -> u64 {
     mix(request.wrapping_add(GOLDEN.wrapping_mul(place)))
 }
 
-/// The pause after that many attempts, in nanoseconds: the back-off doubled for each attempt but the first, up to its limit, less
-/// a random part of the jittered share.
+/// The pause after that many attempts, in nanoseconds: the back-off doubled for each attempt but the first, up to its
+/// limit, less a random part of the jittered share.
 pub fn pause_nanos(retries: &Retries, attempts_made: u8, luck: u64) -> u64 {
     let doublings = u32::from(attempts_made.saturating_sub(1)).min(30);
     let pause = retries.backoff.saturating_mul(1 << doublings).min(retries.backoff_limit);
@@ -34,8 +34,9 @@ pub fn pause_nanos(retries: &Retries, attempts_made: u8, luck: u64) -> u64 {
 /// No entry of a [`DueList`].
 const NOBODY: u32 = u32::MAX;
 
-/// Attempts in the order in which their time is over. As every attempt has the same time, that is the order of sending, and a
-/// doubly linked list over the attempts' places does what a heap would, in constant time, cancellation included.
+/// Attempts in the order in which their time is over. As every attempt has the same time, that is the order of
+/// sending, and a doubly linked list over the attempts' places does what a heap would, in constant time, cancellation
+/// included.
 #[derive(Clone, Debug)]
 pub struct DueList {
     links: Vec<Link>,

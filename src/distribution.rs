@@ -1,9 +1,9 @@
 //! How long things take: distributions of spans, sampled with the same bits on every platform and in every build.
 //!
-//! All transforms are written out here over `libm` and the four operations. The well-known crates are not used for them
-//! because their bits change when another crate of the same build turns on a feature of `num-traits`. Every transform but
-//! the gamma one is an inversion: one draw a variate, and a higher draw is a longer span, which keeps strategies that are
-//! compared on the same draws as alike as they can be.
+//! All transforms are written out here over `libm` and the four operations. The well-known crates are not used for
+//! them because their bits change when another crate of the same build turns on a feature of `num-traits`. Every
+//! transform but the gamma one is an inversion: one draw a variate, and a higher draw is a longer span, which keeps
+//! strategies that are compared on the same draws as alike as they can be.
 
 use crate::random::Stream;
 use std::sync::Arc;
@@ -99,8 +99,8 @@ impl Distribution {
     }
 }
 
-/// How long something takes. A certain delay is its own variant, because `exp(ln(30))` is not 30 and runs that are worked
-/// out by hand need exact ties.
+/// How long something takes. A certain delay is its own variant, because `exp(ln(30))` is not 30 and runs that are
+/// worked out by hand need exact ties.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delay {
     /// Always the same.
@@ -172,8 +172,8 @@ fn gamma(stream: &mut Stream, shape: f64) -> f64 {
     }
 }
 
-/// The quantile of the standard normal distribution, 0 < p < 1: PPND16 of Wichura, Algorithm AS 241 (Applied Statistics
-/// 37, 1988), good to about one part in 10^16.
+/// The quantile of the standard normal distribution, 0 < p < 1: PPND16 of Wichura, Algorithm AS 241 (Applied
+/// Statistics 37, 1988), good to about one part in 10^16.
 pub fn normal_quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
@@ -293,8 +293,8 @@ mod tests {
         ]
     }
 
-    /// FNV-1a over the bits of the first 1,000 draws: another platform, another set of crates in the build or a change of
-    /// a transform shows here at once.
+    /// FNV-1a over the bits of the first 1,000 draws: another platform, another set of crates in the build or a
+    /// change of a transform shows here at once.
     #[test]
     fn the_first_thousand_draws_of_each_distribution_are_golden() {
         let hashes = every_kind().map(|(name, distribution)| {

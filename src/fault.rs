@@ -1,5 +1,5 @@
-//! What breaks, and whom it hits. Only chance and the instances' own keys decide, so that the same instances are hit at the same
-//! moments under every strategy.
+//! What breaks, and whom it hits. Only chance and the instances' own keys decide, so that the same instances are hit
+//! at the same moments under every strategy.
 
 use crate::distribution::{Distribution, to_nanos};
 use crate::fleet::{Fleet, Instance, InstanceId, Phase};
@@ -17,7 +17,8 @@ pub fn time_to_crash(mtbf: Duration, stream: &mut Stream) -> Duration {
     Duration::from_nanos(to_nanos(Distribution::Exponential { mean: mtbf.as_secs_f64() }.sample(stream)))
 }
 
-/// The instances that a crash of several takes down, among those whose process runs. `luck` tells one such crash from another.
+/// The instances that a crash of several takes down, among those whose process runs. `luck` tells one such crash from
+/// another.
 pub fn victims(fleet: &Fleet, whom: Whom, luck: u64) -> Vec<InstanceId> {
     let runs = |instance: &Instance| {
         matches!(instance.phase(), Phase::Starting | Phase::Ready | Phase::Draining | Phase::Stopping)

@@ -1,5 +1,5 @@
-//! The fleet: instances, versions, zones, phases, and which phase may follow which. What an orchestrator wants of it and
-//! how long anything takes is absent here.
+//! The fleet: instances, versions, zones, phases, and which phase may follow which. What an orchestrator wants of it
+//! and how long anything takes is absent here.
 
 use crate::time::SimTime;
 use std::fmt;
@@ -161,7 +161,8 @@ pub struct Instance {
     pub failures: u32,
     /// When its process was up for the first time, whether or not a probe has seen it.
     pub first_started: Option<SimTime>,
-    /// From when on it fails or delays requests by a defect. Orchestrators cannot see this; a test of the instance can.
+    /// From when on it fails or delays requests by a defect. Orchestrators cannot see this; a test of the instance
+    /// can.
     pub misbehaves_from: Option<SimTime>,
     /// Kept out of the balancers by its orchestrator.
     pub held_out: bool,
@@ -191,8 +192,9 @@ impl Instance {
     }
 }
 
-/// When an instance that is ready since a moment is available: ready for `min_ready` without a break. A timestamp that the
-/// orchestrator keeps in whole seconds is cut to them first. Whatever is ready at the start of the run has been so for long.
+/// When an instance that is ready since a moment is available: ready for `min_ready` without a break. A timestamp
+/// that the orchestrator keeps in whole seconds is cut to them first. Whatever is ready at the start of the run has
+/// been so for long.
 pub fn available_at(ready_since: SimTime, min_ready: Duration, whole_seconds: bool) -> SimTime {
     if min_ready.is_zero() || ready_since == SimTime::START {
         return ready_since;
@@ -437,8 +439,8 @@ mod tests {
 pub(crate) mod drawn {
     use super::*;
 
-    /// Old instances: `o` ready, `w` down, `d` draining. New ones: `n` ready, `b` starting, `x` down. `.`: gone. Each in a slot of its
-    /// own, in the order of the letters; all since the start of the run.
+    /// Old instances: `o` ready, `w` down, `d` draining. New ones: `n` ready, `b` starting, `x` down. `.`: gone. Each
+    /// in a slot of its own, in the order of the letters; all since the start of the run.
     pub(crate) fn fleet(letters: &str) -> Fleet {
         let mut fleet = Fleet::new(1);
         for (place, letter) in letters.chars().enumerate() {

@@ -15,7 +15,8 @@ pub enum Cause {
     NoEndpoint,
     /// Sent to an instance that did not take it: stopped, down, or not up yet.
     StaleEndpoint,
-    /// Open at an instance that was killed at the end of its grace period, or that a balancer without draining removed.
+    /// Open at an instance that was killed at the end of its grace period, or that a balancer without draining
+    /// removed.
     CutOff,
     /// Every waiting place of the instance was taken.
     QueueFull,
@@ -298,7 +299,8 @@ pub struct History {
     pub rollback_at: Option<SimTime>,
     /// Requests that the new version served by then, within the observation window.
     pub new_served_before_rollback: Option<u64>,
-    /// When the first new instance failed, or the first request was lost to the new version's defect: what could be noticed.
+    /// When the first new instance failed, or the first request was lost to the new version's defect: what could be
+    /// noticed.
     pub trouble_at: Option<SimTime>,
     /// Control-plane and request-plane events handled.
     pub events: u64,

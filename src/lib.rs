@@ -1,8 +1,9 @@
 //! rollsim predicts what a rollout does to users before it happens.
 //!
-//! One idea carries the program: **a run is a pure function of (scenario, strategy, seed, replication) and returns a history.** Reading files
-//! comes before it, measuring and drawing come after it, and nothing else touches it. Four stages, four vocabularies: *file →
-//! scenario → history → report*. The modules in reading order, each using only those above it:
+//! One idea carries the program: **a run is a pure function of (scenario, strategy, seed, replication) and returns a
+//! history.** Reading files comes before it, measuring and drawing come after it, and nothing else touches it. Four
+//! stages, four vocabularies: *file → scenario → history → report*. The modules in reading order, each using only
+//! those above it:
 //!
 //! | module | answers |
 //! |---|---|
@@ -20,9 +21,37 @@
 //! | [`study`] | many runs, and what can be said of them together |
 //! | [`report`] | what people look at: tables, files, plots |
 //!
-//! What always holds: time never goes back; the engine never reads a clock or a file; orchestrators never draw; every request has one
-//! fate and the ledger balances; the report never simulates; the same scenario, strategy, seed and version give the same bytes on any
-//! number of threads.
+//! ```
+//! use rollsim::{scenario, study};
+//!
+//! let text = r#"
+//!     [service]
+//!     instances = 4
+//!     workers = 2
+//!     queue = 16
+//!     [traffic]
+//!     rate = 50.0
+//!     work = "20ms"
+//!     [release]
+//!     start = "5s"
+//!     [strategy.one-by-one.kubernetes]
+//!     max_surge = 1
+//!     max_unavailable = 0
+//!     [study]
+//!     replications = 2
+//!     window = "1m"
+//! "#;
+//! let scenario = scenario::parse(text, "fleet.toml".as_ref())?;
+//! let results = study::replicate(&scenario, &|| {});
+//! let rollout = &results.strategies[0].summary;
+//! assert_eq!(rollout.duration_s.map(|duration| duration.mean), Some(20.0));
+//! assert_eq!(rollout.least_ready, 4);
+//! # Ok::<(), scenario::LoadError>(())
+//! ```
+//!
+//! What always holds: time never goes back; the engine never reads a clock or a file; orchestrators never draw; every
+//! request has one fate and the ledger balances; the report never simulates; the same scenario, strategy, seed and
+//! version give the same bytes on any number of threads.
 
 pub mod time;
 

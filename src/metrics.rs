@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// One run in figures: a row of `replications.csv`. Times are seconds, latencies milliseconds; figures without another word
-/// are of the observation window.
+/// One run in figures: a row of `replications.csv`. Times are seconds, latencies milliseconds; figures without
+/// another word are of the observation window.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunMetrics {
     /// The strategy's name.
@@ -19,7 +19,8 @@ pub struct RunMetrics {
     pub replication: u32,
     /// How the rollout ended.
     pub outcome: String,
-    /// From the beginning of the rollout to where the orchestrator calls it done (or rolled back); empty while it is not.
+    /// From the beginning of the rollout to where the orchestrator calls it done (or rolled back); empty while it is
+    /// not.
     pub duration_s: Option<f64>,
     /// Served ÷ (served + lost), by requests as their clients see them.
     pub availability: f64,
@@ -337,8 +338,8 @@ impl FleetFigures {
     }
 }
 
-/// The lowest availability of a whole minute of the observation window, minutes counted from the beginning of the rollout; intervals
-/// that do not fit into a minute are minutes of their own.
+/// The lowest availability of a whole minute of the observation window, minutes counted from the beginning of the
+/// rollout; intervals that do not fit into a minute are minutes of their own.
 fn worst_minute(history: &History, study: &Study) -> f64 {
     let before = study.intervals_before_rollout() as usize;
     let in_a_minute = (Duration::from_mins(1).as_nanos() / study.interval.as_nanos()).max(1) as usize;

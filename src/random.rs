@@ -1,5 +1,5 @@
-//! By what luck: one random stream per (seed, replication, purpose, subject). The strategy is never in the key, so every
-//! strategy meets the same traffic and the same luck (common random numbers).
+//! By what luck: one random stream per (seed, replication, purpose, subject). The strategy is never in the key, so
+//! every strategy meets the same traffic and the same luck (common random numbers).
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
@@ -53,8 +53,8 @@ impl Streams {
 
     /// The stream of one subject, the same whichever strategy is on trial.
     ///
-    /// Every step of the mix is a bijection of the four words, so two keys never share a state; two rounds spread each
-    /// key bit over all of it.
+    /// Every step of the mix is a bijection of the four words, so two keys never share a state; two rounds spread
+    /// each key bit over all of it.
     pub fn of(&self, purpose: Purpose, subject: u64) -> Stream {
         let mut words = [self.seed, self.replication, purpose as u64, subject];
         for round in 0..2u64 {
@@ -75,16 +75,16 @@ impl Streams {
 /// The fractional part of the golden ratio in 64 bits: the increment of SplitMix64.
 pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014): a bijection
-/// in which every input bit moves about half of the output bits.
+/// The finaliser of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014): a
+/// bijection in which every input bit moves about half of the output bits.
 pub const fn mix(word: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)
 }
 
-/// A uniform number in the open interval (0, 1) from 52 of the bits: never 0 and never 1, so its logarithm and its normal
-/// quantile are finite.
+/// A uniform number in the open interval (0, 1) from 52 of the bits: never 0 and never 1, so its logarithm and its
+/// normal quantile are finite.
 pub fn unit(bits: u64) -> f64 {
     ((bits >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }

@@ -56,8 +56,8 @@ impl Sample {
     }
 }
 
-/// The highest probability of an event that was seen in none of `trials`, at this confidence: 1 − (1 − c)^(1/n), about 3/n at 95 %
-/// (the rule of three; Hanley, Lippman-Hand 1983). 1 where there were no trials.
+/// The highest probability of an event that was seen in none of `trials`, at this confidence: 1 − (1 − c)^(1/n),
+/// about 3/n at 95 % (the rule of three; Hanley, Lippman-Hand 1983). 1 where there were no trials.
 pub fn upper_bound_of_none(trials: u64, confidence: f64) -> f64 {
     if trials == 0 {
         return 1.0;
@@ -65,7 +65,8 @@ pub fn upper_bound_of_none(trials: u64, confidence: f64) -> f64 {
     1.0 - libm::exp(libm::log(1.0 - confidence) / trials as f64)
 }
 
-/// The quantile of Student's t distribution, 0.5 ≤ p < 1, by bisection of its distribution function to full precision.
+/// The quantile of Student's t distribution, 0.5 ≤ p < 1, by bisection of its distribution function to full
+/// precision.
 pub fn student_t_quantile(p: f64, degrees: f64) -> f64 {
     debug_assert!((0.5..1.0).contains(&p) && degrees >= 1.0, "p = {p}, {degrees} degrees");
     let (mut low, mut high) = (0.0, 1.0);
@@ -84,7 +85,8 @@ fn student_t_cdf(t: f64, degrees: f64) -> f64 {
     1.0 - 0.5 * regularized_beta(degrees / (degrees + t * t), degrees / 2.0, 0.5)
 }
 
-/// The regularized incomplete beta function by its continued fraction (Abramowitz, Stegun 26.5.8), evaluated by Lentz's method.
+/// The regularized incomplete beta function by its continued fraction (Abramowitz, Stegun 26.5.8), evaluated by
+/// Lentz's method.
 #[expect(clippy::many_single_char_names, reason = "the letters of the formula")]
 fn regularized_beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {

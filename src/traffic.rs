@@ -7,8 +7,9 @@ use crate::time::{SimTime, nanos};
 
 /// The moments at which requests arrive, one after the other.
 ///
-/// A rate that changes is met by a change of time: gaps are drawn (or, for even arrivals, set to 1) in expected requests, and laid
-/// along the integral of the rate (Çinlar, Introduction to Stochastic Processes, 1975, 4.7). It is exact for pieces of constant rate.
+/// A rate that changes is met by a change of time: gaps are drawn (or, for even arrivals, set to 1) in expected
+/// requests, and laid along the integral of the rate (Çinlar, Introduction to Stochastic Processes, 1975, 4.7). It is
+/// exact for pieces of constant rate.
 #[derive(Clone, Debug)]
 pub struct ArrivalTimes<'a> {
     profile: &'a Profile,
@@ -102,7 +103,8 @@ mod tests {
         let profile = steps(&[(0, 2.0), (1, 0.0), (3, 4.0)], None);
         let mut times = times(&profile, Arrivals::Deterministic, 1);
         let first: Vec<f64> = (0..5).map(|_| times.advance().as_secs_f64()).collect();
-        // Half of the second request's spacing at 2/s ends at 1 s, where the rate falls to 0; the rest is laid from 3 s on.
+        // Half of the second request's spacing at 2/s ends at 1 s, where the rate falls to 0; the rest is laid from 3
+        // s on.
         assert_eq!(first, [0.5, 3.0, 3.25, 3.5, 3.75]);
     }
 

@@ -1,5 +1,5 @@
-//! Does the program do what its help says? The built binary is run as a user would run it: what it prints, what it writes, and how it
-//! exits.
+//! Does the program do what its help says? The built binary is run as a user would run it: what it prints, what it
+//! writes, and how it exits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -234,7 +234,8 @@ fn the_schema_is_json() {
     assert!(schema["properties"]["service"].is_object() && jsonschema::validator_for(&schema).is_ok());
 }
 
-// --- check -----------------------------------------------------------------------------------------------------------
+// --- check
+// -----------------------------------------------------------------------------------------------------------
 
 /// What `check` says of the small scenario with a few more lines.
 fn checked(lines: &str) -> Output {
@@ -291,7 +292,8 @@ fn without_a_budget_there_is_nothing_to_check() {
     assert_eq!(stderr(&check), "small.toml:1: budget: must be given, or there is nothing to check\n");
 }
 
-// --- mistakes --------------------------------------------------------------------------------------------------------
+// --- mistakes
+// --------------------------------------------------------------------------------------------------------
 
 /// The small scenario with one edit is refused with exactly this message, and nothing is written.
 #[track_caller]

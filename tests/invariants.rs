@@ -1,7 +1,9 @@
-//! What holds whatever is asked for? Ten thousand random small scenarios are judged from their histories by a checker that shares no
-//! rule with the engine: the books balance, lives are legal, promises are kept, and sound rollouts come to their end.
+//! What holds whatever is asked for? Ten thousand random small scenarios are judged from their histories by a checker
+//! that shares no rule with the engine: the books balance, lives are legal, promises are kept, and sound rollouts
+//! come to their end.
 //!
-//! `ROLLSIM_CASES` says how many scenarios, `ROLLSIM_FIRST_CASE` which is the first; a case depends on its number alone.
+//! `ROLLSIM_CASES` says how many scenarios, `ROLLSIM_FIRST_CASE` which is the first; a case depends on its number
+//! alone.
 
 use rayon::prelude::*;
 use rollsim::engine;
@@ -70,7 +72,8 @@ fn judge(number: u64) -> Result<Seen, String> {
     judged.map_err(|problem| format!("ROLLSIM_FIRST_CASE={number}: {problem}\n{}", case.text))
 }
 
-// --- the cases -------------------------------------------------------------------------------------------------------
+// --- the cases
+// -------------------------------------------------------------------------------------------------------
 
 /// SplitMix64.
 struct Luck(u64);
@@ -197,7 +200,8 @@ impl Orchestrator {
             Orchestrator::Kubernetes { recreates: true, .. } | Orchestrator::Octopus { waits_for_ready: false, .. } => {
                 desired
             }
-            // Who goes first is told by powers of two of ages: one that is available may go before one that is only ready.
+            // Who goes first is told by powers of two of ages: one that is available may go before one that is only
+            // ready.
             Orchestrator::Kubernetes { min_ready: 1.., .. } if undone => desired,
             Orchestrator::Kubernetes { unavailable, .. } => unavailable,
             // A rollback takes its own slots while those of the update are still on their way.
@@ -500,7 +504,8 @@ impl Draft {
         }
     }
 
-    /// Most of some hundred requests come around the beginning of the rollout. Returns the seconds from one to the next.
+    /// Most of some hundred requests come around the beginning of the rollout. Returns the seconds from one to the
+    /// next.
     fn traffic(&mut self, rollout_at: u64, run: u64) -> f64 {
         self.line("[traffic]");
         let most = if self.luck.percent(5) { 3_000 } else { 600 };
@@ -665,7 +670,8 @@ impl Draft {
     }
 }
 
-// --- the checker -----------------------------------------------------------------------------------------------------
+// --- the checker
+// -----------------------------------------------------------------------------------------------------
 
 /// Fails the case with a sentence where something does not hold.
 macro_rules! demand {

@@ -1,9 +1,9 @@
-//! Is a run a pure function? One thread finds what eight find, byte for byte; a run repeats itself; and two strategies meet the same
-//! requests and the same starts.
+//! Is a run a pure function? One thread finds what eight find, byte for byte; a run repeats itself; and two
+//! strategies meet the same requests and the same starts.
 
 use rollsim::engine;
 use rollsim::fleet::{Phase, Version};
-use rollsim::history::History;
+use rollsim::history::{History, Outcome};
 use rollsim::report::files;
 use rollsim::scenario::{Scenario, parse};
 use rollsim::study::{Results, replicate};
@@ -136,7 +136,8 @@ fn another_seed_or_replication_is_another_run() {
     assert!(replicate(&scenario, &|| {}) != replicate(&reseeded, &|| {}), "two seeds give one study");
 }
 
-/// How long each new instance pulled and started for the first time, in the order of launch; `None` where it did not get there.
+/// How long each new instance pulled and started for the first time, in the order of launch; `None` where it did not
+/// get there.
 fn first_starts(history: &History) -> Vec<Option<Duration>> {
     let mut launched: Vec<(u32, SimTime)> = Vec::new();
     let mut pulled: BTreeMap<u32, SimTime> = BTreeMap::new();
@@ -184,4 +185,15 @@ fn strategies_meet_the_same_luck() {
             assert_eq!(first_starts(history), first, "{}, replication {replication}", named.name);
         }
     }
+}
+
+/// Other figures here mean other published results: a change of the draws, of the order of events, or of how much work a run
+/// is. Whoever means it gives the old and the new figures in the commit.
+#[test]
+fn the_reference_run_is_golden() {
+    let scenario = fleet();
+    let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
+    let figures =
+        (history.events, history.attempts.sent, history.window.latency_sum, history.changes.len(), history.outcome);
+    assert_eq!(figures, (26_919, 14_641, 2_988_863_694_877, 87, Outcome::RolledBack));
 }

@@ -1,5 +1,5 @@
-//! Do the examples do what they say? Each file in `scenarios/` loads, keeps the published schema, runs, and meets the expectations that
-//! are written in it.
+//! Do the examples do what they say? Each file in `scenarios/` loads, keeps the published schema, runs, and meets the
+//! expectations that are written in it.
 
 use rollsim::scenario::{Scenario, load, schema};
 use rollsim::study::{check, replicate};

@@ -1,5 +1,5 @@
-//! Do runs come out as they can be worked out? Rollouts without chance must last what a person with a pencil finds; queues with
-//! chance must lie within four standard errors of their formulas on each of five seeds.
+//! Do runs come out as they can be worked out? Rollouts without chance must last what a person with a pencil finds;
+//! queues with chance must lie within four standard errors of their formulas on each of five seeds.
 
 use rayon::prelude::*;
 use rollsim::engine;
@@ -14,7 +14,8 @@ fn read(text: &str) -> Scenario {
     parse(text, Path::new("theory.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-// --- rollouts without chance -----------------------------------------------------------------------------------------
+// --- rollouts without chance
+// -----------------------------------------------------------------------------------------
 
 /// A rollout that is worked out by hand: hardly a request, and every step of it takes a given time.
 struct Walk<'a> {
@@ -129,7 +130,8 @@ fn a_probe_sees_readiness_at_its_own_moments() {
 
 #[test]
 fn an_undone_rollout_goes_back_what_it_went() {
-    // After 22 s four new pods serve (5, 10, 15, 20 s) and a fifth starts, which goes at once; four more starts bring the old back.
+    // After 22 s four new pods serve (5, 10, 15, 20 s) and a fifth starts, which goes at once; four more starts bring
+    // the old back.
     let strategy = "kubernetes]\nmax_surge = 1\nmax_unavailable = 0\nundo_after = \"22s\"";
     Walk { instances: 10, release: r#"start = "5s""#, strategy }.ends(Outcome::RolledBack, 22.0 + 4.0 * 5.0);
 }
@@ -167,7 +169,8 @@ fn a_swarm_update_stops_first() {
         let strategy = format!("swarm]\nupdate = {{ {update} }}");
         Walk { instances: 4, release: SWARM_TASK, strategy: &strategy }.lasts(seconds);
     };
-    // A slot takes the daemon's 2 s, 1 s of stopping and 3 s of starting; at the end the last tasks are watched for 5 s.
+    // A slot takes the daemon's 2 s, 1 s of stopping and 3 s of starting; at the end the last tasks are watched for 5
+    // s.
     let slot = 2.0 + 1.0 + 3.0;
     lasts("parallelism = 1", 4.0 * slot + 5.0);
     lasts("parallelism = 2", 2.0 * slot + 5.0);
@@ -225,7 +228,8 @@ fn an_octopus_window_slides() {
     redeployed.ends(Outcome::RolledBack, 60.0 + 2.0 * 5.0);
 }
 
-// --- chance ----------------------------------------------------------------------------------------------------------
+// --- chance
+// ----------------------------------------------------------------------------------------------------------
 
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
@@ -287,7 +291,8 @@ const SINGLE: Queue<'_> = Queue {
 };
 
 impl Queue<'_> {
-    /// A rollout begins where the measuring ends, and its first instance starts when all is over: it does nothing to the queue.
+    /// A rollout begins where the measuring ends, and its first instance starts when all is over: it does nothing to
+    /// the queue.
     fn scenario(&self) -> Scenario {
         let Queue { instances, workers, places, arrivals, work, policy, .. } = self;
         let rate = self.load / UNIT_S;

@@ -1,4 +1,5 @@
-//! Does the house keep its shape? A module uses only what stands above it in `lib.rs`, and the model keeps off clocks.
+//! Does the house keep its shape? A module uses only what stands above it in `lib.rs`, and the model keeps off
+//! clocks.
 
 use std::fs;
 use std::path::{Path, PathBuf};

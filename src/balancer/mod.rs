@@ -1,5 +1,5 @@
-//! Which instance gets a request, out of those that the balancer believes in. What it believes lags behind the fleet by the
-//! propagation delay; the engine brings the news.
+//! Which instance gets a request, out of those that the balancer believes in. What it believes lags behind the fleet
+//! by the propagation delay; the engine brings the news.
 
 mod least;
 

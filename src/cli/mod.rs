@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 /// Predict what a rollout does to users before it happens.
 ///
-/// rollsim simulates a fleet behind a load balancer while a new version is rolled out, request by request, and replays the same
-/// traffic and the same bad luck under every strategy of a scenario file.
+/// rollsim simulates a fleet behind a load balancer while a new version is rolled out, request by request, and
+/// replays the same traffic and the same bad luck under every strategy of a scenario file.
 #[derive(Debug, Parser)]
 #[command(version, about, after_help = EXIT_CODES)]
 struct Cli {

@@ -3,7 +3,7 @@
 use super::{Failure, StudyArgs};
 use clap::Args;
 use rollsim::report::{files, table};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,9 +23,6 @@ pub(crate) struct Run {
     no_plots: bool,
 }
 
-/// The width of the table where it goes to no terminal.
-const WIDTH_ELSEWHERE: u16 = 160;
-
 impl Run {
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let scenario = self.study.load()?;
@@ -36,8 +33,7 @@ impl Run {
         if self.json {
             write!(stdout, "{}", files::summary_json(&results))?;
         } else {
-            let width = if stdout.is_terminal() { None } else { Some(WIDTH_ELSEWHERE) };
-            writeln!(stdout, "{}", table::league(&results, width))?;
+            writeln!(stdout, "{}", table::league(&results))?;
         }
         stdout.flush()?;
         if !self.study.quiet {

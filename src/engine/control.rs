@@ -65,7 +65,8 @@ impl Engine<'_> {
         self.tell_the_balancer(id);
     }
 
-    // --- the life of an instance -------------------------------------------------------------------------------------
+    // --- the life of an instance
+    // -------------------------------------------------------------------------------------
 
     /// A new instance with its own luck, keyed by its version and ordinal.
     pub(super) fn create(&mut self, launch: Launch) -> InstanceId {
@@ -197,8 +198,8 @@ impl Engine<'_> {
         self.enter(id, Phase::Ready);
     }
 
-    /// As many probes in a row have failed as make a starting instance unhealthy: it is stopped, and counts as failed. A
-    /// process that was up at the last of them passed it.
+    /// As many probes in a row have failed as make a starting instance unhealthy: it is stopped, and counts as
+    /// failed. A process that was up at the last of them passed it.
     fn give_up(&mut self, id: InstanceId) {
         let is_starting = self.fleet[id].phase() == Phase::Starting;
         let runtime = &self.runtimes[id.index()];
@@ -320,7 +321,8 @@ impl Engine<'_> {
         self.lose_all_at(id, cause);
     }
 
-    // --- news to the balancer ----------------------------------------------------------------------------------------
+    // --- news to the balancer
+    // ----------------------------------------------------------------------------------------
 
     /// Sends news where the instance's listing has changed.
     fn tell_the_balancer(&mut self, id: InstanceId) {
@@ -360,7 +362,8 @@ impl Engine<'_> {
         self.tell_the_balancer(id);
     }
 
-    // --- faults ------------------------------------------------------------------------------------------------------
+    // --- faults
+    // ------------------------------------------------------------------------------------------------------
 
     pub(super) fn schedule_crash(&mut self, id: InstanceId) {
         if let Some(crash) = self.scenario.faults.crash.as_ref().filter(|crash| crash.hits == Hits::Instance) {
@@ -402,7 +405,8 @@ impl Engine<'_> {
         }
     }
 
-    // --- the orchestrator --------------------------------------------------------------------------------------------
+    // --- the orchestrator
+    // --------------------------------------------------------------------------------------------
 
     /// The orchestrator is told which version to bring about.
     fn aim_at(&mut self, target: Version) {
@@ -490,7 +494,8 @@ impl Engine<'_> {
         self.aim_at(Version::OLD);
     }
 
-    // --- the judge ---------------------------------------------------------------------------------------------------
+    // --- the judge
+    // ---------------------------------------------------------------------------------------------------
 
     /// The first moment at which something could have been noticed.
     pub(super) fn note_trouble(&mut self) {

@@ -1,13 +1,15 @@
-//! The loop: one run, a pure function of (scenario, strategy, seed, replication). It reads no clock and no file, and computes no
-//! statistic.
+//! The loop: one run, a pure function of (scenario, strategy, seed, replication). It reads no clock and no file, and
+//! computes no statistic.
 //!
-//! Two planes share the clock. The *control plane* (`control`) holds the rare events: the orchestrator's decisions, the lives
-//! of instances, news on their way to the balancer, faults, the judge. The *request plane* (`requests`) runs in a tight loop up to the
-//! next control event. This is the plain form: every request is an event at its arrival and at its departure.
+//! Two planes share the clock. The *control plane* (`control`) holds the rare events: the orchestrator's decisions,
+//! the lives of instances, news on their way to the balancer, faults, the judge. The *request plane* (`requests`)
+//! runs in a tight loop up to the next control event. This is the plain form: every request is an event at its
+//! arrival and at its departure.
 //!
-//! What happens at one and the same moment happens in the order of a rule, not of scheduling: departures, then time-outs, then control
-//! events (by kind, then by instance), then decisions until the orchestrator is content, then retries, then arrivals. So a
-//! request that ends when its time is over was served; a decision sees all facts of its moment; and new work meets its outcome.
+//! What happens at one and the same moment happens in the order of a rule, not of scheduling: departures, then
+//! time-outs, then control events (by kind, then by instance), then decisions until the orchestrator is content, then
+//! retries, then arrivals. So a request that ends when its time is over was served; a decision sees all facts of its
+//! moment; and new work meets its outcome.
 
 mod control;
 mod requests;
@@ -25,8 +27,8 @@ use crate::time::SimTime;
 use requests::Requests;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Control events after which a run of so many instances is cut short: far beyond any sensible rollout, and few enough that the
-/// history of a run whose processes start and end without a pause fits into memory.
+/// Control events after which a run of so many instances is cut short: far beyond any sensible rollout, and few
+/// enough that the history of a run whose processes start and end without a pause fits into memory.
 fn most_control_events(instances: u32) -> u64 {
     1_000_000 + 200 * u64::from(instances)
 }
@@ -127,7 +129,8 @@ struct Runtime {
     stop: Stream,
 }
 
-/// What a request meets at an instance: all that the request plane looks at, kept together and small, for it is looked at often.
+/// What a request meets at an instance: all that the request plane looks at, kept together and small, for it is
+/// looked at often.
 #[derive(Debug)]
 struct Desk {
     server: Server,

@@ -13,8 +13,8 @@ use crate::traffic::ArrivalTimes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// A request that is under way, and its current attempt. After a time-out the instance works on at what its client gave up, so one request
-/// can have several attempts open.
+/// A request that is under way, and its current attempt. After a time-out the instance works on at what its client
+/// gave up, so one request can have several attempts open.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))] // One cache line: an attempt is looked up at random.
 struct Attempt {
@@ -170,8 +170,8 @@ impl<'a> Requests<'a> {
         self.free.push(attempt);
     }
 
-    /// All attempts at an instance, in the order of their requests' arrival. It looks through everything that is open, which only
-    /// a kill with work left or a removal without draining asks for.
+    /// All attempts at an instance, in the order of their requests' arrival. It looks through everything that is
+    /// open, which only a kill with work left or a removal without draining asks for.
     fn at(&self, instance: InstanceId) -> Vec<u32> {
         let is_there = |attempt: &Attempt| attempt.state != State::Free && attempt.instance == instance;
         let all = self.attempts.iter().zip(0..).filter(|(attempt, _)| is_there(attempt));
@@ -203,7 +203,8 @@ impl<'a> Requests<'a> {
 }
 
 impl Engine<'_> {
-    /// Runs requests up to the next control event: departures and time-outs of its moment included, new work of it excluded.
+    /// Runs requests up to the next control event: departures and time-outs of its moment included, new work of it
+    /// excluded.
     pub(super) fn run_requests(&mut self) {
         let interval_length = nanos(self.scenario.study.interval);
         loop {
@@ -275,8 +276,8 @@ impl Engine<'_> {
             Admission::Wait => self.desks[id.index()].server.wait(attempt),
             Admission::Refuse => unreachable!("returned above"),
         }
-        // A time-out can only strike who waits, or whose service ends after it: nobody else is watched. Whoever is watched is
-        // listed at the moment of sending, so the list is in the order of time.
+        // A time-out can only strike who waits, or whose service ends after it: nobody else is watched. Whoever is
+        // watched is listed at the moment of sending, so the list is in the order of time.
         let attempt_now = &mut self.requests.attempts[attempt as usize];
         let may_be_late = admission == Admission::Wait || attempt_now.departs > due;
         if self.requests.timeout.is_some() && may_be_late {
@@ -391,7 +392,8 @@ impl Engine<'_> {
         }
     }
 
-    // --- the ledger --------------------------------------------------------------------------------------------------
+    // --- the ledger
+    // --------------------------------------------------------------------------------------------------
 
     fn count_arrival(&mut self, request: &Request) {
         self.history.ledger.arrivals += 1;

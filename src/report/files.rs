@@ -82,8 +82,9 @@ fn losses(results: &Results) -> Vec<u8> {
     csv(rows.into_iter())
 }
 
-/// Writes all files of a study into a folder, made where it is missing, and tells their paths. Everything is written beside its place
-/// first, so that a reader never meets half a file, and what stood there before goes only once its successor is complete.
+/// Writes all files of a study into a folder, made where it is missing, and tells their paths. Everything is written
+/// beside its place first, so that a reader never meets half a file, and what stood there before goes only once its
+/// successor is complete.
 ///
 /// # Errors
 /// When the file system refuses.

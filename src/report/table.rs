@@ -8,10 +8,10 @@ use comfy_table::{CellAlignment, ContentArrangement, Table};
 use std::fmt::Write;
 
 /// Everything that `run` prints: what was studied, a row a strategy, and the differences.
-pub fn league(results: &Results, width: Option<u16>) -> String {
+pub fn league(results: &Results) -> String {
     let header = &results.header;
     let mut text = headline(header);
-    let mut table = new_table(width);
+    let mut table = new_table();
     let has_budget = results.strategies.iter().any(|strategy| !strategy.summary.budget.is_empty());
     let mut columns = vec![
         "strategy",
@@ -38,7 +38,7 @@ pub fn league(results: &Results, width: Option<u16>) -> String {
     let _ = writeln!(text, "{baseline}");
     if results.strategies.len() > 1 {
         let _ = writeln!(text, "\nPaired differences to {} (same traffic, same luck):", header.against);
-        let _ = writeln!(text, "{}", differences(results, width));
+        let _ = writeln!(text, "{}", differences(results));
     }
     text
 }
@@ -55,13 +55,11 @@ fn headline(header: &Header) -> String {
     )
 }
 
-fn new_table(width: Option<u16>) -> Table {
+fn new_table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED.with_rounded_corners());
+    // Fits into the terminal, and takes the room that it needs where there is none.
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    if let Some(width) = width {
-        table.set_width(width);
-    }
     table
 }
 
@@ -78,7 +76,7 @@ fn row(strategy: &StrategyResults, header: &Header, has_budget: bool) -> Vec<Str
         strategy.name.clone(),
         availability(&summary.availability),
         lost(summary),
-        quantiles.join(" / "),
+        format!("{}\n{}", quantiles.join(" / "), changes(summary)),
         summary.duration_s.map_or_else(|| "-".to_owned(), |duration| duration_text(&duration)),
         format!("{} of {}", summary.least_ready, header.instances),
         instance_time(summary.extra_instance_s.mean),
@@ -90,16 +88,30 @@ fn row(strategy: &StrategyResults, header: &Header, has_budget: bool) -> Vec<Str
     row
 }
 
+/// How many times longer each quantile is than before the rollout.
+fn changes(summary: &Summary) -> String {
+    let pairs = [
+        (&summary.p50_ms, &summary.baseline_p50_ms),
+        (&summary.p95_ms, &summary.baseline_p95_ms),
+        (&summary.p99_ms, &summary.baseline_p99_ms),
+    ];
+    let change = |(now, before): (&Estimate, &Estimate)| match before.mean {
+        before if before > 0.0 => format!("×{:.1}", now.mean / before),
+        _ => "-".to_owned(),
+    };
+    pairs.map(change).join(" / ")
+}
+
 fn baseline_line(results: &Results) -> String {
     // Before the rollout all strategies are the same fleet under the same luck.
     let summary = &results.strategies[0].summary;
     let quantiles = [&summary.baseline_p50_ms, &summary.baseline_p95_ms, &summary.baseline_p99_ms];
     let quantiles = quantiles.map(|quantile| millis(quantile.mean)).join(" / ");
-    format!("before the rollout: p50 / p95 / p99 {quantiles} ms. extra: instance-time beyond the desired instances")
+    format!("×: against before the rollout, {quantiles} ms. extra: instance-time beyond the desired instances")
 }
 
-fn differences(results: &Results, width: Option<u16>) -> Table {
-    let mut table = new_table(width);
+fn differences(results: &Results) -> Table {
+    let mut table = new_table();
     table.set_header(["strategy", "availability, points", "lost", "p99, ms", "duration", "extra"]);
     for strategy in &results.strategies {
         let Some(against) = &strategy.summary.against else { continue };
@@ -127,16 +139,16 @@ fn difference_row(name: &str, against: &Differences) -> [String; 6] {
     ]
 }
 
-/// `99.982 % ± 0.004`, or only the lower end where the interval reaches 100 %: `99.9998 % (≥ 99.9993)`.
+/// The mean, and below it the interval: `± 0.004`, or only its lower end where it reaches 100 %: `≥ 99.9993`.
 pub fn availability(estimate: &Estimate) -> String {
     let (below, above) = (estimate.mean - estimate.low, estimate.high - estimate.mean);
     let half = below.max(above) * 100.0;
     let digits = digits_for(half).clamp(2, 6);
     if estimate.high >= 1.0 && below > 0.0 {
         let mean = if estimate.mean >= 1.0 { "100 %".to_owned() } else { percent(estimate.mean, digits) };
-        return format!("{mean} (≥ {})", percent_bare(estimate.low, digits));
+        return format!("{mean}\n≥ {}", percent_bare(estimate.low, digits));
     }
-    format!("{} ± {half:.digits$}", percent(estimate.mean, digits))
+    format!("{}\n± {half:.digits$}", percent(estimate.mean, digits))
 }
 
 /// Decimals that show two digits of an interval's half width.
@@ -214,7 +226,7 @@ fn percent_bare(share: f64, digits: usize) -> String {
 
 fn duration_text(duration: &Estimate) -> String {
     let half = duration.high - duration.mean;
-    if half < 0.05 { seconds(duration.mean) } else { format!("{} ± {}", seconds(duration.mean), seconds(half)) }
+    if half < 0.05 { seconds(duration.mean) } else { format!("{}\n± {}", seconds(duration.mean), seconds(half)) }
 }
 
 /// `45.3 s` or `12 min 5 s`.
@@ -252,8 +264,8 @@ fn budget(lines: &[BudgetLine]) -> String {
     let (missed, undecided) = (of(Verdict::Missed), of(Verdict::Undecided));
     match (missed.is_empty(), undecided.is_empty()) {
         (true, true) => "holds".to_owned(),
-        (true, false) => format!("undecided: {undecided}"),
-        (false, _) => format!("missed: {missed}"),
+        (true, false) => format!("undecided:\n{undecided}"),
+        (false, _) => format!("missed:\n{missed}"),
     }
 }
 
@@ -311,10 +323,10 @@ mod tests {
 
     #[test]
     fn an_availability_shows_as_many_digits_as_it_knows() {
-        assert_eq!(availability(&estimate(0.999_817, 0.000_042)), "99.9817 % ± 0.0042");
-        assert_eq!(availability(&estimate(0.95, 0.01)), "95.00 % ± 1.00");
+        assert_eq!(availability(&estimate(0.999_817, 0.000_042)), "99.9817 %\n± 0.0042");
+        assert_eq!(availability(&estimate(0.95, 0.01)), "95.00 %\n± 1.00");
         let nothing_lost = Estimate { mean: 1.0, low: 0.999_997, high: 1.0 };
-        assert_eq!(availability(&nothing_lost), "100 % (≥ 99.99970)");
+        assert_eq!(availability(&nothing_lost), "100 %\n≥ 99.99970");
     }
 
     #[test]

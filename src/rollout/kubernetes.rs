@@ -1,9 +1,10 @@
 //! What a Kubernetes Deployment decides: RollingUpdate and Recreate.
 //!
 //! Sources: `pkg/controller/deployment/{rolling,recreate,progress,sync}.go`, `util/deployment_util.go` and
-//! `pkg/controller/replicaset/replica_set.go`, `controller_utils.go` of kubernetes/kubernetes (1.36). A set here is the ReplicaSet
-//! of one version; its size is `spec.replicas`. Instances on their way out belong to no set and are not counted, so more than
-//! desired + surge can exist. A pass makes one kind of change: it grows the target's set, or else shrinks the others.
+//! `pkg/controller/replicaset/replica_set.go`, `controller_utils.go` of kubernetes/kubernetes (1.36). A set here is
+//! the ReplicaSet of one version; its size is `spec.replicas`. Instances on their way out belong to no set and are
+//! not counted, so more than desired + surge can exist. A pass makes one kind of change: it grows the target's set,
+//! or else shrinks the others.
 
 use super::{Action, Decision, Restart, Status, View, earlier};
 use crate::fleet::{Instance, InstanceId, Phase, Version};
@@ -80,7 +81,8 @@ impl Memory {
     }
 }
 
-/// `maxSurge` and `maxUnavailable` as counts against `desired`: the surge's share rounds up, the other one down, it is at most
+/// `maxSurge` and `maxUnavailable` as counts against `desired`: the surge's share rounds up, the other one down, it
+/// is at most
 /// `desired`, and where both come to nothing it is 1, or no step would be possible (`ResolveFenceposts`).
 pub fn resolve_fenceposts(max_surge: Bound, max_unavailable: Bound, desired: u32) -> (u32, u32) {
     let surge = max_surge.of(desired, true);
@@ -228,15 +230,16 @@ impl Settings {
             && memory.sizes[view.target.index()] == view.desired;
     }
 
-    /// When the lack of progress is reported: the timestamp is kept in whole seconds and the controller looks a second after
-    /// the deadline.
+    /// When the lack of progress is reported: the timestamp is kept in whole seconds and the controller looks a
+    /// second after the deadline.
     fn overdue_at(&self, memory: &Memory) -> Option<SimTime> {
         let deadline = self.progress_deadline?;
         Some(memory.progress.at.whole_second() + deadline + Duration::from_secs(1))
     }
 }
 
-/// One pass of `rolloutRecreate`: the new set is created once nothing of an old one exists, terminating instances included.
+/// One pass of `rolloutRecreate`: the new set is created once nothing of an old one exists, terminating instances
+/// included.
 fn recreate_pass(view: &View<'_>, mut sizes: [u32; Version::COUNT]) -> [u32; Version::COUNT] {
     let outdated = view.target.other();
     if sizes[outdated.index()] > 0 {
@@ -263,8 +266,9 @@ fn replica_set_actions(view: &View<'_>, sizes: [u32; Version::COUNT]) -> Vec<Act
     actions
 }
 
-/// The deletion order of `ActivePodsWithRanks` as far as it can tell these instances apart: not ready before ready, ready more
-/// recently, more restarts, created more recently; ages are compared by powers of two, and among equals chance decides.
+/// The deletion order of `ActivePodsWithRanks` as far as it can tell these instances apart: not ready before ready,
+/// ready more recently, more restarts, created more recently; ages are compared by powers of two, and among equals
+/// chance decides.
 fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Vec<InstanceId> {
     let age = |since: SimTime| view.now.since(since).as_nanos().checked_ilog2();
     let mut order: Vec<_> = view

@@ -1,8 +1,10 @@
-//! What an orchestrator decides: one file an orchestrator, each a pure function from a view of the fleet to actions. It has
-//! no clock, queue, generator or log; what it remembers between two decisions is its [`Memory`], handed in and out.
+//! What an orchestrator decides: one file an orchestrator, each a pure function from a view of the fleet to actions.
+//! It has no clock, queue, generator or log; what it remembers between two decisions is its [`Memory`], handed in and
+//! out.
 //!
-//! To add an orchestrator: write its file with `Settings`, `Memory` and `decide`; add one variant to [`Strategy`] and to
-//! [`Memory`] and one arm to each `match` below; give it a table in `scenario/file.rs`. Nothing else knows orchestrators apart.
+//! To add an orchestrator: write its file with `Settings`, `Memory` and `decide`; add one variant to [`Strategy`] and
+//! to [`Memory`] and one arm to each `match` below; give it a table in `scenario/file.rs`. Nothing else knows
+//! orchestrators apart.
 
 pub mod kubernetes;
 pub mod octopus;
@@ -21,7 +23,8 @@ pub struct View<'a> {
     pub fleet: &'a Fleet,
     /// How many instances the service is to have.
     pub desired: u32,
-    /// The version that the orchestrator was told to bring about: the new one, or the old one once a rollback was asked for.
+    /// The version that the orchestrator was told to bring about: the new one, or the old one once a rollback was
+    /// asked for.
     pub target: Version,
     /// When it was told so.
     pub target_since: SimTime,

@@ -1,8 +1,8 @@
 //! What an Octopus rolling step decides: a window that slides over the targets, and the child steps on each of them.
 //!
-//! Sources: the Octopus documentation of rolling deployments, and the issues 4968, 7078, 7743 and 8170 of OctopusDeploy/Issues. Octopus has
-//! no balancer and no health gate of its own: draining and testing are child steps, and the rollout goes by their success. Packages
-//! are fetched within the deploy step.
+//! Sources: the Octopus documentation of rolling deployments, and the issues 4968, 7078, 7743 and 8170 of
+//! OctopusDeploy/Issues. Octopus has no balancer and no health gate of its own: draining and testing are child steps,
+//! and the rollout goes by their success. Packages are fetched within the deploy step.
 
 use super::{Action, Decision, Status, View, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
@@ -27,8 +27,8 @@ pub struct Test {
 pub struct Settings {
     /// Targets in flight at once.
     pub window_size: u32,
-    /// How long taking a target out of the balancer takes; `None`: there is no such child step, and a target is stopped while
-    /// it is in use.
+    /// How long taking a target out of the balancer takes; `None`: there is no such child step, and a target is
+    /// stopped while it is in use.
     pub take_out: Option<Duration>,
     /// The test; `None`: there is no such child step.
     pub test: Option<Test>,
@@ -218,7 +218,8 @@ impl Settings {
                 }
                 let instance = &view.fleet[id];
                 let shows = instance.misbehaves_from.is_some_and(|from| from <= view.now);
-                // The instance's own luck decides, not a draw: the same instance passes or fails under every strategy.
+                // The instance's own luck decides, not a draw: the same instance passes or fails under every
+                // strategy.
                 let found = shows && unit(mix(instance.rank)) < test.finds;
                 if instance.phase() == Phase::Ready && !found { self.after_test(id) } else { self.fail(flight, id) }
             }

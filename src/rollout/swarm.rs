@@ -1,8 +1,9 @@
 //! What a Docker Swarm service update decides: its workers, its failure monitor and its rollback.
 //!
-//! Sources: `manager/orchestrator/update/updater.go` of moby/swarmkit, `daemon/cluster/executor/container` of moby/moby. A task is
-//! an instance here and RUNNING is ready, because a task with a health check is RUNNING only once that passed. The restart
-//! supervisor's replacement of a failed task is the same instance started again; as in the original it is not watched.
+//! Sources: `manager/orchestrator/update/updater.go` of moby/swarmkit, `daemon/cluster/executor/container` of
+//! moby/moby. A task is an instance here and RUNNING is ready, because a task with a health check is RUNNING only
+//! once that passed. The restart supervisor's replacement of a failed task is the same instance started again; as in
+//! the original it is not watched.
 
 use super::{Action, Decision, Restart, Status, View, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};

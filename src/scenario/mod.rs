@@ -116,8 +116,9 @@ pub struct Piece {
 }
 
 impl Profile {
-    /// A profile of pieces in the order of time. `None` when there is none, when the first does not start at 0, when one does
-    /// not start after the one before, when a rate is negative or not finite, or when the period ends before the last piece starts.
+    /// A profile of pieces in the order of time. `None` when there is none, when the first does not start at 0, when
+    /// one does not start after the one before, when a rate is negative or not finite, or when the period ends before
+    /// the last piece starts.
     pub fn new(pieces: Vec<Piece>, period: Option<Duration>) -> Option<Self> {
         let starts_at_zero = pieces.first()?.starts.is_zero();
         let ascending = pieces.windows(2).all(|pair| pair[0].starts < pair[1].starts);
@@ -177,7 +178,8 @@ pub struct Balancer {
     pub policy: Choice,
     /// How long news of an instance take to reach the balancer.
     pub propagation: Delay,
-    /// Whether requests that are open at an instance when the balancer removes it may finish; otherwise they are cut off.
+    /// Whether requests that are open at an instance when the balancer removes it may finish; otherwise they are cut
+    /// off.
     pub draining: bool,
 }
 

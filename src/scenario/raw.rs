@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 
-/// A fleet, its traffic, a release, and the strategies to compare. Durations are strings such as "250ms", "30s" or "5m",
-/// shares are strings such as "25%".
+/// A fleet, its traffic, a release, and the strategies to compare. Durations are strings such as "250ms", "30s" or
+/// "5m", shares are strings such as "25%".
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Scenario {
@@ -236,7 +236,8 @@ pub(super) struct Restart {
     pub reset_after: Span,
 }
 
-/// What is wrong with the new version: at least one of error_rate, slowdown, failed_start, never_ready and crash_after.
+/// What is wrong with the new version: at least one of error_rate, slowdown, failed_start, never_ready and
+/// crash_after.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defect {

@@ -1,5 +1,5 @@
-//! How delays are written: a duration, or a distribution by its name. The comments are the descriptions of the published
-//! schema.
+//! How delays are written: a duration, or a distribution by its name. The comments are the descriptions of the
+//! published schema.
 
 use super::units::{Number, Span, Table};
 use schemars::JsonSchema;

@@ -1,7 +1,7 @@
 //! What was measured: traffic traces and lists of durations, from CSV files.
 //!
-//! A file is read once, row by row, in memory bounded by the rows that are kept. Fields may stand in quotes, but hold neither
-//! commas nor line breaks.
+//! A file is read once, row by row, in memory bounded by the rows that are kept. Fields may stand in quotes, but hold
+//! neither commas nor line breaks.
 
 use super::fingerprint::Fingerprint;
 use super::units::LONGEST;
@@ -155,8 +155,8 @@ impl<'a> Rows<'a> {
         usize::try_from(self.reader.position().line()).unwrap_or(usize::MAX)
     }
 
-    /// The line of the last record: the reader stands behind its line break, because [`Watched`] ends every line with one.
-    /// The record's own position would be that of the blank lines before it.
+    /// The line of the last record: the reader stands behind its line break, because [`Watched`] ends every line with
+    /// one. The record's own position would be that of the blank lines before it.
     fn line(&self) -> usize {
         self.line_begun().saturating_sub(1).max(1)
     }
@@ -232,7 +232,8 @@ fn read_moment(text: &str) -> Option<(Clock, i128)> {
     Some((Clock::DateTime, instant.as_nanosecond()))
 }
 
-/// A reader that takes the fingerprint of what passes, ends every line with one line feed and refuses what is too long.
+/// A reader that takes the fingerprint of what passes, ends every line with one line feed and refuses what is too
+/// long.
 struct Watched<'a, R> {
     inner: R,
     fingerprint: &'a mut Fingerprint,

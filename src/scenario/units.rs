@@ -1,6 +1,7 @@
 //! How single values are written in a scenario file: durations, shares, counts, numbers and words.
 //!
-//! Each type reads itself and, where it cannot, says what must hold. Bounds that depend on the field are not known here.
+//! Each type reads itself and, where it cannot, says what must hold. Bounds that depend on the field are not known
+//! here.
 
 use crate::rollout::kubernetes::Bound;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -42,7 +43,8 @@ impl Span {
     }
 }
 
-/// Whether there is a unit, and no two numbers stand side by side: humantime reads `"0"` as no time and `"1 2s"` as 12 s.
+/// Whether there is a unit, and no two numbers stand side by side: humantime reads `"0"` as no time and `"1 2s"` as
+/// 12 s.
 fn has_units(text: &str) -> bool {
     let is_number = |word: &str| word.chars().all(|c| c.is_ascii_digit() || c == '.');
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -58,7 +60,8 @@ pub(super) struct Share(pub(super) f64);
 impl Share {
     fn read(text: &str) -> Result<Self, String> {
         let digits = text.strip_suffix('%').filter(|digits| is_decimal(digits));
-        // The exponent shifts the point before anything is rounded: 99.95 / 100 need not be the nearest number to 0.9995.
+        // The exponent shifts the point before anything is rounded: 99.95 / 100 need not be the nearest number to
+        // 0.9995.
         let share = digits.and_then(|digits| format!("{digits}e-2").parse().ok());
         match share {
             Some(share) if share > 1.0 => Err("must be at most 100%".to_owned()),

@@ -1,4 +1,5 @@
-//! What a CI job wants to know: whether every strategy keeps the budget, and whether what the scenario says comes out.
+//! What a CI job wants to know: whether every strategy keeps the budget, and whether what the scenario says comes
+//! out.
 
 use super::{Results, StrategyResults, Verdict};
 use crate::history::Outcome;

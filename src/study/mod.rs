@@ -106,7 +106,8 @@ pub struct Summary {
     pub mixed_version_s: Estimate,
     /// How many replications ended how, most frequent first.
     pub outcomes: Vec<(Outcome, u32)>,
-    /// Differences to the strategy that all are compared with, run by run over the same luck; nothing for that one itself.
+    /// Differences to the strategy that all are compared with, run by run over the same luck; nothing for that one
+    /// itself.
     pub against: Option<Differences>,
     /// The budget's lines; empty without a budget.
     pub budget: Vec<BudgetLine>,
@@ -152,8 +153,8 @@ pub enum Verdict {
     Undecided,
 }
 
-/// One interval of the time series: a row of `timeseries.csv`. Counts are means over the replications; latencies are quantiles
-/// over the requests of all replications.
+/// One interval of the time series: a row of `timeseries.csv`. Counts are means over the replications; latencies are
+/// quantiles over the requests of all replications.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeriesRow {
     /// The strategy's name.
@@ -249,8 +250,8 @@ pub struct Span {
     pub slot: u32,
     /// `old` or `new`.
     pub version: String,
-    /// The phase, in the words of [`crate::fleet::Phase::name`], or `taken out` while it is ready but kept out of the balancers;
-    /// never `gone`.
+    /// The phase, in the words of [`crate::fleet::Phase::name`], or `taken out` while it is ready but kept out of the
+    /// balancers; never `gone`.
     pub phase: String,
     /// From, seconds since the beginning of the rollout; not before 0.
     pub from_s: f64,

@@ -1,5 +1,5 @@
-//! Every strategy over every replication, in parallel. What is added up across runs is whole numbers, and what is not is kept run by run
-//! in order, so the result does not depend on the number of threads.
+//! Every strategy over every replication, in parallel. What is added up across runs is whole numbers, and what is not
+//! is kept run by run in order, so the result does not depend on the number of threads.
 
 use super::{
     BudgetLine, Differences, Header, LossRow, Results, SeriesRow, Span, StrategyResults, Summary, TimelineRow, Verdict,
@@ -175,7 +175,8 @@ fn sample(runs: &[RunMetrics], value: impl Fn(&RunMetrics) -> f64) -> Sample {
     Sample::new(runs.iter().map(value).collect()).expect("a study has two replications or more, with finite figures")
 }
 
-/// Where no request at all was lost, the t interval has no width; what could still be lost is then bounded by the number of requests.
+/// Where no request at all was lost, the t interval has no width; what could still be lost is then bounded by the
+/// number of requests.
 fn availability_estimate(runs: &[RunMetrics], confidence: f64) -> Estimate {
     let estimate = sample(runs, |run| run.availability).estimate(confidence);
     let ended: u64 = runs.iter().map(|run| run.served + run.lost).sum();
@@ -225,7 +226,8 @@ fn outcomes(runs: &[RunMetrics]) -> Vec<(Outcome, u32)> {
     counts
 }
 
-/// Every line of the budget, held against its estimate. A rollout that did not complete misses a limit on its duration.
+/// Every line of the budget, held against its estimate. A rollout that did not complete misses a limit on its
+/// duration.
 fn judge(summary: &Summary, runs: &[RunMetrics], budget: &Budget) -> Vec<BudgetLine> {
     let mut lines = Vec::new();
     let mut at_least = |what: &str, limit: Option<f64>, estimate: Estimate| {

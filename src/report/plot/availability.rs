@@ -38,8 +38,8 @@ pub(super) fn draw(results: &Results) -> Picture {
     canvas.finish("availability")
 }
 
-/// From the lowest availability that any strategy's mean or band reaches. Where another strategy's lowest would be no more than a
-/// scratch on that scale, what is lost is spread by its logarithm.
+/// From the lowest availability that any strategy's mean or band reaches. Where another strategy's lowest would be no
+/// more than a scratch on that scale, what is lost is spread by its logarithm.
 pub(super) fn axis(results: &Results, time: (f64, f64), most: usize) -> Axis {
     let lowest = |strategy: &StrategyResults| {
         let shown = strategy.series.iter().filter(|row| (time.0..=time.1).contains(&row.t_s));

@@ -70,7 +70,8 @@ impl Axis {
         Axis { low, high, ticks, spread: Spread::Log }
     }
 
-    /// Shares from somewhere below `lowest` up to exactly 1, in percent. Shows 99.9 to 100 % when there is nothing to show.
+    /// Shares from somewhere below `lowest` up to exactly 1, in percent. Shows 99.9 to 100 % when there is nothing to
+    /// show.
     pub(super) fn share(lowest: f64, most: usize) -> Self {
         let lowest = if lowest.is_finite() { lowest.clamp(0.0, 1.0) } else { 1.0 };
         let depth = (1.0 - lowest).max(0.001 / 1.04);
@@ -86,8 +87,8 @@ impl Axis {
         Axis { low, high: 1.0, ticks, spread: Spread::Even }
     }
 
-    /// Shares up to exactly 1 by what is missing, evenly up to `threshold` and by its logarithm beyond: where one share is far lower
-    /// than another that is to be seen too.
+    /// Shares up to exactly 1 by what is missing, evenly up to `threshold` and by its logarithm beyond: where one
+    /// share is far lower than another that is to be seen too.
     pub(super) fn nines(lowest: f64, threshold: f64) -> Self {
         let threshold = if threshold.is_finite() { threshold.clamp(1e-4, 0.01) } else { 0.01 };
         let threshold = libm::pow(10.0, libm::floor(libm::log10(threshold) + 1e-9));
@@ -132,8 +133,8 @@ impl Axis {
         Axis { low: 0.0, high, ticks, spread: Spread::Even }
     }
 
-    /// Counts from 0 that may range over decades: even up to `least`, the smallest that is not 0, and logarithmic beyond when
-    /// the range asks for it.
+    /// Counts from 0 that may range over decades: even up to `least`, the smallest that is not 0, and logarithmic
+    /// beyond when the range asks for it.
     pub(super) fn wide_count(least: f64, high: f64, most: usize) -> Self {
         if !(least.is_finite() && high.is_finite() && least > 0.0 && high / least > 20.0) {
             return Axis::count(high, most);

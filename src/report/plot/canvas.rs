@@ -1,4 +1,5 @@
-//! The canvas: pictures put shapes on it in logical pixels, and it renders them in both formats. The only place that plotters draws in.
+//! The canvas: pictures put shapes on it in logical pixels, and it renders them in both formats. The only place that
+//! plotters draws in.
 
 use super::Picture;
 use super::font::{self, SCALE};

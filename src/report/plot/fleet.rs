@@ -12,7 +12,8 @@ use crate::study::{Results, StrategyResults, TimelineRow};
 /// What is counted: its words, its colour and its figure in a row.
 type Layer = (&'static str, Paint, fn(&TimelineRow) -> u32);
 
-/// What is stacked, from the bottom: what serves first, so that its upper edge is to be compared with what is desired.
+/// What is stacked, from the bottom: what serves first, so that its upper edge is to be compared with what is
+/// desired.
 const LAYERS: [Layer; 5] = [
     ("new, ready", GREEN, |row| row.new_ready),
     ("old, ready", SKY, |row| row.old_ready),
@@ -94,7 +95,8 @@ pub(super) fn stack(
     canvas.dashed_level(panel.x, up(desired), 1.4, INK);
 }
 
-/// The rows with their places, at most two a pixel: the one with the fewest ready instances, and the last one, which holds on.
+/// The rows with their places, at most two a pixel: the one with the fewest ready instances, and the last one, which
+/// holds on.
 fn visible<'a>(rows: &'a [TimelineRow], x: &Axis, (left, right): (f64, f64)) -> Vec<(f64, &'a TimelineRow)> {
     let ready = |row: &TimelineRow| row.old_ready + row.new_ready;
     let placed: Vec<(f64, &TimelineRow)> = rows.iter().map(|row| (x.place(row.t_s, left, right), row)).collect();

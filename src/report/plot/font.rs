@@ -1,6 +1,7 @@
 //! The bundled font: its registration with plotters, and widths of text from its own tables.
 //!
-//! plotters measures in whole pixels and drops the space to the left of each glyph, so a line of text must be laid out here.
+//! plotters measures in whole pixels and drops the space to the left of each glyph, so a line of text must be laid
+//! out here.
 
 use plotters::style::{FontStyle, register_font};
 use std::collections::BTreeMap;
@@ -48,8 +49,8 @@ pub(super) fn device_em(size: f64) -> f64 {
     f64::from(device_size(size)) * font().em / font().height
 }
 
-/// Where the glyphs of a text go: each character with its distance from the beginning, in whole device pixels, and the width
-/// of all.
+/// Where the glyphs of a text go: each character with its distance from the beginning, in whole device pixels, and
+/// the width of all.
 pub(super) fn layout(text: &str, size: f64) -> (Vec<(char, i32)>, f64) {
     let font = font();
     let unit = f64::from(device_size(size)) / font.height;

@@ -30,7 +30,8 @@ pub(super) fn latency(ms: f64) -> String {
     }
 }
 
-/// A share with as many decimals as it takes to see what is missing to 100 %. Cut off, never rounded up: 99.99999 % is not 100 %.
+/// A share with as many decimals as it takes to see what is missing to 100 %. Cut off, never rounded up: 99.99999 %
+/// is not 100 %.
 pub(super) fn share(share: f64) -> String {
     if !share.is_finite() {
         return "?".into();

@@ -85,8 +85,8 @@ fn rows(spans: &[Span]) -> Vec<(u32, Vec<Run>)> {
     rows
 }
 
-/// Runs on whole cells of pixels, so that neighbours share an edge; a run shorter than half a cell is dropped where another
-/// covers the place.
+/// Runs on whole cells of pixels, so that neighbours share an edge; a run shorter than half a cell is dropped where
+/// another covers the place.
 fn pixels(runs: &[Run], across: impl Fn(f64) -> f64, cell: f64) -> Vec<Run> {
     let mut placed: Vec<Run> = Vec::new();
     for (from, to, state) in runs {

@@ -1,5 +1,5 @@
-//! Pictures of a study in SVG and PNG, for papers, wikis and reports. Nothing is computed here that a reader could quote: all
-//! figures come from [`Results`].
+//! Pictures of a study in SVG and PNG, for papers, wikis and reports. Nothing is computed here that a reader could
+//! quote: all figures come from [`Results`].
 
 mod availability;
 mod axis;
@@ -24,7 +24,8 @@ use rayon::prelude::*;
 /// A finished picture in both formats. The same results give the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// What it shows, fit for a file name: ASCII letters, digits, `-`, `_` and `.`; no other picture of the study has it.
+    /// What it shows, fit for a file name: ASCII letters, digits, `-`, `_` and `.`; no other picture of the study has
+    /// it.
     pub name: String,
     /// A complete SVG document.
     pub svg: String,

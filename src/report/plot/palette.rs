@@ -1,5 +1,5 @@
-//! Colours: what each thing is painted in, everywhere. From Okabe and Ito's set, which colour-blind readers can tell apart,
-//! varied in lightness so that grey prints keep the difference.
+//! Colours: what each thing is painted in, everywhere. From Okabe and Ito's set, which colour-blind readers can tell
+//! apart, varied in lightness so that grey prints keep the difference.
 
 use crate::history::Cause;
 

@@ -5,7 +5,8 @@ use crate::metrics::RunMetrics;
 use crate::stats::Estimate;
 use crate::study::{Header, Results, SeriesRow, Span, StrategyResults, Summary, TimelineRow};
 
-/// Name, orchestrator, instances replaced at once, whether the new ones start first, share lost meanwhile, whether it ends.
+/// Name, orchestrator, instances replaced at once, whether the new ones start first, share lost meanwhile, whether it
+/// ends.
 const KINDS: [(&str, &str, u32, bool, f64, bool); 8] = [
     ("k8s-default", "kubernetes", 3, true, 0.004, true),
     ("k8s-surge-1", "kubernetes", 1, true, 0.000_6, true),

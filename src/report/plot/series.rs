@@ -1,12 +1,13 @@
-//! Lines from rows: pieces without gaps, thinned so that a long study stays a small picture, and the time that is worth showing.
+//! Lines from rows: pieces without gaps, thinned so that a long study stays a small picture, and the time that is
+//! worth showing.
 
 use crate::study::{Results, SeriesRow, StrategyResults};
 
 /// Points of one line at most.
 const MOST_POINTS: usize = 1_500;
 
-/// The time that the pictures of a study show, seconds since the beginning of the rollout: a part of the baseline window, and the
-/// observation window until nothing happens any more in any strategy.
+/// The time that the pictures of a study show, seconds since the beginning of the rollout: a part of the baseline
+/// window, and the observation window until nothing happens any more in any strategy.
 pub(super) fn horizon(results: &Results) -> (f64, f64) {
     let interval = interval(results);
     let mut end: f64 = 0.0;
@@ -76,7 +77,8 @@ fn split<T>(values: impl Iterator<Item = Option<T>>) -> Vec<Vec<T>> {
     pieces
 }
 
-/// The points of a line, at most two for each of `room` pixels: the lowest and the highest of a bucket, so that no peak is lost.
+/// The points of a line, at most two for each of `room` pixels: the lowest and the highest of a bucket, so that no
+/// peak is lost.
 pub(super) fn thinned(points: &[(f64, f64)], room: f64) -> Vec<(f64, f64)> {
     let most = ((2.0 * room) as usize).clamp(8, MOST_POINTS);
     if points.len() <= most {

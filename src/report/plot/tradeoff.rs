@@ -18,7 +18,8 @@ const LABEL: f64 = 12.0;
 /// A rectangle: left, top, right, bottom.
 type Area = (f64, f64, f64, f64);
 
-/// Both figures of every strategy with their intervals; strategies whose rollouts never ended stand in a strip at the right.
+/// Both figures of every strategy with their intervals; strategies whose rollouts never ended stand in a strip at the
+/// right.
 pub(super) fn draw(results: &Results) -> Picture {
     let mut canvas = sheet(results, "Duration of a rollout against the requests that it loses", SIZE.1);
     legend(&mut canvas, results);
@@ -109,7 +110,8 @@ fn axes(results: &Results) -> (Axis, Axis) {
     (Axis::duration(shortest, longest * 1.1, 9), Axis::wide_count(least, most * 1.12, 7))
 }
 
-/// The line below which nothing lies, through the strategies that no other beats in both figures; returns where it runs.
+/// The line below which nothing lies, through the strategies that no other beats in both figures; returns where it
+/// runs.
 fn front(canvas: &mut Canvas, results: &Results, across: impl Fn(f64) -> f64, up: impl Fn(f64) -> f64) -> Vec<Area> {
     let figures =
         results.strategies.iter().filter_map(|one| Some((one.summary.duration_s?.mean, one.summary.lost.mean)));
@@ -212,7 +214,8 @@ struct Labels {
 }
 
 impl Labels {
-    /// Writes a label at the nearest free place within an area, with a thin line to its mark where that is not next to it.
+    /// Writes a label at the nearest free place within an area, with a thin line to its mark where that is not next
+    /// to it.
     fn put(&mut self, canvas: &mut Canvas, at: Point, area: Area, name: &str) {
         let text = font::fit(name, LABEL, (area.2 - area.0 - 44.0).min(300.0));
         let (width, height) = (font::width(&text, LABEL), LABEL + 3.0);
