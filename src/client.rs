@@ -22,12 +22,9 @@ pub fn luck(request: u64, of: LuckOf, attempt: u8) -> u64 {
     mix(request.wrapping_add(GOLDEN.wrapping_mul(place)))
 }
 
-/// The pause after that many attempts, in nanoseconds: the back-off doubled for each attempt but the first, up to its
-/// limit, less a random part of the jittered share.
+/// The pause after that many attempts, in nanoseconds: the full one, less a random part of the jittered share.
 pub fn pause_nanos(retries: &Retries, attempts_made: u8, luck: u64) -> u64 {
-    let doublings = u32::from(attempts_made.saturating_sub(1)).min(30);
-    let pause = retries.backoff.saturating_mul(1 << doublings).min(retries.backoff_limit);
-    let full = nanos(pause);
+    let full = nanos(retries.pause(attempts_made));
     if retries.jitter > 0.0 { full - (full as f64 * retries.jitter * unit(luck)) as u64 } else { full }
 }
 

@@ -17,6 +17,11 @@ pub fn time_to_crash(mtbf: Duration, stream: &mut Stream) -> Duration {
     Duration::from_nanos(to_nanos(Distribution::Exponential { mean: mtbf.as_secs_f64() }.sample(stream)))
 }
 
+/// A share of so many, rounded up; what the share lost when it was written in binary is not rounded up to one more.
+fn rounded_up(share: f64, count: usize) -> usize {
+    (share * count as f64 - 1e-9).ceil().max(0.0) as usize
+}
+
 /// The instances that a crash of several takes down, among those whose process runs. `luck` tells one such crash from
 /// another.
 pub fn victims(fleet: &Fleet, whom: Whom, luck: u64) -> Vec<InstanceId> {
@@ -29,11 +34,23 @@ pub fn victims(fleet: &Fleet, whom: Whom, luck: u64) -> Vec<InstanceId> {
     }
     let mut order: Vec<_> = running.map(|(id, instance)| (mix(luck ^ mix(key(instance))), id)).collect();
     let count = match whom {
-        Whom::Share(share) => (share * order.len() as f64).ceil() as usize,
+        Whom::Share(share) => rounded_up(share, order.len()),
         Whom::Count(count) => count.get() as usize,
         Whom::Zone(_) => unreachable!("returned above"),
     };
     order.sort_unstable();
     order.truncate(count);
     order.into_iter().map(|(_, id)| id).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_rounds_up_but_not_beyond_itself() {
+        for (percent, count, victims) in [(7, 100, 7), (14, 100, 14), (25, 10, 3), (1, 3, 1), (0, 9, 0), (100, 9, 9)] {
+            assert_eq!(rounded_up(f64::from(percent) / 100.0, count), victims, "{percent} % of {count}");
+        }
+    }
 }

@@ -125,6 +125,11 @@ impl Ledger {
         self.lost.iter().sum()
     }
 
+    /// Whether nothing is open while the run goes on.
+    pub fn is_settled(&self) -> bool {
+        self.arrivals == self.served + self.lost_in_all()
+    }
+
     /// Whether every request has one fate.
     pub fn balances(&self) -> bool {
         self.arrivals == self.served + self.lost_in_all() + self.open

@@ -24,6 +24,8 @@ pub struct ArrivalTimes<'a> {
     at: u64,
     /// What the last moment lost when it was cut to whole nanoseconds.
     fraction: f64,
+    /// There is a piece with a rate above 0.
+    is_loaded: bool,
 }
 
 impl<'a> ArrivalTimes<'a> {
@@ -39,6 +41,7 @@ impl<'a> ArrivalTimes<'a> {
             spacing: 0.0,
             at: 0,
             fraction: 0.0,
+            is_loaded: profile.peak() > 0.0,
         };
         times.enter_piece();
         times
@@ -58,7 +61,7 @@ impl<'a> ArrivalTimes<'a> {
                 self.fraction = gap.fract();
                 return SimTime::from_nanos(self.at);
             }
-            if self.piece_ends == u64::MAX || self.profile.peak() <= 0.0 {
+            if self.piece_ends == u64::MAX || !self.is_loaded {
                 return SimTime::NEVER;
             }
             expected -= (left - self.fraction) / self.spacing;

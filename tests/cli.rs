@@ -282,7 +282,7 @@ fn an_expectation_that_fails_is_told() {
     assert_eq!(stdout(&check), "at-once: least_ready: expected 3, found 0\n");
     let check = checked("[expect.at-once]\noutcome = \"completed\"\nduration = [\"7s\", \"7s\"]\nleast_ready = 0\n");
     exits(&check, 0);
-    assert_eq!(stdout(&check), "");
+    assert_eq!(stdout(&check), "all that the scenario expects came out\n");
 }
 
 #[test]

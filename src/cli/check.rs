@@ -34,6 +34,9 @@ impl Check {
         for surprise in &surprises {
             writeln!(stdout, "{surprise}")?;
         }
+        if surprises.is_empty() && !scenario.expectations.is_empty() {
+            writeln!(stdout, "all that the scenario expects came out")?;
+        }
         stdout.flush()?;
         Ok(match check::verdict(&results) {
             Verdict::Missed => ExitCode::from(NEGATIVE),

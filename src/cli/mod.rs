@@ -7,7 +7,7 @@ mod schema;
 
 use clap::{Args, Parser, Subcommand};
 use rollsim::report::files::WriteError;
-use rollsim::scenario::{LoadError, Scenario};
+use rollsim::scenario::{LoadError, Scenario, Study};
 use std::fmt;
 use std::io;
 use std::num::NonZeroU32;
@@ -52,9 +52,9 @@ struct StudyArgs {
     /// The seed of all luck, in place of the scenario's.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Threads to use; by default one a processor. The results do not depend on it.
-    #[arg(long, value_name = "N")]
-    threads: Option<NonZeroU32>,
+    /// Threads to use, at most 256; by default one a processor. The results do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    threads: Option<u32>,
     /// Show no progress and make no remarks.
     #[arg(long, short)]
     quiet: bool,
@@ -86,7 +86,9 @@ impl From<WriteError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Failure::World(format!("standard output: {error}"))
+        // Whoever closes the pipe has seen enough, and needs no remark.
+        let is_closed = error.kind() == io::ErrorKind::BrokenPipe;
+        Failure::World(if is_closed { String::new() } else { format!("standard output: {error}") })
     }
 }
 
@@ -116,7 +118,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Schema => schema::execute(),
     };
     done.unwrap_or_else(|failure| {
-        eprintln!("{failure}");
+        let message = failure.to_string();
+        if !message.is_empty() {
+            eprintln!("{message}");
+        }
         match failure {
             Failure::Input(_) => ExitCode::from(WRONG_INPUT),
             Failure::World(_) => ExitCode::from(WORLD),
@@ -130,6 +135,11 @@ impl StudyArgs {
         let mut scenario = rollsim::scenario::load(&self.scenario)?;
         if let Some(replications) = self.replications.and_then(NonZeroU32::new) {
             scenario.study.replications = replications;
+            let intervals = scenario.study.intervals_of_all_runs(scenario.strategies.len());
+            if intervals > Study::MOST_INTERVALS_OF_ALL_RUNS {
+                let most = "--replications: must come to at most 50,000,000 intervals over all runs";
+                return Err(Failure::Input(most.to_owned()));
+            }
         }
         if let Some(seed) = self.seed {
             scenario.study.seed = seed;
@@ -139,7 +149,7 @@ impl StudyArgs {
 
     /// Runs the study on as many threads as asked for, showing progress.
     fn study(&self, scenario: &Scenario) -> Result<rollsim::study::Results, Failure> {
-        let threads = self.threads.map_or(0, |threads| threads.get() as usize);
+        let threads = self.threads.map_or(0, |threads| threads as usize);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Failure::World(format!("threads: {error}")))?;
         let runs = u64::from(scenario.study.replications.get()) * scenario.strategies.len() as u64;

@@ -27,8 +27,8 @@ impl Run {
     pub(crate) fn execute(&self) -> Result<ExitCode, Failure> {
         let scenario = self.study.load()?;
         let folder = self.out.clone().unwrap_or_else(|| Path::new("output").join(&scenario.name));
+        files::probe(&folder)?;
         let results = self.study.study(&scenario)?;
-        let written = files::write(&results, &folder, !self.no_plots)?;
         let mut stdout = std::io::stdout().lock();
         if self.json {
             write!(stdout, "{}", files::summary_json(&results))?;
@@ -36,6 +36,7 @@ impl Run {
             writeln!(stdout, "{}", table::league(&results))?;
         }
         stdout.flush()?;
+        let written = files::write(&results, &folder, !self.no_plots)?;
         if !self.study.quiet {
             name_files(&folder, &written);
         }

@@ -4,7 +4,7 @@ use super::{DECISIONS_IN_A_MOMENT, Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
 use crate::fault::{key, time_to_crash, victims};
 use crate::fleet::{InstanceId, Launch, Phase, Slot, Version};
-use crate::history::{Cause, Wanted};
+use crate::history::{Cause, Outcome, Wanted};
 use crate::random::{Purpose, unit};
 use crate::rollback::{Evidence, Policy, Verdict};
 use crate::rollout::{Action, Status, View};
@@ -44,14 +44,25 @@ impl Engine<'_> {
             Event::ShareCrashed { count } => self.share_crashed(count),
             Event::OutageBegan => self.outage_began(),
             Event::IntervalWatched => self.interval_watched(),
-            Event::RolloutBegan => self.aim_at(Version::NEW),
+            Event::RolloutBegan => {
+                self.watched = (0, 0); // The first interval that is watched begins now.
+                self.aim_at(Version::NEW);
+            }
             Event::UndoTyped => self.roll_back(),
             Event::OperatorActed => self.operator_acted(),
             Event::AskedAgain => {
                 self.rollout.asked.remove(&self.now);
             }
+            Event::WindowEnded => self.end_the_window(),
             Event::RunEnded => self.ended = true,
         }
+    }
+
+    /// What became of the rollout is settled here; only requests that arrived in time are followed on.
+    fn end_the_window(&mut self) {
+        self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target);
+        self.window_over = true;
+        self.requests.close();
     }
 
     fn lives(&self, id: InstanceId, life: u32) -> bool {
@@ -219,7 +230,14 @@ impl Engine<'_> {
             self.gone_with(id, Cause::Crash);
             return;
         }
-        let ran_since = self.fleet[id].first_started.map(|_| self.runtimes[id.index()].up_at);
+        let instance = &self.fleet[id];
+        let up_at = self.runtimes[id.index()].up_at;
+        let was_up = match instance.phase() {
+            Phase::Ready => true,
+            Phase::Starting => instance.first_started.is_some() && up_at >= instance.since(),
+            _ => false,
+        };
+        let ran_since = was_up.then_some(up_at);
         self.enter(id, Phase::Down);
         self.lose_all_at(id, Cause::Crash);
         let restart = self.scenario.release.restart.or(self.strategy.restart());
@@ -279,8 +297,8 @@ impl Engine<'_> {
 
     fn told_to_stop(&mut self, id: InstanceId) {
         if self.fleet[id].phase() == Phase::Draining {
-            let pre_stop = self.scenario.release.pre_stop.min(self.grace());
-            self.told_to_stop_within(id, self.grace().saturating_sub(pre_stop));
+            let left = self.grace().saturating_sub(self.scenario.release.pre_stop);
+            self.told_to_stop_within(id, left.max(self.strategy.least_time_to_stop()));
         }
     }
 
@@ -440,7 +458,8 @@ impl Engine<'_> {
             if !decision.actions.is_empty() {
                 self.rollout.step += 1;
             }
-            if self.history.wanted.last().is_none_or(|last| last.desired != decision.desired) {
+            let wants_otherwise = self.history.wanted.last().is_none_or(|last| last.desired != decision.desired);
+            if wants_otherwise && !self.window_over {
                 self.history.wanted.push(Wanted { at: self.now, desired: decision.desired });
             }
             for action in decision.actions {
@@ -478,6 +497,9 @@ impl Engine<'_> {
             return;
         }
         self.rollout.status = status;
+        if self.window_over {
+            return;
+        }
         self.history.ended_at = (status != Status::Progressing).then_some(self.now);
         if matches!(status, Status::Stuck | Status::Failed) && self.rollout.target == Version::NEW {
             self.note_trouble();
@@ -486,7 +508,7 @@ impl Engine<'_> {
     }
 
     fn roll_back(&mut self) {
-        if self.rollout.target == Version::OLD {
+        if self.rollout.target == Version::OLD || self.window_over {
             return;
         }
         self.history.rollback_at = Some(self.now);
@@ -529,6 +551,9 @@ impl Engine<'_> {
 
     fn operator_acted(&mut self) {
         let Policy::Operator(operator) = &self.scenario.rollback else { unreachable!("only an operator acts") };
+        if self.rollout.target == Version::OLD {
+            return; // It is being rolled back already.
+        }
         match operator.then {
             Verdict::Pause => self.rollout.halted = true,
             Verdict::RollBack => self.roll_back(),

@@ -100,7 +100,17 @@ enum Event {
     OperatorActed,
     /// The orchestrator wished to be asked.
     AskedAgain,
+    /// The observation window is over: nothing arrives any more, and what is open comes to its end.
+    WindowEnded,
+    /// What is open now stays open.
     RunEnded,
+}
+
+impl Event {
+    /// Orchestrators neither see the balancer's view nor requests.
+    fn concerns_the_orchestrator(self) -> bool {
+        !matches!(self, Event::EndpointHeard { .. } | Event::IntervalWatched)
+    }
 }
 
 /// What the engine knows of an instance beyond what an orchestrator may see.
@@ -176,6 +186,8 @@ struct Engine<'a> {
     operator: Stream,
     /// Requests that ended in the interval that is being watched: (all, lost).
     watched: (u64, u64),
+    /// The observation window is over, and what became of the rollout is written down.
+    window_over: bool,
     ended: bool,
 }
 
@@ -221,6 +233,7 @@ impl<'a> Engine<'a> {
             share_crash: streams.of(Purpose::SharedCrash, 0),
             operator: streams.of(Purpose::Operator, 0),
             watched: (0, 0),
+            window_over: false,
             ended: false,
         };
         engine.stand_up(desired);
@@ -252,7 +265,8 @@ impl<'a> Engine<'a> {
         let study = &self.scenario.study;
         let rollout_at = SimTime::START + study.rollout_at();
         self.control.schedule(rollout_at, Event::RolloutBegan);
-        self.control.schedule(SimTime::START + study.ends_at(), Event::RunEnded);
+        self.control.schedule(SimTime::START + study.ends_at(), Event::WindowEnded);
+        self.control.schedule(SimTime::START + study.ends_at() + study.window, Event::RunEnded);
         if let Some(after) = self.strategy.undone_after() {
             self.control.schedule(rollout_at + after, Event::UndoTyped);
         }
@@ -270,40 +284,47 @@ impl<'a> Engine<'a> {
         let mut control_events = 0;
         while !self.ended {
             self.run_requests();
+            if self.window_over && self.history.ledger.is_settled() {
+                return;
+            }
             let at = self.control.next_time();
             debug_assert!(at >= self.now, "time never goes back: {:?} after {:?}", at, self.now);
             self.now = at;
+            let mut concerns_the_orchestrator = false;
             while let Some(event) = self.control.pop_due(at) {
+                concerns_the_orchestrator |= event.concerns_the_orchestrator();
                 self.apply(event);
                 control_events += 1;
+                self.history.events += 1;
                 if control_events == most_control_events {
                     self.cut_short();
                     break;
                 }
             }
-            if self.rollout.begun && !self.ended {
+            if concerns_the_orchestrator && self.rollout.begun && !self.ended {
                 self.decide();
             }
         }
-        self.history.events += control_events;
     }
 
     fn finish(mut self) -> History {
         self.close_the_ledger();
-        if self.history.outcome != Outcome::CutShort {
-            self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target);
-        }
         self.history
     }
 
     /// Ends the run here and now.
     fn cut_short(&mut self) {
-        self.history.outcome = Outcome::CutShort;
+        if !self.window_over {
+            self.history.outcome = Outcome::CutShort;
+        }
         self.ended = true;
     }
 
-    /// Writes down what an instance does from now on.
+    /// Writes down what an instance does from now on; after the observation window that is of no interest.
     fn note(&mut self, id: InstanceId) {
+        if self.window_over {
+            return;
+        }
         let instance = &self.fleet[id];
         self.history.changes.push(Change {
             at: self.now,

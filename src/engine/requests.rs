@@ -113,7 +113,6 @@ pub(super) struct Requests<'a> {
     interval_ends: u64,
     baseline_from: u64,
     window_from: u64,
-    ends: u64,
 }
 
 impl<'a> Requests<'a> {
@@ -139,8 +138,12 @@ impl<'a> Requests<'a> {
             interval_ends: nanos(study.series_from()),
             baseline_from: nanos(study.warm_up),
             window_from: nanos(study.rollout_at()),
-            ends: nanos(study.ends_at()),
         }
+    }
+
+    /// From now on nothing arrives.
+    pub(super) fn close(&mut self) {
+        self.next_arrival = u64::MAX;
     }
 
     fn next_departure(&self) -> u64 {
@@ -462,7 +465,6 @@ impl Engine<'_> {
 
     /// What has not ended is open.
     pub(super) fn close_the_ledger(&mut self) {
-        debug_assert!(self.now.nanos() <= self.requests.ends, "the run ended");
         let open_now = self.requests.attempts.iter().filter(|attempt| attempt.state.has_client()).count();
         self.history.attempts.open = open_now as u64;
         let close = |ledger: &mut crate::history::Ledger| {

@@ -82,6 +82,23 @@ fn losses(results: &Results) -> Vec<u8> {
     csv(rows.into_iter())
 }
 
+/// Makes the folder where it is missing, and sees that files can be written into it: better before a long study than after it.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn probe(folder: &Path) -> Result<(), WriteError> {
+    let failed = |source| WriteError { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    let staging = staging(folder);
+    fs::create_dir_all(&staging).map_err(failed)?;
+    fs::remove_dir(&staging).map_err(failed)
+}
+
+/// Where files are written before they take their places.
+fn staging(folder: &Path) -> PathBuf {
+    folder.join(format!(".staging-{}", std::process::id()))
+}
+
 /// Writes all files of a study into a folder, made where it is missing, and tells their paths. Everything is written
 /// beside its place first, so that a reader never meets half a file, and what stood there before goes only once its
 /// successor is complete.
@@ -96,7 +113,7 @@ pub fn write(results: &Results, folder: &Path, plots: bool) -> Result<Vec<PathBu
             files.push((format!("{}.png", picture.name), picture.png));
         }
     }
-    let staging = folder.join(format!(".staging-{}", std::process::id()));
+    let staging = staging(folder);
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| WriteError { path, source }

@@ -1,7 +1,7 @@
 //! The league table and the paired differences, for a terminal.
 
 use crate::history::Outcome;
-use crate::stats::Estimate;
+use crate::stats::{Estimate, upper_bound_of_none};
 use crate::study::{BudgetLine, Differences, Header, Results, StrategyResults, Summary, Verdict};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
@@ -34,8 +34,10 @@ pub fn league(results: &Results) -> String {
         align_right(&mut table, column);
     }
     let _ = writeln!(text, "{table}");
-    let baseline = baseline_line(results);
-    let _ = writeln!(text, "{baseline}");
+    let _ = writeln!(text, "{}", baseline_line(results));
+    if results.strategies.iter().any(|strategy| strategy.summary.lost.high <= 0.0) {
+        let _ = writeln!(text, "lost none: {}", nothing_seen(header.replications, header.confidence));
+    }
     if results.strategies.len() > 1 {
         let _ = writeln!(text, "\nPaired differences to {} (same traffic, same luck):", header.against);
         let _ = writeln!(text, "{}", differences(results));
@@ -77,7 +79,7 @@ fn row(strategy: &StrategyResults, header: &Header, has_budget: bool) -> Vec<Str
         availability(&summary.availability),
         lost(summary),
         format!("{}\n{}", quantiles.join(" / "), changes(summary)),
-        summary.duration_s.map_or_else(|| "-".to_owned(), |duration| duration_text(&duration)),
+        duration(summary, header.replications),
         format!("{} of {}", summary.least_ready, header.instances),
         instance_time(summary.extra_instance_s.mean),
         outcomes(&summary.outcomes),
@@ -86,6 +88,15 @@ fn row(strategy: &StrategyResults, header: &Header, has_budget: bool) -> Vec<Str
         row.push(budget(&summary.budget));
     }
     row
+}
+
+/// What can be said where no rollout lost anything: losses come by the rollout, so it is rollouts that are counted.
+fn nothing_seen(replications: u32, confidence: f64) -> String {
+    let most = percent(upper_bound_of_none(u64::from(replications), confidence), 0);
+    format!(
+        "in {replications} rollouts; at most {most} of rollouts lose anything, at {} confidence",
+        percent(confidence, 0)
+    )
 }
 
 /// How many times longer each quantile is than before the rollout.
@@ -144,7 +155,7 @@ pub fn availability(estimate: &Estimate) -> String {
     let (below, above) = (estimate.mean - estimate.low, estimate.high - estimate.mean);
     let half = below.max(above) * 100.0;
     let digits = digits_for(half).clamp(2, 6);
-    if estimate.high >= 1.0 && below > 0.0 {
+    if estimate.high >= 1.0 {
         let mean = if estimate.mean >= 1.0 { "100 %".to_owned() } else { percent(estimate.mean, digits) };
         return format!("{mean}\n≥ {}", percent_bare(estimate.low, digits));
     }
@@ -222,6 +233,17 @@ fn percent_bare(share: f64, digits: usize) -> String {
         return format!("{:.digits$}", libm::floor(share * 100.0 * scale) / scale);
     }
     text
+}
+
+/// The mean duration; where not every rollout came to its end, of how many it is the mean.
+fn duration(summary: &Summary, replications: u32) -> String {
+    let Some(mean) = &summary.duration_s else { return "-".to_owned() };
+    let is_end = |outcome: Outcome| matches!(outcome, Outcome::Completed | Outcome::RolledBack);
+    let ended: u32 = summary.outcomes.iter().filter(|(outcome, _)| is_end(*outcome)).map(|(_, runs)| runs).sum();
+    if ended < replications {
+        return format!("{}\n{ended} of {replications} ended", seconds(mean.mean));
+    }
+    duration_text(mean)
 }
 
 fn duration_text(duration: &Estimate) -> String {
@@ -325,8 +347,8 @@ mod tests {
     fn an_availability_shows_as_many_digits_as_it_knows() {
         assert_eq!(availability(&estimate(0.999_817, 0.000_042)), "99.9817 %\n± 0.0042");
         assert_eq!(availability(&estimate(0.95, 0.01)), "95.00 %\n± 1.00");
-        let nothing_lost = Estimate { mean: 1.0, low: 0.999_997, high: 1.0 };
-        assert_eq!(availability(&nothing_lost), "100 %\n≥ 99.99970");
+        let nearly_nothing_lost = Estimate { mean: 0.999_998, low: 0.999_997, high: 1.0 };
+        assert_eq!(availability(&nearly_nothing_lost), "99.99980 %\n≥ 99.99970");
     }
 
     #[test]

@@ -15,6 +15,9 @@ use std::time::Duration;
 /// `terminationGracePeriodSeconds` where none is given.
 pub const GRACE: Duration = Duration::from_secs(30);
 
+/// What the kubelet adds where the preStop hook used up the grace period.
+pub const PRE_STOP_EXTENSION: Duration = Duration::from_secs(2);
+
 /// The kubelet's crash loop back-off: 10 s, doubled up to 5 min, forgotten after 10 min of running.
 pub const RESTART: Restart =
     Restart { initial: Duration::from_secs(10), longest: Duration::from_mins(5), reset_after: Duration::from_mins(10) };

@@ -194,6 +194,14 @@ impl Strategy {
         }
     }
 
+    /// What a process gets between SIGTERM and the kill at the least, however long its preStop hook took.
+    pub fn least_time_to_stop(&self) -> Duration {
+        match self {
+            Strategy::Kubernetes(_) => kubernetes::PRE_STOP_EXTENSION,
+            Strategy::Swarm(_) | Strategy::Octopus(_) => Duration::ZERO,
+        }
+    }
+
     /// How long the orchestrator itself waits between taking an instance out of the balancers and stopping it.
     pub fn stop_latency(&self) -> Duration {
         match self {

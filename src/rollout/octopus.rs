@@ -87,10 +87,15 @@ enum Next {
 impl Settings {
     /// One decision of the server.
     pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
+        // A deployment that is superseded starts no further target, and those in flight run to the end; then the next begins.
         let mut deployment = match &before.deployment {
-            Some(deployment) if deployment.target == view.target => deployment.clone(),
+            Some(deployment) if deployment.target == view.target || !deployment.in_flight.is_empty() => {
+                deployment.clone()
+            }
             _ => Deployment { target: view.target, next: 0, in_flight: Vec::new(), failed: false },
         };
+        let superseded = deployment.target != view.target;
+        let target = deployment.target;
         let mut actions = Vec::new();
         let mut ask_again = None;
         let mut launched = 0;
@@ -100,7 +105,7 @@ impl Settings {
             let mut in_flight = std::mem::take(&mut deployment.in_flight);
             in_flight.retain_mut(|flight| {
                 loop {
-                    match self.look(view, flight, &mut actions, &mut launched) {
+                    match self.look(view, target, flight, &mut actions, &mut launched) {
                         Next::Stay(until) => {
                             ask_again = earlier(ask_again, until);
                             return true;
@@ -120,6 +125,7 @@ impl Settings {
             deployment.in_flight = in_flight;
             deployment.failed |= deployment.in_flight.iter().any(|flight| flight.failed);
             while !deployment.failed
+                && !superseded
                 && !view.halted
                 && deployment.next < view.desired
                 && deployment.in_flight.len() < self.window_size as usize
@@ -133,7 +139,7 @@ impl Settings {
                 break;
             }
         }
-        let status = if !deployment.in_flight.is_empty() {
+        let status = if superseded || !deployment.in_flight.is_empty() {
             Status::Progressing
         } else if deployment.failed {
             Status::Failed
@@ -143,8 +149,8 @@ impl Settings {
             Status::Paused
         };
         let mut desired = [0; Version::COUNT];
-        desired[view.target.index()] = deployment.next;
-        desired[view.target.other().index()] = view.desired - deployment.next;
+        desired[target.index()] = deployment.next;
+        desired[target.other().index()] = view.desired - deployment.next;
         Decision {
             actions,
             memory: Memory { deployment: Some(deployment) },
@@ -176,7 +182,14 @@ impl Settings {
     }
 
     /// What becomes of a target in the window.
-    fn look(&self, view: &View<'_>, flight: &mut InFlight, actions: &mut Vec<Action>, launched: &mut u32) -> Next {
+    fn look(
+        &self,
+        view: &View<'_>,
+        target: Version,
+        flight: &mut InFlight,
+        actions: &mut Vec<Action>,
+        launched: &mut u32,
+    ) -> Next {
         match flight.step {
             ChildStep::TakeOut => {
                 let done_at = flight.since + self.take_out.expect("the step exists");
@@ -193,7 +206,7 @@ impl Settings {
                 }
                 let held_out = self.take_out.is_some();
                 let slot = Some(flight.slot);
-                actions.push(Action::Launch { version: view.target, slot, hold: false, held_out });
+                actions.push(Action::Launch { version: target, slot, hold: false, held_out });
                 let id = InstanceId(view.fleet.len() as u32 + *launched);
                 *launched += 1;
                 Next::Go(ChildStep::Deploy(id))

@@ -112,8 +112,10 @@ struct Update {
     waiting: Vec<Slot>,
     /// Slots that a worker is at.
     in_work: Vec<Work>,
-    /// Tasks that this update created, for the failure monitor.
-    created: Vec<InstanceId>,
+    /// Tasks that this update created and whose failure has not been looked at.
+    watched: Vec<InstanceId>,
+    /// Failures that count.
+    failures: u32,
     /// How many slots were dirty when the update began.
     dirty: u32,
     /// When the last worker finished.
@@ -147,9 +149,10 @@ impl Settings {
         let config = if view.target == Version::NEW { &self.update } else { &self.rollback };
         let mut actions = Vec::new();
         let mut roll_back = false;
-        if update.state == State::Updating && update.failed_too_often(view, config) {
+        let watches = update.state == State::Updating && !view.halted;
+        if watches && config.failure_action != FailureAction::Continue && update.failed_too_often(view, config) {
             match config.failure_action {
-                FailureAction::Continue => {}
+                FailureAction::Continue => unreachable!("nobody looks"),
                 FailureAction::Rollback if view.target == Version::NEW => roll_back = true,
                 FailureAction::Pause | FailureAction::Rollback => update.state = State::Paused,
             }
@@ -206,29 +209,40 @@ impl Update {
         }
         let is_dirty = |slot: &Slot| live[slot.0 as usize] != 1 || clean[slot.0 as usize] != 1;
         let waiting: Vec<Slot> = view.slot_order.iter().rev().copied().filter(is_dirty).collect();
+        let is_content = waiting.is_empty();
         Update {
             target: view.target,
             dirty: waiting.len() as u32,
             waiting,
             in_work: Vec::new(),
-            created: Vec::new(),
+            watched: Vec::new(),
+            failures: 0,
             finished_at: view.now,
-            state: State::Updating,
+            // Without a dirty slot there is nothing to wait for.
+            state: if is_content { State::Completed } else { State::Updating },
         }
     }
 
     /// Whether more than the tolerated share of the tasks failed before they ran or soon after.
-    fn failed_too_often(&self, view: &View<'_>, config: &UpdateConfig) -> bool {
+    ///
+    /// The original looks only while it has slots to hand out, and again once all workers are done. What fails while the last slots
+    /// are in work is judged late, and "soon after" is measured when it looks.
+    fn failed_too_often(&mut self, view: &View<'_>, config: &UpdateConfig) -> bool {
+        if self.waiting.is_empty() && !self.in_work.is_empty() {
+            return false;
+        }
         let monitor = config.monitor_in_force();
-        let failed = |id: &&InstanceId| {
-            let task = &view.fleet[**id];
-            match (task.first_failure, task.first_ready) {
-                (Some(failure), Some(ready)) if failure >= ready => failure.since(ready) <= monitor,
-                (failure, _) => failure.is_some(),
-            }
-        };
-        let failures = self.created.iter().filter(failed).count();
-        failures as f64 > config.max_failure_ratio * f64::from(self.dirty) && failures > 0
+        let mut failures = 0;
+        self.watched.retain(|id| {
+            let task = &view.fleet[*id];
+            let Some(failure) = task.first_failure else { return true };
+            let counts = task.first_ready.is_none_or(|ran| failure < ran || view.now.since(ran) <= monitor);
+            failures += u32::from(counts);
+            false
+        });
+        self.failures += failures;
+        // Single precision, as in the original: 29 of 100 do not exceed 0.29.
+        self.failures > 0 && self.failures as f32 / self.dirty as f32 > config.max_failure_ratio as f32
     }
 
     /// Brings the slots in work forward, and frees the workers that are done.
@@ -253,14 +267,15 @@ impl Update {
                 actions.push(Action::Start(work.task));
                 return true;
             }
-            let ran_at = match (task.first_ready, task.first_failure) {
-                (Some(ready), _) => ready,
-                (None, Some(failure)) => failure,
+            // A worker leaves a task once it runs or has failed; what it does after a restart is not the worker's business.
+            let ran_first = task.first_ready.filter(|ran| task.first_failure.is_none_or(|failure| *ran <= failure));
+            let ran_at = match (ran_first, task.first_failure) {
+                (Some(ran), _) => ran.max(work.since),
+                (None, Some(failure)) => failure.max(work.since),
                 (None, None) if task.phase() == Phase::Gone => task.since(),
                 (None, None) => return true,
             };
-            let ran_at = ran_at.max(work.since);
-            if task.first_ready.is_some() {
+            if ran_first.is_some() {
                 let others = view.fleet.live_in_slot(work.slot).filter(|(id, _)| *id != work.task);
                 actions.extend(others.map(|(instance, _)| Action::Terminate { instance, drain: true }));
             }
@@ -305,7 +320,7 @@ impl Update {
             }
             let task = InstanceId(next_id);
             next_id += 1;
-            self.created.push(task);
+            self.watched.push(task);
             self.in_work.push(Work { slot, since: view.now, task, held });
         }
     }
@@ -346,7 +361,7 @@ mod tests {
         first_decision("nnnn", 1, StopFirst, "");
     }
 
-    /// A task in slot 0 that failed so long after it ran; `None`: it never ran.
+    /// A task in slot 0 that failed so long after it ran, looked at when it fails; `None`: it never ran.
     fn fails(ran_and_failed_after: Option<u64>, config: &UpdateConfig, dirty: u32) -> bool {
         let mut fleet = drawn::fleet("b");
         let at = |second| SimTime::START + Duration::from_secs(second);
@@ -358,8 +373,8 @@ mod tests {
             fleet.enter(id, Phase::Down, at(1));
         }
         let slots = slots(1);
-        let view = shown(&fleet, 1, &slots);
-        let update = Update { created: vec![id], dirty, ..Update::begin(&view) };
+        let view = View { now: at(1 + ran_and_failed_after.unwrap_or(0)), ..shown(&fleet, 1, &slots) };
+        let mut update = Update { watched: vec![id], dirty, ..Update::begin(&view) };
         update.failed_too_often(&view, config)
     }
 

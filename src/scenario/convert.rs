@@ -17,9 +17,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 const MOST_INSTANCES: u32 = 100_000;
-const MOST_OPEN_REQUESTS: u64 = 50_000_000;
+/// Each takes about 64 bytes.
+const MOST_OPEN_REQUESTS: u64 = 20_000_000;
 const MOST_INTERVALS: u128 = 100_000;
-const MOST_INTERVALS_OF_ALL_RUNS: u128 = 50_000_000;
+/// Each keeps a histogram of up to some 15 kB.
+const MOST_INTERVALS_OF_ALL_STRATEGIES: u128 = 50_000;
 
 /// The scenario under this name that these words say.
 pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'_>) -> Checked<Scenario> {
@@ -29,6 +31,11 @@ pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'
     let study = study(&root.key("study"), &raw.study.0, &strategies)?;
     let traffic = traffic(&root.key("traffic"), raw.traffic.0, study.ends_at(), sources)?;
     let client = client(&root.key("client"), raw.client)?;
+    let waiting = traffic.profile.peak() * client.retries.longest_wait().min(study.ends_at() * 2).as_secs_f64();
+    root.key("client").key("retries").key("backoff").holds(
+        waiting <= MOST_OPEN_REQUESTS as f64,
+        "must be short enough that at most 20,000,000 requests wait for a retry at once, or they could exhaust the memory",
+    )?;
     let balancer = balancer(&root.key("balancer"), raw.balancer, sources)?;
     let release = release(&root.key("release"), raw.release.0, &strategies, sources)?;
     let rollback = rollback(&root.key("rollback"), raw.rollback, sources)?;
@@ -57,7 +64,7 @@ fn service(place: &Place, raw: &raw::Service) -> Checked<Service> {
     let workers = at_least_one(&place.key("workers"), raw.workers, 100_000)?;
     let queue = count(&place.key("queue"), raw.queue, 0..=1_000_000)?;
     let open = u64::from(instances.get()) * (u64::from(workers.get()) + u64::from(queue));
-    let problem = "instances × (workers + queue) must be at most 50,000,000, or open requests could exhaust the memory";
+    let problem = "instances × (workers + queue) must be at most 20,000,000, or open requests could exhaust the memory";
     place.key("queue").holds(open <= MOST_OPEN_REQUESTS, problem)?;
     let zones_at = place.key("zones");
     let zones = raw.zones.map_or(Ok(NonZeroU32::MIN), |zones| at_least_one(&zones_at, zones, MOST_INSTANCES))?;
@@ -252,10 +259,13 @@ fn study(place: &Place, raw: &raw::Study, strategies: &[NamedStrategy]) -> Check
     place.key("window").holds(run <= LONGEST, "must come to at most 366 days together with warm_up and baseline")?;
     let interval = interval(place, raw.interval, baseline, window)?;
     let intervals = (baseline + window).as_nanos().div_ceil(interval.as_nanos());
-    let of_all_runs = intervals * u128::from(replications.get()) * strategies.len() as u128;
+    let of_all_strategies = intervals * strategies.len() as u128;
+    let of_all_runs = of_all_strategies * u128::from(replications.get());
     let problem =
         "must come to at most 50,000,000 intervals over all runs: choose a longer interval or fewer replications";
-    place.key("interval").holds(of_all_runs <= MOST_INTERVALS_OF_ALL_RUNS, problem)?;
+    place.key("interval").holds(of_all_runs <= Study::MOST_INTERVALS_OF_ALL_RUNS, problem)?;
+    let problem = "must come to at most 50,000 intervals over all strategies: choose a longer interval";
+    place.key("interval").holds(of_all_strategies <= MOST_INTERVALS_OF_ALL_STRATEGIES, problem)?;
     let confidence = share_or(raw.confidence, 0.95);
     place.key("confidence").holds((0.5..=0.9999).contains(&confidence), "must be from 50% to 99.99%")?;
     let against = raw.against.as_ref();

@@ -171,6 +171,20 @@ pub struct Retries {
     pub jitter: f64,
 }
 
+impl Retries {
+    /// The full pause after that many attempts: the back-off, doubled for each attempt but the first, up to its limit.
+    pub fn pause(&self, attempts_made: u8) -> Duration {
+        let doublings = u32::from(attempts_made.saturating_sub(1)).min(30);
+        self.backoff.saturating_mul(1 << doublings).min(self.backoff_limit)
+    }
+
+    /// All pauses of a request that is retried as often as it may be.
+    pub fn longest_wait(&self) -> Duration {
+        let attempts = u8::try_from(self.attempts.get()).unwrap_or(u8::MAX);
+        (1..attempts).map(|made| self.pause(made)).sum()
+    }
+}
+
 /// Who distributes the requests.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Balancer {
@@ -363,6 +377,15 @@ pub struct Study {
 }
 
 impl Study {
+    /// The most intervals that all runs of all strategies may have together: the availability of each is kept.
+    pub const MOST_INTERVALS_OF_ALL_RUNS: u128 = 50_000_000;
+
+    /// How many intervals all runs of so many strategies have together.
+    pub fn intervals_of_all_runs(&self, strategies: usize) -> u128 {
+        let intervals = (self.baseline + self.window).as_nanos().div_ceil(self.interval.as_nanos());
+        intervals * u128::from(self.replications.get()) * strategies as u128
+    }
+
     /// When the rollout begins.
     pub fn rollout_at(&self) -> Duration {
         self.warm_up + self.baseline

@@ -8,6 +8,7 @@ use super::units::LONGEST;
 use super::{InputError, LoadError, Piece};
 use crate::time::nanos;
 use csv::{ReaderBuilder, StringRecord};
+use humantime::format_duration;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
@@ -54,6 +55,7 @@ impl Source<'_> {
         )?;
         let mut clock = None;
         let mut first = 0;
+        let mut closest = Duration::MAX;
         let mut pieces: Vec<Piece> = Vec::new();
         while let Some(row) = rows.read()? {
             row.holds(|row| row.record.len() == 2, "", "must hold two values, a timestamp and a value")?;
@@ -68,9 +70,21 @@ impl Source<'_> {
             let starts = u64::try_from(moment - first).ok().map(Duration::from_nanos);
             let starts = starts.filter(|starts| *starts <= LONGEST_TRACE);
             let starts = starts.ok_or_else(|| row.breaks("timestamp", "must be within 100 years of the first one"))?;
+            if let Some(last) = pieces.last() {
+                let apart = starts.saturating_sub(last.starts);
+                let problem =
+                    format!("must be at least the interval of {} after the one before", format_duration(interval));
+                row.holds(|_| apart >= interval, "timestamp", &problem)?;
+                closest = closest.min(apart);
+            }
             let rate = row.number(1, "value", "must be a number, 0 or more")? / interval.as_secs_f64() * scale;
             row.holds(|_| rate <= HIGHEST_RATE, "value", "must come to at most 10,000,000 requests per second")?;
             pieces.push(Piece { starts, rate });
+        }
+        if pieces.len() > 1 && closest > interval {
+            let (closest, interval) = (format_duration(closest), format_duration(interval));
+            let problem = format!("must be the interval of {interval} apart, but the closest two are {closest} apart");
+            return Err(rows.breaks("timestamp", problem));
         }
         match pieces.last() {
             Some(last) => Ok(Trace { lasts: last.starts + interval, pieces }),
@@ -345,8 +359,16 @@ mod tests {
             ("timestamp,value\n", "it.csv:1: must hold at least one row"),
             ("timestamp,value\n0,1\n0,1\n", "it.csv:3: timestamp: must be later than the one before"),
             ("timestamp,value\n5,1\n0,1\n", "it.csv:3: timestamp: must be later than the one before"),
-            ("timestamp,value\r\n\r\n0,1\r\n1,x", "it.csv:4: value: must be a number, 0 or more"),
-            ("timestamp,value\n\n\n0,1\n\n1,-1\n", "it.csv:6: value: must be a number, 0 or more"),
+            ("timestamp,value\r\n\r\n0,1\r\n300,x", "it.csv:4: value: must be a number, 0 or more"),
+            ("timestamp,value\n\n\n0,1\n\n300,-1\n", "it.csv:6: value: must be a number, 0 or more"),
+            (
+                "timestamp,value\n0,1\n60,1\n",
+                "it.csv:3: timestamp: must be at least the interval of 5m after the one before",
+            ),
+            (
+                "timestamp,value\n0,1\n3600,1\n7200,1\n",
+                "it.csv:4: timestamp: must be the interval of 5m apart, but the closest two are 1h apart",
+            ),
             ("timestamp,value\n0,NaN\n", "it.csv:2: value: must be a number, 0 or more"),
             ("timestamp,value\n0,inf\n", "it.csv:2: value: must be a number, 0 or more"),
             ("timestamp,value\n0,1e300\n", "it.csv:2: value: must come to at most 10,000,000 requests per second"),

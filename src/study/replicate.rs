@@ -175,14 +175,20 @@ fn sample(runs: &[RunMetrics], value: impl Fn(&RunMetrics) -> f64) -> Sample {
     Sample::new(runs.iter().map(value).collect()).expect("a study has two replications or more, with finite figures")
 }
 
-/// Where no request at all was lost, the t interval has no width; what could still be lost is then bounded by the
-/// number of requests.
+/// Requests that had not ended when the run did could all have been lost yet, or served. Where no request at all was lost, the t
+/// interval has no width, and the number of requests bounds what could be lost one by one.
 fn availability_estimate(runs: &[RunMetrics], confidence: f64) -> Estimate {
     let estimate = sample(runs, |run| run.availability).estimate(confidence);
-    let ended: u64 = runs.iter().map(|run| run.served + run.lost).sum();
+    let sum = |of: fn(&RunMetrics) -> u64| runs.iter().map(of).sum::<u64>() as f64;
+    let (served, open, arrivals) = (sum(|run| run.served), sum(|run| run.open), sum(|run| run.arrivals));
+    let (worst, best) = if open > 0.0 { (served / arrivals, (served + open) / arrivals) } else { (1.0, 0.0) };
     let nothing_lost = runs.iter().all(|run| run.lost == 0);
-    let low = if nothing_lost { 1.0 - upper_bound_of_none(ended, confidence) } else { estimate.low };
-    Estimate { mean: estimate.mean, low: low.clamp(0.0, 1.0), high: estimate.high.clamp(0.0, 1.0) }
+    let unseen = if nothing_lost { upper_bound_of_none(served as u64, confidence) } else { 0.0 };
+    Estimate {
+        mean: estimate.mean,
+        low: estimate.low.min(worst).min(1.0 - unseen).clamp(0.0, 1.0),
+        high: estimate.high.max(best).clamp(0.0, 1.0),
+    }
 }
 
 fn differences(runs: &[RunMetrics], other: &[RunMetrics], confidence: f64) -> Differences {
@@ -230,13 +236,17 @@ fn outcomes(runs: &[RunMetrics]) -> Vec<(Outcome, u32)> {
 /// duration.
 fn judge(summary: &Summary, runs: &[RunMetrics], budget: &Budget) -> Vec<BudgetLine> {
     let mut lines = Vec::new();
-    let mut at_least = |what: &str, limit: Option<f64>, estimate: Estimate| {
-        let Some(limit) = limit else { return };
+    if let Some(limit) = budget.availability {
+        let estimate = summary.availability;
         let verdict = verdict(estimate.low >= limit, estimate.high < limit);
-        lines.push(BudgetLine { what: what.to_owned(), limit, estimate: Some(estimate), verdict });
-    };
-    at_least("availability", budget.availability, summary.availability);
-    at_least("least_ready", budget.least_ready, summary.least_ready_share);
+        lines.push(BudgetLine { what: "availability".to_owned(), limit, estimate: Some(estimate), verdict });
+    }
+    if let Some(limit) = budget.least_ready {
+        // Ready capacity is promised for each rollout, not on the average.
+        let missed = runs.iter().any(|run| run.least_ready_share < limit);
+        let estimate = Some(summary.least_ready_share);
+        lines.push(BudgetLine { what: "least_ready".to_owned(), limit, estimate, verdict: verdict(!missed, missed) });
+    }
     let mut at_most = |what: &str, limit: Option<f64>, estimate: Option<Estimate>, possible: bool| {
         let Some(limit) = limit else { return };
         let holds = possible && estimate.is_some_and(|estimate| estimate.high <= limit);
@@ -244,7 +254,8 @@ fn judge(summary: &Summary, runs: &[RunMetrics], budget: &Budget) -> Vec<BudgetL
         lines.push(BudgetLine { what: what.to_owned(), limit, estimate, verdict: verdict(holds, missed) });
     };
     let p99 = budget.p99.map(|limit| limit.as_secs_f64() * 1e3);
-    at_most("p99_ms", p99, Some(summary.p99_ms), true);
+    // Where nothing was served there is no latency that could keep a limit.
+    at_most("p99_ms", p99, Some(summary.p99_ms), runs.iter().all(|run| run.served > 0));
     at_most("lost", budget.lost.map(|limit| limit as f64), Some(summary.lost), true);
     let all_completed = runs.iter().all(|run| run.outcome == Outcome::Completed.name());
     at_most("duration_s", budget.duration.map(|limit| limit.as_secs_f64()), summary.duration_s, all_completed);

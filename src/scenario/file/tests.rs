@@ -360,7 +360,7 @@ fn mistakes_in_other_files_name_them() {
     let problem = |content: &str| load_beside(&traced, &[("requests.csv", content)]).expect_err(content);
     assert_eq!(problem("timestamp,value\n0,x\n"), "requests.csv:2: value: must be a number, 0 or more");
     assert_eq!(
-        problem("timestamp,value\n0,0\n600,0\n"),
+        problem("timestamp,value\n0,0\n60,0\n600,0\n"),
         "fleet.toml:6: traffic.trace.path: must hold at least one value above 0 within the run"
     );
     let missing = load_beside(&traced, &[]).expect_err("no trace");

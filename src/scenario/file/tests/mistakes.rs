@@ -100,7 +100,7 @@ fn the_fleet_and_its_traffic_hold_together() {
     rejects(
         "instances = 12\nworkers = 8\nqueue = 64",
         "instances = 100000\nworkers = 8\nqueue = 500",
-        "4: service.queue: instances × (workers + queue) must be at most 50,000,000, or open requests could exhaust the memory",
+        "4: service.queue: instances × (workers + queue) must be at most 20,000,000, or open requests could exhaust the memory",
     );
     rejects("zones = 3", "zones = 13", "5: service.zones: must be at most the number of instances");
     let exactly_one = "7: traffic: must hold exactly one of rate, steps, diurnal, trace";
