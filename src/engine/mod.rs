@@ -27,10 +27,12 @@ use crate::time::SimTime;
 use requests::Requests;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Control events after which a run of so many instances is cut short: far beyond any sensible rollout, and few
+/// Control events after which a run is cut short: far beyond any sensible rollout (ten a second for each instance), and few
 /// enough that the history of a run whose processes start and end without a pause fits into memory.
-fn most_control_events(instances: u32) -> u64 {
-    1_000_000 + 200 * u64::from(instances)
+fn most_control_events(scenario: &Scenario) -> u64 {
+    let instances = u64::from(scenario.service.instances.get());
+    let instance_seconds = instances * scenario.study.ends_at().as_secs();
+    (1_000_000 + 200 * instances + 10 * instance_seconds).min(25_000_000)
 }
 
 /// Decisions within one moment after which an orchestrator that is never content ends the run.
@@ -280,7 +282,7 @@ impl<'a> Engine<'a> {
     }
 
     fn run(&mut self) {
-        let most_control_events = most_control_events(self.scenario.service.instances.get());
+        let most_control_events = most_control_events(self.scenario);
         let mut control_events = 0;
         while !self.ended {
             self.run_requests();
