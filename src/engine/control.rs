@@ -433,7 +433,6 @@ impl Engine<'_> {
         let rollout = &mut self.rollout;
         rollout.begun = true;
         rollout.target = target;
-        rollout.target_since = self.now;
         rollout.halted = false;
         rollout.status = Status::Progressing;
         rollout.slot_order = order.into_iter().map(Slot).collect();
@@ -448,7 +447,6 @@ impl Engine<'_> {
                 fleet: &self.fleet,
                 desired: self.scenario.service.instances.get(),
                 target: self.rollout.target,
-                target_since: self.rollout.target_since,
                 halted: self.rollout.halted,
                 slot_order: &self.rollout.slot_order,
             };

@@ -159,7 +159,6 @@ struct Desk {
 struct Rollout {
     begun: bool,
     target: Version,
-    target_since: SimTime,
     halted: bool,
     slot_order: Vec<Slot>,
     memory: Memory,
@@ -221,7 +220,6 @@ impl<'a> Engine<'a> {
             rollout: Rollout {
                 begun: false,
                 target: Version::OLD,
-                target_since: SimTime::START,
                 halted: false,
                 slot_order: Vec::new(),
                 memory: strategy.memory(desired),

@@ -26,8 +26,6 @@ pub struct View<'a> {
     /// The version that the orchestrator was told to bring about: the new one, or the old one once a rollback was
     /// asked for.
     pub target: Version,
-    /// When it was told so.
-    pub target_since: SimTime,
     /// Somebody paused the rollout.
     pub halted: bool,
     /// All slots in random order, drawn once for each target.
@@ -267,7 +265,6 @@ fn shown<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> View<'a> {
         fleet,
         desired,
         target: Version::NEW,
-        target_since: SimTime::START,
         halted: false,
         slot_order: slots,
     }
