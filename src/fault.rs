@@ -26,7 +26,8 @@ fn rounded_up(share: f64, count: usize) -> usize {
 /// another.
 pub fn victims(fleet: &Fleet, whom: Whom, luck: u64) -> Vec<InstanceId> {
     let runs = |instance: &Instance| {
-        matches!(instance.phase(), Phase::Starting | Phase::Ready | Phase::Draining | Phase::Stopping)
+        use Phase::{Draining, Ready, Starting, Stopping, Unready};
+        matches!(instance.phase(), Starting | Ready | Unready | Draining | Stopping)
     };
     let running = fleet.existing().filter(|(_, instance)| runs(instance));
     if let Whom::Zone(zone) = whom {

@@ -15,27 +15,32 @@ impl Version {
     pub const OLD: Version = Version(0);
     /// The version that the rollout brings.
     pub const NEW: Version = Version(1);
-    /// How many versions a run knows.
-    pub const COUNT: usize = 2;
+    /// How many versions a run may know: the old one, the new one, and those that overtake it.
+    pub const COUNT: usize = 8;
 
     /// All versions, oldest first.
-    pub const ALL: [Version; Self::COUNT] = [Version::OLD, Version::NEW];
+    pub fn all() -> impl DoubleEndedIterator<Item = Version> + Clone {
+        (0..Self::COUNT as u8).map(Version)
+    }
+
+    /// All versions but this one, oldest first: those that a rollout to this one replaces.
+    pub fn others(self) -> impl DoubleEndedIterator<Item = Version> + Clone {
+        Version::all().filter(move |version| *version != self)
+    }
 
     /// The position of this version in a table by version.
     pub const fn index(self) -> usize {
         self.0 as usize
     }
-
-    /// The version that a rollout to this one replaces.
-    #[must_use]
-    pub const fn other(self) -> Version {
-        Version(1 - self.0)
-    }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(if *self == Version::OLD { "old" } else { "new" })
+        match *self {
+            Version::OLD => f.pad("old"),
+            Version::NEW => f.pad("new"),
+            Version(later) => f.pad(&format!("v{}", later + 1)),
+        }
     }
 }
 
@@ -65,6 +70,8 @@ pub enum Phase {
     Starting,
     /// Serves.
     Ready,
+    /// Serves whatever reaches it, but does not pass its readiness probe any more.
+    Unready,
     /// Its process is gone unasked, and waits to be started again, or for ever.
     Down,
     /// On its way out of every balancer, and still serving whatever reaches it: deregistration delay and preStop.
@@ -77,7 +84,7 @@ pub enum Phase {
 
 impl Phase {
     /// How many phases there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 
     /// All phases, in the order of a life.
     pub const ALL: [Phase; Self::COUNT] = [
@@ -85,6 +92,7 @@ impl Phase {
         Phase::Prepared,
         Phase::Starting,
         Phase::Ready,
+        Phase::Unready,
         Phase::Down,
         Phase::Draining,
         Phase::Stopping,
@@ -93,13 +101,14 @@ impl Phase {
 
     /// Whether an instance may go from this phase to `next`.
     pub const fn may_become(self, next: Phase) -> bool {
-        use Phase::{Down, Draining, Gone, Prepared, Pulling, Ready, Starting, Stopping};
+        use Phase::{Down, Draining, Gone, Prepared, Pulling, Ready, Starting, Stopping, Unready};
         matches!(
             (self, next),
             (Pulling, Prepared | Down | Gone)
                 | (Prepared, Starting | Down | Gone)
                 | (Starting, Ready | Down | Stopping | Gone)
-                | (Ready, Down | Draining | Stopping | Gone)
+                | (Ready, Unready | Down | Draining | Stopping | Gone)
+                | (Unready, Ready | Down | Draining | Stopping | Gone)
                 | (Down, Pulling | Prepared | Starting | Gone)
                 | (Draining, Stopping | Gone)
                 | (Stopping, Gone)
@@ -108,7 +117,7 @@ impl Phase {
 
     /// Whether a request that reaches the instance is taken in.
     pub const fn accepts(self) -> bool {
-        matches!(self, Phase::Ready | Phase::Draining)
+        matches!(self, Phase::Ready | Phase::Unready | Phase::Draining)
     }
 
     /// Whether the instance is on its way out.
@@ -128,6 +137,7 @@ impl Phase {
             Phase::Prepared => "prepared",
             Phase::Starting => "starting",
             Phase::Ready => "ready",
+            Phase::Unready => "unready",
             Phase::Down => "down",
             Phase::Draining => "draining",
             Phase::Stopping => "stopping",
@@ -166,6 +176,8 @@ pub struct Instance {
     pub misbehaves_from: Option<SimTime>,
     /// Kept out of the balancers by its orchestrator.
     pub held_out: bool,
+    /// Its place is under repair: it is down, and comes back by itself.
+    pub under_repair: bool,
     phase: Phase,
     since: SimTime,
 }
@@ -261,6 +273,7 @@ impl Fleet {
             first_started: None,
             misbehaves_from: None,
             held_out: launch.held_out,
+            under_repair: false,
             phase: Phase::Pulling,
             since: now,
         });
@@ -302,6 +315,7 @@ impl Fleet {
                 instance.failures += 1;
                 instance.first_failure.get_or_insert(now);
             }
+            Phase::Starting => instance.under_repair = false,
             Phase::Gone => {
                 let place = self.existing.binary_search(&id);
                 self.existing.remove(place.expect("it existed until now"));
@@ -314,6 +328,12 @@ impl Fleet {
     /// Keeps an instance out of the balancers, or lets it in.
     pub fn hold_out(&mut self, id: InstanceId, held_out: bool) {
         self.instances[id.index()].held_out = held_out;
+    }
+
+    /// Notes that an instance is down because its place is, and comes back with it.
+    pub fn note_repair(&mut self, id: InstanceId) {
+        debug_assert_eq!(self[id].phase, Phase::Down);
+        self.instances[id.index()].under_repair = true;
     }
 
     /// Notes that an instance's process is up, and from when on a defect of it shows.
@@ -336,7 +356,7 @@ impl Fleet {
     /// How many instances are on their way out.
     pub fn terminating(&self) -> u32 {
         let count = |version| self.count(version, Phase::Draining) + self.count(version, Phase::Stopping);
-        Version::ALL.into_iter().map(count).sum()
+        Version::all().map(count).sum()
     }
 
     /// Every instance that is not gone, oldest first.

@@ -251,10 +251,10 @@ impl Outcome {
         Outcome::CutShort,
     ];
 
-    /// What the orchestrator's last word means, after a rollback or without one.
-    pub fn of(status: Status, target: Version) -> Self {
+    /// What the orchestrator's last word means; `is_back`: of a version that is not the newest one asked for.
+    pub fn of(status: Status, is_back: bool) -> Self {
         match status {
-            Status::Completed if target == Version::OLD => Outcome::RolledBack,
+            Status::Completed if is_back => Outcome::RolledBack,
             Status::Completed => Outcome::Completed,
             Status::Paused => Outcome::Paused,
             Status::Stuck => Outcome::Stuck,

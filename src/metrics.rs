@@ -80,7 +80,7 @@ pub struct RunMetrics {
     pub extra_instance_s: f64,
     /// Ready instances missing below the desired number, integrated over the window.
     pub shortfall_instance_s: f64,
-    /// How long both versions served side by side.
+    /// How long several versions served side by side.
     pub mixed_version_s: f64,
     /// Requests served by the new version before a rollback was asked for; empty without one.
     pub new_served_before_rollback: Option<u64>,
@@ -108,7 +108,7 @@ pub struct FleetPoint {
 }
 
 impl FleetPoint {
-    /// Ready instances of both versions.
+    /// Ready instances of all versions.
     pub fn all_ready(&self) -> u32 {
         self.ready.iter().sum()
     }
@@ -330,7 +330,7 @@ impl FleetFigures {
             figures.most_instances = figures.most_instances.max(existing);
             figures.extra_s += f64::from(existing.saturating_sub(desired)) * seconds;
             figures.shortfall_s += f64::from(desired.saturating_sub(ready)) * seconds;
-            if point.ready.iter().all(|ready| *ready > 0) {
+            if point.ready.iter().filter(|ready| **ready > 0).count() > 1 {
                 figures.mixed_s += seconds;
             }
         }

@@ -379,7 +379,6 @@ impl Draft {
         let step = self.start_to_stop(0, 30_000) + 1000 * (min_ready + 1) + 3 * latency;
         Rollout {
             orchestrator: Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates },
-            undo_key: "undo_after",
             lasts: u64::from(desired) * 2 * step,
             can_be_stuck: reports_lack_of_progress,
             fails_sound_releases: false,
@@ -412,7 +411,6 @@ impl Draft {
             self.probe.is_some_and(|probe| probe.initial_delay + probe.period * (probe.failures - 1) <= self.start);
         Rollout {
             orchestrator: Orchestrator::Swarm { update, rollback },
-            undo_key: "rollback_after",
             lasts: forth + back,
             can_be_stuck: false,
             fails_sound_releases: fails,
@@ -444,7 +442,6 @@ impl Draft {
         let target = self.start_to_stop(0, 0) + going + test + coming;
         Rollout {
             orchestrator: Orchestrator::Octopus { window, waits_for_ready },
-            undo_key: "redeploy_after",
             lasts: u64::from(self.desired) * target,
             can_be_stuck: false,
             fails_sound_releases: fails,
@@ -566,7 +563,6 @@ impl Draft {
 /// What an orchestrator's table comes to.
 struct Rollout {
     orchestrator: Orchestrator,
-    undo_key: &'static str,
     /// A bound on the time that it takes forth and back, milliseconds.
     lasts: u64,
     can_be_stuck: bool,
@@ -620,7 +616,7 @@ impl Draft {
         let is_undone = self.luck.percent(35);
         let undone_after = self.luck.within(0, rollout.lasts / 10);
         if is_undone {
-            self.line(format!("{} = \"{undone_after}ms\"", rollout.undo_key));
+            self.line(format!("commands = [{{ after = \"{undone_after}ms\", do = \"undo\" }}]"));
         }
         let has_time = self.luck.percent(85);
         let enough = 2 * rollout.lasts + undone_after + 60_000;
@@ -960,7 +956,7 @@ impl Checker<'_> {
         let live = |version: Version| {
             self.live_at_the_end().values().filter(|change| is_live(change.to) && change.version == version).count()
         };
-        let (there, others) = (live(target), live(target.other()));
+        let (there, others) = (live(target), target.others().map(live).sum::<usize>());
         demand!(there == self.case.desired as usize, "{outcome:?} with {there} of {}", self.case.desired);
         // Swarm keeps the old task of a slot whose new one did not run.
         let may_keep_others = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && !self.case.is_sound;
@@ -1008,7 +1004,7 @@ fn within(what: &str, part: &Ledger, whole: &Ledger) -> Checked {
 }
 
 fn is_live(phase: Phase) -> bool {
-    matches!(phase, Phase::Pulling | Phase::Prepared | Phase::Starting | Phase::Ready | Phase::Down)
+    !matches!(phase, Phase::Draining | Phase::Stopping | Phase::Gone)
 }
 
 /// What an instance may do next, told once more in other words.
@@ -1017,7 +1013,8 @@ fn is_legal(from: Phase, to: Phase) -> bool {
         Phase::Pulling => &[Phase::Prepared, Phase::Gone],
         Phase::Prepared | Phase::Down => &[Phase::Starting, Phase::Gone],
         Phase::Starting => &[Phase::Ready, Phase::Down, Phase::Stopping],
-        Phase::Ready => &[Phase::Draining, Phase::Down],
+        Phase::Ready => &[Phase::Unready, Phase::Draining, Phase::Down],
+        Phase::Unready => &[Phase::Ready, Phase::Draining, Phase::Down],
         Phase::Draining => &[Phase::Stopping, Phase::Gone],
         Phase::Stopping => &[Phase::Gone],
         Phase::Gone => &[],

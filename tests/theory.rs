@@ -132,7 +132,7 @@ fn a_probe_sees_readiness_at_its_own_moments() {
 fn an_undone_rollout_goes_back_what_it_went() {
     // After 22 s four new pods serve (5, 10, 15, 20 s) and a fifth starts, which goes at once; four more starts bring
     // the old back.
-    let strategy = "kubernetes]\nmax_surge = 1\nmax_unavailable = 0\nundo_after = \"22s\"";
+    let strategy = "kubernetes]\nmax_surge = 1\nmax_unavailable = 0\ncommands = [{ after = \"22s\", do = \"undo\" }]";
     Walk { instances: 10, release: r#"start = "5s""#, strategy }.ends(Outcome::RolledBack, 22.0 + 4.0 * 5.0);
 }
 
@@ -148,8 +148,9 @@ fn a_deployment_that_never_becomes_ready_stands_still_and_is_stuck() {
     let stuck_at = SimTime::START + scenario.study.rollout_at() + std::time::Duration::from_secs(601);
     assert_eq!(history.ended_at, Some(stuck_at));
     let at_the_end = *fleet_points(&history, strategy).last().expect("the fleet changed");
+    let of = |old, new| std::array::from_fn(|version| [old, new, 0][version.min(2)]);
     let stands =
-        FleetPoint { desired: [8, 5], ready: [8, 0], total: [8, 5], terminating: 0, available: 8, ..at_the_end };
+        FleetPoint { desired: of(8, 5), ready: of(8, 0), total: of(8, 5), terminating: 0, available: 8, ..at_the_end };
     assert_eq!(at_the_end, stands);
 }
 
@@ -202,7 +203,8 @@ fn a_swarm_update_that_starts_first_waits_for_no_stop() {
 #[test]
 fn a_swarm_rollback_by_hand_goes_one_by_one() {
     // Three slots are done after 18 s, and a rollback stops and starts each of them once more.
-    let strategy = "swarm]\nupdate = { parallelism = 4, monitor = \"1m\" }\nrollback_after = \"40s\"";
+    let strategy =
+        "swarm]\nupdate = { parallelism = 4, monitor = \"1m\" }\ncommands = [{ after = \"40s\", do = \"undo\" }]";
     Walk { instances: 3, release: SWARM_TASK, strategy }.ends(Outcome::RolledBack, 40.0 + 3.0 * 6.0 + 5.0);
 }
 
@@ -223,7 +225,7 @@ fn an_octopus_window_slides() {
     let redeployed = Walk {
         instances: 10,
         release: r#"start = "5s""#,
-        strategy: "octopus]\nwindow_size = 5\nredeploy_after = \"1m\"",
+        strategy: "octopus]\nwindow_size = 5\ncommands = [{ after = \"1m\", do = \"undo\" }]",
     };
     redeployed.ends(Outcome::RolledBack, 60.0 + 2.0 * 5.0);
 }

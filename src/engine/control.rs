@@ -3,11 +3,11 @@
 use super::{DECISIONS_IN_A_MOMENT, Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
 use crate::fault::{key, time_to_crash, victims};
-use crate::fleet::{InstanceId, Launch, Phase, Slot, Version};
+use crate::fleet::{Instance, InstanceId, Launch, Phase, Slot, Version};
 use crate::history::{Cause, Outcome, Wanted};
 use crate::random::{Purpose, unit};
 use crate::rollback::{Evidence, Policy, Verdict};
-use crate::rollout::{Action, Status, View};
+use crate::rollout::{Action, Status, View, What, When};
 use crate::scenario::{Hits, Whom};
 use crate::server::{Server, Speed};
 use crate::time::{SimTime, nanos};
@@ -21,6 +21,7 @@ impl Engine<'_> {
             Event::PullFinished { instance, life } if self.lives(instance, life) => self.prepared(instance),
             Event::StartFinished { instance, life } if self.lives(instance, life) => self.started(instance),
             Event::ProbePassed { instance, life } if self.lives(instance, life) => self.become_ready(instance),
+            Event::ReadinessLapsed { instance, life } if self.lives(instance, life) => self.lapse(instance),
             Event::HealthGivenUp { instance, life } if self.lives(instance, life) => self.give_up(instance),
             Event::ProcessEnded { instance, life } if self.lives(instance, life) => self.process_ended(instance, None),
             Event::PlaceCrashed { instance, life } if self.lives(instance, life) => {
@@ -29,10 +30,13 @@ impl Engine<'_> {
             }
             Event::RestartDue { instance, life } if self.lives(instance, life) => self.start_process(instance),
             Event::Exited { instance, life } if self.lives(instance, life) => self.gone(instance),
-            // News of a life that is over: the process ended, or the instance was sent away, in the meantime.
-            Event::PullFinished { .. }
+            // News of a life that is over: the process ended, or the instance was sent away, in the meantime. And a
+            // command whose moment has come is typed before the next decision.
+            Event::CommandDue
+            | Event::PullFinished { .. }
             | Event::StartFinished { .. }
             | Event::ProbePassed { .. }
+            | Event::ReadinessLapsed { .. }
             | Event::HealthGivenUp { .. }
             | Event::ProcessEnded { .. }
             | Event::PlaceCrashed { .. }
@@ -46,9 +50,8 @@ impl Engine<'_> {
             Event::IntervalWatched => self.interval_watched(),
             Event::RolloutBegan => {
                 self.watched = (0, 0); // The first interval that is watched begins now.
-                self.aim_at(Version::NEW);
+                self.aim_at(Version::NEW, false);
             }
-            Event::UndoTyped => self.roll_back(),
             Event::OperatorActed => self.operator_acted(),
             Event::AskedAgain => {
                 self.rollout.asked.remove(&self.now);
@@ -60,7 +63,7 @@ impl Engine<'_> {
 
     /// What became of the rollout is settled here; only requests that arrived in time are followed on.
     fn end_the_window(&mut self) {
-        self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target);
+        self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target < self.rollout.newest);
         self.window_over = true;
         self.requests.close();
     }
@@ -91,6 +94,12 @@ impl Engine<'_> {
         let release = &self.scenario.release;
         let is_new = launch.version == Version::NEW;
         let defective = is_new && release.defect.as_ref().is_some_and(|defect| carries < defect.chance);
+        let recorded = release.recorded.as_ref().map(|recorded| {
+            let slot = self.fleet[id].slot;
+            let same = |instance: &Instance| instance.slot == slot && instance.version == launch.version;
+            let nth_in_slot = self.fleet.all().filter(|(_, instance)| same(instance)).count() as u32 - 1;
+            recorded.life(launch.version, ordinal, slot, nth_in_slot)
+        });
         self.runtimes.push(Runtime {
             life: 0,
             may_start: true,
@@ -98,6 +107,7 @@ impl Engine<'_> {
             news_heard: 0,
             listed: false,
             defective,
+            recorded,
             failures_in_a_row: 0,
             up_at: self.now,
             start: self.streams.of(Purpose::Start, subject),
@@ -120,8 +130,12 @@ impl Engine<'_> {
         let id = self.create(Launch { version, slot, rank: 0, held_out });
         self.note(id);
         let mut pull = self.streams.of(Purpose::Pull, key(&self.fleet[id]));
-        let pulled_at = self.now + self.scenario.release.pull.sample(&mut pull);
         let runtime = &mut self.runtimes[id.index()];
+        let pull = match &runtime.recorded {
+            Some(life) => life.pull,
+            None => self.scenario.release.pull.sample(&mut pull),
+        };
+        let pulled_at = self.now + pull;
         runtime.may_start = !hold;
         self.control.schedule(pulled_at, Event::PullFinished { instance: id, life: runtime.life });
     }
@@ -146,6 +160,16 @@ impl Engine<'_> {
         let runtime = &mut self.runtimes[id.index()];
         runtime.life += 1;
         let life = runtime.life;
+        if let Some(recorded) = &runtime.recorded {
+            let (start, fails_after) = (recorded.start, recorded.fails_after);
+            if let Some(start) = start {
+                self.control.schedule(self.now + start, Event::StartFinished { instance: id, life });
+            }
+            if let Some(fails_after) = fails_after {
+                self.control.schedule(self.now + fails_after, Event::ProcessEnded { instance: id, life });
+            }
+            return;
+        }
         let started_at = self.now + release.start.sample(&mut runtime.start);
         self.control.schedule(started_at, Event::StartFinished { instance: id, life });
         if let Some(probe) = release.ready_probe.filter(|_| self.strategy.kills_unhealthy()) {
@@ -160,6 +184,7 @@ impl Engine<'_> {
         let release = &self.scenario.release;
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
+        let is_recorded = runtime.recorded.is_some();
         let defect = release.defect.as_ref().filter(|_| runtime.defective);
         if defect.is_some_and(|defect| runtime.defect.unit() < defect.failed_start) {
             self.process_ended(id, None);
@@ -167,7 +192,7 @@ impl Engine<'_> {
         }
         let up_at = self.now;
         runtime.up_at = up_at;
-        let is_new = self.fleet[id].version == Version::NEW;
+        let is_new = self.fleet[id].version >= Version::NEW;
         let misbehaves_from = defect
             .filter(|defect| defect.error_rate > 0.0 || defect.slowdown > 1.0)
             .map(|defect| up_at + defect.appears_after);
@@ -189,7 +214,7 @@ impl Engine<'_> {
         if defect.is_some_and(|defect| defect.never_ready) {
             return;
         }
-        match release.ready_probe {
+        match release.ready_probe.filter(|_| !is_recorded) {
             None => self.become_ready(id),
             Some(probe) => {
                 // Probes come at fixed moments after the process began, whether or not it is up yet.
@@ -207,6 +232,39 @@ impl Engine<'_> {
 
     fn become_ready(&mut self, id: InstanceId) {
         self.enter(id, Phase::Ready);
+        if let Some(after) = self.ready_for(id) {
+            let life = self.runtimes[id.index()].life;
+            self.control.schedule(self.now + after, Event::ReadinessLapsed { instance: id, life });
+        }
+    }
+
+    /// How long an instance that is ready now stays so; `None`: for good. A recorded one lapses once.
+    fn ready_for(&mut self, id: InstanceId) -> Option<Duration> {
+        let runtime = &mut self.runtimes[id.index()];
+        if let Some(recorded) = &runtime.recorded {
+            return recorded.unready.map(|(after, _)| after);
+        }
+        let defect = self.scenario.release.defect.as_ref().filter(|_| runtime.defective)?;
+        Some(defect.unready.as_ref()?.after.sample(&mut runtime.defect))
+    }
+
+    /// A ready instance stops passing its readiness probe, or an unready one passes it again.
+    fn lapse(&mut self, id: InstanceId) {
+        match self.fleet[id].phase() {
+            Phase::Ready => {
+                self.enter(id, Phase::Unready);
+                let runtime = &mut self.runtimes[id.index()];
+                let recorded = runtime.recorded.as_mut().and_then(|life| life.unready.take());
+                let lasts = recorded.map(|(_, lasts)| lasts).or_else(|| {
+                    let lapses = self.scenario.release.defect.as_ref()?.unready.as_ref()?;
+                    Some(lapses.lasts.sample(&mut runtime.defect))
+                });
+                let lasts = lasts.expect("whoever lapses was told how long");
+                self.control.schedule(self.now + lasts, Event::ReadinessLapsed { instance: id, life: runtime.life });
+            }
+            Phase::Unready => self.become_ready(id),
+            _ => {}
+        }
     }
 
     /// As many probes in a row have failed as make a starting instance unhealthy: it is stopped, and counts as
@@ -233,7 +291,7 @@ impl Engine<'_> {
         let instance = &self.fleet[id];
         let up_at = self.runtimes[id.index()].up_at;
         let was_up = match instance.phase() {
-            Phase::Ready => true,
+            Phase::Ready | Phase::Unready => true,
             Phase::Starting => instance.first_started.is_some() && up_at >= instance.since(),
             _ => false,
         };
@@ -253,10 +311,13 @@ impl Engine<'_> {
             }
             (None, None) => None,
         };
+        if repair.is_some() {
+            self.fleet.note_repair(id);
+        }
         if let Some(delay) = delay {
             self.control.schedule(now + delay, Event::RestartDue { instance: id, life });
         }
-        if self.fleet[id].version == Version::NEW && self.rollout.begun {
+        if self.rollout.has_begun() && self.fleet[id].version > Version::OLD {
             self.note_trouble();
             self.consider(Evidence { instance_failed: true, ..Evidence::default() });
         }
@@ -267,7 +328,7 @@ impl Engine<'_> {
         match self.fleet[id].phase() {
             Phase::Pulling | Phase::Prepared | Phase::Down => self.gone(id),
             Phase::Starting => self.told_to_stop_within(id, self.grace()),
-            Phase::Ready => {
+            Phase::Ready | Phase::Unready => {
                 self.enter(id, Phase::Draining);
                 let drain =
                     if drain { self.scenario.release.drain + self.strategy.stop_latency() } else { Duration::ZERO };
@@ -318,7 +379,11 @@ impl Engine<'_> {
     pub(super) fn finished_last_request(&mut self, id: InstanceId) {
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
-        let exits_at = self.now + self.scenario.release.stop.sample(&mut runtime.stop);
+        let stop = match &runtime.recorded {
+            Some(life) => life.stop,
+            None => self.scenario.release.stop.sample(&mut runtime.stop),
+        };
+        let exits_at = self.now + stop;
         self.control.schedule(exits_at, Event::Exited { instance: id, life });
     }
 
@@ -417,8 +482,8 @@ impl Engine<'_> {
     }
 
     fn place_crashed(&mut self, id: InstanceId, repair: &Delay) {
-        use Phase::{Draining, Ready, Starting, Stopping};
-        if matches!(self.fleet[id].phase(), Starting | Ready | Draining | Stopping) {
+        use Phase::{Draining, Ready, Starting, Stopping, Unready};
+        if matches!(self.fleet[id].phase(), Starting | Ready | Unready | Draining | Stopping) {
             self.process_ended(id, Some(repair));
         }
     }
@@ -427,16 +492,59 @@ impl Engine<'_> {
     // --------------------------------------------------------------------------------------------
 
     /// The orchestrator is told which version to bring about.
-    fn aim_at(&mut self, target: Version) {
-        let subject = u64::from(target.0);
-        let order = self.streams.of(Purpose::SlotOrder, subject).order(self.scenario.service.instances.get());
+    fn aim_at(&mut self, target: Version, rolling_back: bool) {
         let rollout = &mut self.rollout;
-        rollout.begun = true;
+        let most = self.strategy.most_desired(self.scenario.service.instances.get());
+        let recorded = self.scenario.release.recorded.as_ref();
+        let recorded = recorded.and_then(|recorded| recorded.slot_orders.get(rollout.revision as usize));
+        rollout.slot_order = recorded.cloned().unwrap_or_else(|| {
+            let order = self.streams.of(Purpose::SlotOrder, u64::from(target.0)).order(most);
+            order.into_iter().map(Slot).collect()
+        });
+        rollout.previous = Some(rollout.target);
         rollout.target = target;
+        rollout.newest = rollout.newest.max(target);
+        rollout.revision += 1;
+        rollout.rolling_back = rolling_back;
         rollout.halted = false;
         rollout.status = Status::Progressing;
-        rollout.slot_order = order.into_iter().map(Slot).collect();
         self.history.ended_at = None;
+        if target < self.rollout.newest {
+            self.history.rollback_at = Some(self.now);
+            let served = self.history.window.served_by.iter().skip(1).sum();
+            self.history.new_served_before_rollback = Some(served);
+        }
+    }
+
+    /// Types every command whose moment has come; what is typed after the observation window is of no interest.
+    pub(super) fn type_commands(&mut self) {
+        if self.window_over {
+            return;
+        }
+        let rollout_at = SimTime::START + self.scenario.study.rollout_at();
+        while let Some(command) = self.strategy.commands().get(self.rollout.typed) {
+            let is_due = match command.when {
+                When::After(after) => self.now >= rollout_at + after,
+                When::Ready(count) => self.fleet.count(self.rollout.target, Phase::Ready) >= count,
+                When::Stuck => self.rollout.status == Status::Stuck,
+            };
+            if !is_due {
+                return;
+            }
+            self.rollout.typed += 1;
+            match command.what {
+                What::Pause => self.rollout.halted = true,
+                What::Resume => self.rollout.halted = false,
+                What::Undo => {
+                    if let Some(previous) = self.rollout.previous {
+                        self.aim_at(previous, true);
+                    }
+                }
+                What::Deploy(version) if version != self.rollout.target => self.aim_at(version, false),
+                What::Deploy(_) => {} // It is under way already.
+                What::Scale(count) => self.rollout.desired = count,
+            }
+        }
     }
 
     /// Asks the orchestrator until it is content.
@@ -445,8 +553,10 @@ impl Engine<'_> {
             let view = View {
                 now: self.now,
                 fleet: &self.fleet,
-                desired: self.scenario.service.instances.get(),
+                desired: self.rollout.desired,
                 target: self.rollout.target,
+                revision: self.rollout.revision,
+                rolling_back: self.rollout.rolling_back,
                 halted: self.rollout.halted,
                 slot_order: &self.rollout.slot_order,
             };
@@ -470,9 +580,11 @@ impl Engine<'_> {
                     self.control.schedule(at, Event::AskedAgain);
                 }
             }
-            if decision.roll_back && self.rollout.target == Version::NEW {
+            let typed = self.rollout.typed;
+            self.type_commands();
+            if decision.roll_back && !self.rollout.rolling_back {
                 self.roll_back();
-            } else if content {
+            } else if content && typed == self.rollout.typed {
                 return;
             }
         }
@@ -499,19 +611,19 @@ impl Engine<'_> {
             return;
         }
         self.history.ended_at = (status != Status::Progressing).then_some(self.now);
-        if matches!(status, Status::Stuck | Status::Failed) && self.rollout.target == Version::NEW {
+        if matches!(status, Status::Stuck | Status::Failed) && !self.rollout.rolling_back {
             self.note_trouble();
             self.consider(Evidence { rollout_failed: true, ..Evidence::default() });
         }
     }
 
+    /// The version before is asked for, unless that was done already. As Swarm forgets what it rolled back from, no
+    /// undo leads there again.
     fn roll_back(&mut self) {
-        if self.rollout.target == Version::OLD || self.window_over {
-            return;
+        if let Some(previous) = self.rollout.previous.filter(|_| !self.rollout.rolling_back && !self.window_over) {
+            self.aim_at(previous, true);
+            self.rollout.previous = None;
         }
-        self.history.rollback_at = Some(self.now);
-        self.history.new_served_before_rollback = Some(self.history.window.served_by[Version::NEW.index()]);
-        self.aim_at(Version::OLD);
     }
 
     // --- the judge
@@ -523,7 +635,7 @@ impl Engine<'_> {
     }
 
     fn consider(&mut self, evidence: Evidence) {
-        let rolls_out = self.rollout.begun && self.rollout.target == Version::NEW;
+        let rolls_out = self.rollout.has_begun() && !self.rollout.rolling_back;
         if self.rollout.alarmed || !rolls_out || !self.scenario.rollback.is_alarmed(&evidence) {
             return;
         }
@@ -549,7 +661,7 @@ impl Engine<'_> {
 
     fn operator_acted(&mut self) {
         let Policy::Operator(operator) = &self.scenario.rollback else { unreachable!("only an operator acts") };
-        if self.rollout.target == Version::OLD {
+        if self.rollout.rolling_back {
             return; // It is being rolled back already.
         }
         match operator.then {

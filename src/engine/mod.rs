@@ -20,8 +20,8 @@ use crate::history::{Change, History, Interval, Ledger, Outcome, Wanted, Window}
 use crate::queue::EventQueue;
 use crate::random::{Purpose, Stream, Streams};
 use crate::rollback::Policy;
-use crate::rollout::{Memory, Status, Strategy};
-use crate::scenario::Scenario;
+use crate::rollout::{Memory, Status, Strategy, When};
+use crate::scenario::{Life, Scenario};
 use crate::server::{Server, Speed};
 use crate::time::SimTime;
 use requests::Requests;
@@ -56,6 +56,11 @@ enum Event {
         life: u32,
     },
     ProbePassed {
+        instance: InstanceId,
+        life: u32,
+    },
+    /// It stops passing its readiness probe, or passes it again.
+    ReadinessLapsed {
         instance: InstanceId,
         life: u32,
     },
@@ -98,7 +103,8 @@ enum Event {
     /// An interval ended whose requests somebody watches.
     IntervalWatched,
     RolloutBegan,
-    UndoTyped,
+    /// The moment of a command has come.
+    CommandDue,
     OperatorActed,
     /// The orchestrator wished to be asked.
     AskedAgain,
@@ -130,6 +136,8 @@ struct Runtime {
     listed: bool,
     /// It carries the release's defect.
     defective: bool,
+    /// Its recorded delays, in a replay.
+    recorded: Option<Life>,
     /// Failures since its process last ran long enough to count as sound.
     failures_in_a_row: u32,
     /// When its process was up last.
@@ -157,9 +165,18 @@ struct Desk {
 /// The rollout as the engine sees it.
 #[derive(Debug)]
 struct Rollout {
-    begun: bool,
     target: Version,
+    /// What an undo goes back to; `None` before the rollout, and after a rollback that was not typed.
+    previous: Option<Version>,
+    /// The newest version that was asked for.
+    newest: Version,
+    revision: u32,
+    rolling_back: bool,
     halted: bool,
+    /// How many instances the service is to have.
+    desired: u32,
+    /// How many commands were typed.
+    typed: usize,
     slot_order: Vec<Slot>,
     memory: Memory,
     status: Status,
@@ -168,6 +185,12 @@ struct Rollout {
     /// Somebody has been alarmed; once is enough.
     alarmed: bool,
     asked: BTreeSet<SimTime>,
+}
+
+impl Rollout {
+    fn has_begun(&self) -> bool {
+        self.revision > 0
+    }
 }
 
 struct Engine<'a> {
@@ -218,9 +241,14 @@ impl<'a> Engine<'a> {
             desks: Vec::new(),
             balancer: Balancer::new(scenario.balancer.policy),
             rollout: Rollout {
-                begun: false,
                 target: Version::OLD,
+                previous: None,
+                newest: Version::OLD,
+                revision: 0,
+                rolling_back: false,
                 halted: false,
+                desired,
+                typed: 0,
                 slot_order: Vec::new(),
                 memory: strategy.memory(desired),
                 status: Status::Progressing,
@@ -267,8 +295,10 @@ impl<'a> Engine<'a> {
         self.control.schedule(rollout_at, Event::RolloutBegan);
         self.control.schedule(SimTime::START + study.ends_at(), Event::WindowEnded);
         self.control.schedule(SimTime::START + study.ends_at() + study.window, Event::RunEnded);
-        if let Some(after) = self.strategy.undone_after() {
-            self.control.schedule(rollout_at + after, Event::UndoTyped);
+        for command in self.strategy.commands() {
+            if let When::After(after) = command.when {
+                self.control.schedule(rollout_at + after, Event::CommandDue);
+            }
         }
         if let Some(outage) = &self.scenario.faults.outage {
             self.control.schedule(rollout_at + outage.at, Event::OutageBegan);
@@ -301,7 +331,8 @@ impl<'a> Engine<'a> {
                     break;
                 }
             }
-            if concerns_the_orchestrator && self.rollout.begun && !self.ended {
+            if concerns_the_orchestrator && self.rollout.has_begun() && !self.ended {
+                self.type_commands();
                 self.decide();
             }
         }

@@ -6,7 +6,7 @@
 //! not counted, so more than desired + surge can exist. A pass makes one kind of change: it grows the target's set,
 //! or else shrinks the others.
 
-use super::{Action, Decision, Restart, Status, View, earlier};
+use super::{Action, Command, Decision, Restart, Status, View, earlier};
 use crate::fleet::{Instance, InstanceId, Phase, Version};
 use crate::time::SimTime;
 use std::cmp::Reverse;
@@ -31,16 +31,16 @@ pub enum Kind {
     /// A few at a time, within bounds on the totals.
     RollingUpdate {
         /// How many more than desired may be asked for.
-        max_surge: u32,
+        max_surge: Bound,
         /// How many fewer than desired may be available.
-        max_unavailable: u32,
+        max_unavailable: Bound,
     },
     /// All old ones first, then all new ones.
     Recreate,
 }
 
 /// A Deployment's settings, resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `spec.strategy`.
     pub kind: Kind,
@@ -48,10 +48,45 @@ pub struct Settings {
     pub min_ready: Duration,
     /// `progressDeadlineSeconds`; `None`: never.
     pub progress_deadline: Option<Duration>,
-    /// Time between two passes of the controller that change something.
-    pub controller_latency: Duration,
-    /// `rollout undo` is typed this long after the rollout began.
-    pub undo_after: Option<Duration>,
+    /// Which pods hold the room that surge leaves.
+    pub replacement: PodReplacement,
+    /// How many pods the namespace may hold, terminating ones included; `None`: as many as are asked for.
+    pub quota: Option<u32>,
+    /// How fast the controllers work.
+    pub control_plane: ControlPlane,
+    /// What is typed while the rollout is under way.
+    pub commands: Vec<Command>,
+}
+
+/// `podReplacementPolicy` (KEP-3973).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PodReplacement {
+    /// A terminating pod is replaced at once: it holds no room.
+    #[default]
+    TerminationStarted,
+    /// A terminating pod is replaced once it is gone: it holds room until then.
+    TerminationComplete,
+}
+
+/// How fast the controllers work.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ControlPlane {
+    /// From an event until the Deployment controller has acted on it.
+    pub pass: Duration,
+    /// From a new size of a ReplicaSet until its controller begins to create or delete.
+    pub watch: Duration,
+    /// What each pod created or deleted takes.
+    pub object: Duration,
+    /// Writes a second that a controller's client may make on the average; `None`: no limit.
+    pub qps: Option<f64>,
+    /// Writes that a client may make at once after a pause.
+    pub burst: u32,
+}
+
+impl ControlPlane {
+    /// Everything happens at once.
+    pub const AT_ONCE: ControlPlane =
+        ControlPlane { pass: Duration::ZERO, watch: Duration::ZERO, object: Duration::ZERO, qps: None, burst: 1 };
 }
 
 /// What the Deployment's objects hold between two passes.
@@ -128,13 +163,14 @@ impl Settings {
         if !view.halted && view.now >= memory.next_pass {
             let sizes = match self.kind {
                 Kind::RollingUpdate { max_surge, max_unavailable } => {
+                    let (max_surge, max_unavailable) = resolve_fenceposts(max_surge, max_unavailable, view.desired);
                     self.rolling_pass(view, memory.sizes, max_surge, max_unavailable)
                 }
                 Kind::Recreate => recreate_pass(view, memory.sizes),
             };
             if sizes != memory.sizes {
                 memory.sizes = sizes;
-                memory.next_pass = view.now + self.controller_latency;
+                memory.next_pass = view.now + self.control_plane.pass;
             }
         }
         let actions = replica_set_actions(view, memory.sizes);
@@ -161,7 +197,7 @@ impl Settings {
         max_surge: u32,
         max_unavailable: u32,
     ) -> [u32; Version::COUNT] {
-        let (new, old) = (view.target.index(), view.target.other().index());
+        let (new, old) = (view.target.index(), old_version(view).index());
         let total: u32 = sizes.iter().sum();
         let room = (view.desired + max_surge).saturating_sub(total);
         let grown =
@@ -179,9 +215,9 @@ impl Settings {
         }
         // Old instances that do not work go first, even below the availability bound: a broken old version must not
         // block the way out of it.
-        let broken = sizes[old].saturating_sub(available(view.target.other()));
+        let broken = sizes[old].saturating_sub(available(old_version(view)));
         sizes[old] -= broken.min(may_go);
-        let all_available = available(view.target) + available(view.target.other());
+        let all_available = available(view.target) + available(old_version(view));
         sizes[old] -= all_available.saturating_sub(min_available).min(sizes[old]);
         sizes
     }
@@ -207,7 +243,7 @@ impl Settings {
     }
 
     fn counts(&self, view: &View<'_>) -> Progress {
-        let outdated = view.target.other();
+        let outdated = old_version(view);
         let ready = |version| view.fleet.count(version, Phase::Ready);
         Progress {
             at: view.now,
@@ -241,10 +277,14 @@ impl Settings {
     }
 }
 
+fn old_version(view: &View<'_>) -> Version {
+    if view.target == Version::OLD { Version::NEW } else { Version::OLD }
+}
+
 /// One pass of `rolloutRecreate`: the new set is created once nothing of an old one exists, terminating instances
 /// included.
 fn recreate_pass(view: &View<'_>, mut sizes: [u32; Version::COUNT]) -> [u32; Version::COUNT] {
-    let outdated = view.target.other();
+    let outdated = old_version(view);
     if sizes[outdated.index()] > 0 {
         sizes[outdated.index()] = 0;
     } else if !view.fleet.existing().any(|(_, instance)| instance.version == outdated) {
@@ -256,7 +296,7 @@ fn recreate_pass(view: &View<'_>, mut sizes: [u32; Version::COUNT]) -> [u32; Ver
 /// What the ReplicaSets do so that as many instances live as they were sized to.
 fn replica_set_actions(view: &View<'_>, sizes: [u32; Version::COUNT]) -> Vec<Action> {
     let mut actions = Vec::new();
-    for version in Version::ALL {
+    for version in Version::all() {
         let (live, size) = (view.fleet.live(version), sizes[version.index()]);
         if live < size {
             let launch = Action::Launch { version, slot: None, hold: false, held_out: false };
@@ -311,8 +351,10 @@ mod tests {
             kind,
             min_ready: Duration::ZERO,
             progress_deadline: Some(PROGRESS_DEADLINE),
-            controller_latency: Duration::ZERO,
-            undo_after: None,
+            replacement: PodReplacement::default(),
+            quota: None,
+            control_plane: ControlPlane::AT_ONCE,
+            commands: Vec::new(),
         }
     }
 
@@ -321,13 +363,15 @@ mod tests {
         let mut memory = Memory::new(desired);
         memory.target = Version::NEW;
         memory.complete = false;
-        memory.sizes = [fleet.live(Version::OLD), fleet.live(Version::NEW)];
+        memory.sizes = [0; Version::COUNT];
+        memory.sizes[..2].copy_from_slice(&[fleet.live(Version::OLD), fleet.live(Version::NEW)]);
         written(&settings(kind).decide(&shown(&fleet, desired, &[]), &memory).actions)
     }
 
     #[track_caller]
     fn check(letters: &str, max_surge: u32, max_unavailable: u32, then: &str) {
         let desired = 4;
+        let (max_surge, max_unavailable) = (Bound::Count(max_surge), Bound::Count(max_unavailable));
         assert_eq!(decide(letters, desired, Kind::RollingUpdate { max_surge, max_unavailable }), then);
     }
 

@@ -6,9 +6,12 @@
 //! to [`Memory`] and one arm to each `match` below; give it a table in `scenario/file.rs`. Nothing else knows
 //! orchestrators apart.
 
+mod command;
 pub mod kubernetes;
 pub mod octopus;
 pub mod swarm;
+
+pub use command::{Command, What, When};
 
 use crate::fleet::{Fleet, InstanceId, Slot, Version};
 use crate::time::SimTime;
@@ -23,12 +26,15 @@ pub struct View<'a> {
     pub fleet: &'a Fleet,
     /// How many instances the service is to have.
     pub desired: u32,
-    /// The version that the orchestrator was told to bring about: the new one, or the old one once a rollback was
-    /// asked for.
+    /// The version that the orchestrator was told to bring about.
     pub target: Version,
+    /// How many versions it was told to bring about so far, this one included; 0 before the rollout.
+    pub revision: u32,
+    /// The target is brought back: by an undo, or by the orchestrator's own failure rule.
+    pub rolling_back: bool,
     /// Somebody paused the rollout.
     pub halted: bool,
-    /// All slots in random order, drawn once for each target.
+    /// All slots in random order, drawn once for each target; some are beyond `desired` when the service is scaled.
     pub slot_order: &'a [Slot],
 }
 
@@ -221,13 +227,22 @@ impl Strategy {
         }
     }
 
-    /// When, after the rollout began, its user asks for the old version again.
-    pub fn undone_after(&self) -> Option<Duration> {
+    /// What is typed while the rollout is under way, in order.
+    pub fn commands(&self) -> &[Command] {
         match self {
-            Strategy::Kubernetes(settings) => settings.undo_after,
-            Strategy::Swarm(settings) => settings.rollback_after,
-            Strategy::Octopus(settings) => settings.redeploy_after,
+            Strategy::Kubernetes(settings) => &settings.commands,
+            Strategy::Swarm(settings) => &settings.commands,
+            Strategy::Octopus(settings) => &settings.commands,
         }
+    }
+
+    /// The most instances that the service is ever to have, starting from `desired`.
+    pub fn most_desired(&self, desired: u32) -> u32 {
+        let scaled = self.commands().iter().filter_map(|command| match command.what {
+            What::Scale(count) => Some(count),
+            What::Pause | What::Resume | What::Undo | What::Deploy(_) => None,
+        });
+        scaled.fold(desired, u32::max)
     }
 
     /// The same strategy with its own failure rule switched off where it has one that can be.
@@ -265,6 +280,8 @@ fn shown<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> View<'a> {
         fleet,
         desired,
         target: Version::NEW,
+        revision: 1,
+        rolling_back: false,
         halted: false,
         slot_order: slots,
     }

@@ -4,7 +4,7 @@
 //! OctopusDeploy/Issues. Octopus has no balancer and no health gate of its own: draining and testing are child steps,
 //! and the rollout goes by their success. Packages are fetched within the deploy step.
 
-use super::{Action, Decision, Status, View, earlier};
+use super::{Action, Command, Decision, Status, View, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::random::{mix, unit};
 use crate::time::SimTime;
@@ -23,7 +23,7 @@ pub struct Test {
 }
 
 /// A rolling step's settings.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Targets in flight at once.
     pub window_size: u32,
@@ -36,8 +36,8 @@ pub struct Settings {
     pub put_back: Duration,
     /// The put-back step has the run condition "always": it runs on a target whose child step failed, too.
     pub put_back_always: bool,
-    /// The release before is deployed again this long after the rollout began.
-    pub redeploy_after: Option<Duration>,
+    /// What is typed while the rollout is under way.
+    pub commands: Vec<Command>,
 }
 
 /// What the server holds between two decisions.
@@ -150,7 +150,7 @@ impl Settings {
         };
         let mut desired = [0; Version::COUNT];
         desired[target.index()] = deployment.next;
-        desired[target.other().index()] = view.desired - deployment.next;
+        desired[target.others().next().expect("there are several").index()] = view.desired - deployment.next;
         Decision {
             actions,
             memory: Memory { deployment: Some(deployment) },
@@ -271,29 +271,29 @@ mod tests {
             test: None,
             put_back: Duration::ZERO,
             put_back_always: false,
-            redeploy_after: None,
+            commands: Vec::new(),
         }
     }
 
-    fn first_decision(settings: Settings, letters: &str) -> Decision<Memory> {
+    fn first_decision(settings: &Settings, letters: &str) -> Decision<Memory> {
         let fleet = drawn::fleet(letters);
         settings.decide(&shown(&fleet, letters.len() as u32, &[]), &Memory::default())
     }
 
     #[test]
     fn a_window_of_targets_is_taken_in_order() {
-        assert_eq!(written(&first_decision(settings(2), "oooo").actions), "out0 out1 -0 -1");
+        assert_eq!(written(&first_decision(&settings(2), "oooo").actions), "out0 out1 -0 -1");
         let slow = Settings { take_out: Some(Duration::from_secs(1)), ..settings(3) };
-        assert_eq!(written(&first_decision(slow, "oooo").actions), "out0 out1 out2");
+        assert_eq!(written(&first_decision(&slow, "oooo").actions), "out0 out1 out2");
         let careless = Settings { take_out: None, ..settings(1) };
         assert_eq!(
-            first_decision(careless, "oo").actions,
+            first_decision(&careless, "oo").actions,
             [Action::Terminate { instance: InstanceId(0), drain: false }]
         );
     }
 
     /// One target in the window, its new instance in a phase.
-    fn after_deploy(letter: &str, settings: Settings) -> Decision<Memory> {
+    fn after_deploy(letter: &str, settings: &Settings) -> Decision<Memory> {
         let fleet = drawn::fleet(letter);
         let flight =
             InFlight { slot: Slot(0), step: ChildStep::Deploy(InstanceId(0)), since: SimTime::START, failed: false };
@@ -303,10 +303,10 @@ mod tests {
 
     #[test]
     fn a_failed_child_step_leaves_the_target_out_and_starts_no_other() {
-        let decision = after_deploy("x", settings(1));
+        let decision = after_deploy("x", &settings(1));
         assert_eq!((written(&decision.actions).as_str(), decision.status), ("", Status::Failed));
         let always = Settings { put_back_always: true, ..settings(1) };
-        let decision = after_deploy("x", always);
+        let decision = after_deploy("x", &always);
         assert_eq!((written(&decision.actions).as_str(), decision.status), ("in0", Status::Failed));
     }
 }

@@ -5,7 +5,7 @@
 //! once that passed. The restart supervisor's replacement of a failed task is the same instance started again; as in
 //! the original it is not watched.
 
-use super::{Action, Decision, Restart, Status, View, earlier};
+use super::{Action, Command, Decision, Restart, Status, View, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl UpdateConfig {
 }
 
 /// A service's settings.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// For the update.
     pub update: UpdateConfig,
@@ -94,8 +94,8 @@ pub struct Settings {
     pub restart_delay: Duration,
     /// The daemon's own sleep before it stops a container.
     pub stop_latency: Duration,
-    /// `service rollback` is typed this long after the update began.
-    pub rollback_after: Option<Duration>,
+    /// What is typed while the update is under way.
+    pub commands: Vec<Command>,
 }
 
 /// What the updater holds between two decisions.
@@ -146,14 +146,14 @@ impl Settings {
             Some(update) if update.target == view.target => update.clone(),
             _ => Update::begin(view),
         };
-        let config = if view.target == Version::NEW { &self.update } else { &self.rollback };
+        let config = if view.rolling_back { &self.rollback } else { &self.update };
         let mut actions = Vec::new();
         let mut roll_back = false;
         let watches = update.state == State::Updating && !view.halted;
         if watches && config.failure_action != FailureAction::Continue && update.failed_too_often(view, config) {
             match config.failure_action {
                 FailureAction::Continue => unreachable!("nobody looks"),
-                FailureAction::Rollback if view.target == Version::NEW => roll_back = true,
+                FailureAction::Rollback if !view.rolling_back => roll_back = true,
                 FailureAction::Pause | FailureAction::Rollback => update.state = State::Paused,
             }
         }
@@ -179,7 +179,7 @@ impl Settings {
             State::Updating => Status::Progressing,
         };
         let mut desired = [0; Version::COUNT];
-        desired[view.target.other().index()] = update.waiting.len() as u32;
+        desired[view.target.others().next().expect("there are several").index()] = update.waiting.len() as u32;
         desired[view.target.index()] = view.desired - update.waiting.len() as u32;
         let memory = Memory { update: Some(update) };
         Decision { actions, memory, ask_again, status, desired, roll_back }
@@ -334,7 +334,7 @@ mod tests {
 
     fn settings(update: UpdateConfig) -> Settings {
         let rollback = UpdateConfig::default();
-        Settings { update, rollback, restart_delay: RESTART_DELAY, stop_latency: STOP_LATENCY, rollback_after: None }
+        Settings { update, rollback, restart_delay: RESTART_DELAY, stop_latency: STOP_LATENCY, commands: Vec::new() }
     }
 
     fn slots(count: u32) -> Vec<Slot> {

@@ -9,7 +9,7 @@ use super::units::{Count, LONGEST, Named, Number, Span, Table, nearest};
 use super::words::PlainPolicy;
 use super::{
     Balancer, Budget, Choice, Client, Crash, Defect, Expectation, Faults, Hits, NamedStrategy, Outage, Probe, Release,
-    Retries, Scenario, Service, Study, WarmUp, WarmUpShape, Whom, raw,
+    Retries, Scenario, Service, Study, Unready, WarmUp, WarmUpShape, Whom, raw,
 };
 use crate::rollback::{Operator, Policy, Verdict};
 use crate::rollout::{Restart, Strategy};
@@ -128,6 +128,7 @@ fn release(
         restart: raw.restart.map(|Table(raw)| restart(&place.key("restart"), &raw)).transpose()?,
         slowdown: slowdown(&place.key("slowdown"), raw.slowdown)?,
         defect: raw.defect.map(|Table(raw)| defect(&place.key("defect"), raw, sources)).transpose()?,
+        recorded: None,
     })
 }
 
@@ -162,15 +163,34 @@ fn slowdown(place: &Place, raw: Option<Number>) -> Checked<f64> {
     raw.map_or(Ok(1.0), |number| factor(place, number))
 }
 
+fn lapses(place: &Place, raw: raw::Unready, sources: &mut Sources<'_>) -> Checked<Unready> {
+    Ok(Unready {
+        after: delay(&place.key("after"), raw.after, sources)?,
+        lasts: delay(&place.key("lasts"), raw.lasts, sources)?,
+    })
+}
+
 fn defect(place: &Place, raw: raw::Defect, sources: &mut Sources<'_>) -> Checked<Defect> {
-    let raw::Defect { chance, appears_after, error_rate, slowdown: slower, failed_start, never_ready, crash_after } =
-        raw;
+    let raw::Defect {
+        chance,
+        appears_after,
+        error_rate,
+        slowdown: slower,
+        failed_start,
+        never_ready,
+        crash_after,
+        unready,
+    } = raw;
     let shows = error_rate.is_some()
         || slower.is_some()
         || failed_start.is_some()
         || never_ready.is_some()
-        || crash_after.is_some();
-    place.holds(shows, "must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after")?;
+        || crash_after.is_some()
+        || unready.is_some();
+    place.holds(
+        shows,
+        "must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after, unready",
+    )?;
     let crash_after_at = place.key("crash_after");
     Ok(Defect {
         chance: share_or(chance, 1.0),
@@ -180,6 +200,7 @@ fn defect(place: &Place, raw: raw::Defect, sources: &mut Sources<'_>) -> Checked
         failed_start: share_or(failed_start, 0.0),
         never_ready: never_ready.unwrap_or(false),
         crash_after: crash_after.map(|raw| delay(&crash_after_at, raw, sources)).transpose()?,
+        unready: unready.map(|Table(raw)| lapses(&place.key("unready"), raw, sources)).transpose()?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What the user asked for, checked: once a [`Scenario`] exists, every value in it is valid and nobody checks again.
 
 mod bounds;
+mod commands;
 mod convert;
 mod delays;
 mod file;
@@ -8,6 +9,7 @@ mod fingerprint;
 mod place;
 mod raw;
 mod raw_delay;
+mod recorded;
 mod strategies;
 mod trace;
 mod traffic;
@@ -15,6 +17,7 @@ mod units;
 mod words;
 
 pub use file::{load, parse, schema};
+pub use recorded::{Key, Life, Recorded};
 
 use crate::distribution::Delay;
 use crate::rollback::Policy;
@@ -235,6 +238,8 @@ pub struct Release {
     pub slowdown: f64,
     /// What is wrong with the new version.
     pub defect: Option<Defect>,
+    /// Recorded delays in place of drawn ones: they stand in for pull, start, ready_probe, stop and defect.
+    pub recorded: Option<Recorded>,
 }
 
 /// A readiness probe.
@@ -287,6 +292,17 @@ pub struct Defect {
     pub never_ready: bool,
     /// Its process ends unasked this long after it was up, each time.
     pub crash_after: Option<Delay>,
+    /// It stops passing its readiness probe for a while.
+    pub unready: Option<Unready>,
+}
+
+/// A lapse of readiness: the process runs and serves what reaches it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unready {
+    /// How long it is ready first, each time.
+    pub after: Delay,
+    /// How long it is not.
+    pub lasts: Delay,
 }
 
 /// What breaks, whatever is rolled out.

@@ -4,7 +4,7 @@
 use super::raw_delay::Delay;
 use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table};
 use super::words::{
-    ArrivalsWord, CauseWord, ChoiceWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord, PolicyWord,
+    ArrivalsWord, CauseWord, ChoiceWord, CommandWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord, PolicyWord,
     RollbackFailureWord, ShapeWord, VerdictWord,
 };
 use schemars::JsonSchema;
@@ -237,7 +237,7 @@ pub(super) struct Restart {
 }
 
 /// What is wrong with the new version: at least one of error_rate, slowdown, failed_start, never_ready and
-/// crash_after.
+/// crash_after, unready.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defect {
@@ -256,6 +256,18 @@ pub(super) struct Defect {
     pub never_ready: Option<bool>,
     /// Its process ends unasked this long after it was up, each time.
     pub crash_after: Option<Delay>,
+    /// It stops passing its readiness probe for a while, again and again, and serves what reaches it all the same.
+    pub unready: Option<Table<Unready>>,
+}
+
+/// Lapses of readiness.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unready {
+    /// How long it is ready first, each time.
+    pub after: Delay,
+    /// How long it is not, each time.
+    pub lasts: Delay,
 }
 
 /// A strategy: exactly one orchestrator with its settings.
@@ -269,6 +281,30 @@ pub(super) struct Orchestrator {
     pub swarm: Option<Table<Swarm>>,
     /// An Octopus rolling step.
     pub octopus: Option<Table<Octopus>>,
+}
+
+/// What somebody types while the rollout is under way. It waits for those before it, and for its moment: exactly one of
+/// after, when_ready and when_stuck.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Command {
+    /// So long after the rollout began.
+    pub after: Option<Span>,
+    /// As soon as so many instances of the version that was asked for last are ready.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub when_ready: Option<Count>,
+    /// As soon as the orchestrator reports that the rollout is stuck.
+    pub when_stuck: Option<bool>,
+    /// What is asked for.
+    #[serde(rename = "do")]
+    pub what: CommandWord,
+    /// How many instances; with "scale" only.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub instances: Option<Count>,
+    /// Which version, in the order of their release: 1 is the old one, 2 the new one, 3 to 8 are further ones without
+    /// the release's defect; with "deploy" only.
+    #[schemars(range(min = 1, max = 8))]
+    pub version: Option<Count>,
 }
 
 /// A Kubernetes Deployment.
@@ -289,8 +325,8 @@ pub(super) struct Kubernetes {
     pub progress_deadline_seconds: Option<Count>,
     /// Time between two passes of the controller that change something. Default: "0s".
     pub controller_latency: Option<Span>,
-    /// `kubectl rollout undo` is typed this long after the rollout began. Absent: it is not.
-    pub undo_after: Option<Span>,
+    /// What people type while the rollout is under way, in order.
+    pub commands: Option<Vec<Table<Command>>>,
 }
 
 /// A Docker Swarm service update.
@@ -305,8 +341,8 @@ pub(super) struct Swarm {
     pub restart_delay: Option<Span>,
     /// What the daemon sleeps before it stops a container. Default: "2s".
     pub stop_latency: Option<Span>,
-    /// `docker service rollback` is typed this long after the update began. Absent: it is not.
-    pub rollback_after: Option<Span>,
+    /// What people type while the rollout is under way, in order.
+    pub commands: Option<Vec<Table<Command>>>,
 }
 
 /// How tasks are replaced.
@@ -345,8 +381,8 @@ pub(super) struct Octopus {
     pub put_back: Option<Span>,
     /// The put-back step runs on a target whose child step failed, too; only with take_out. Default: false.
     pub put_back_always: Option<bool>,
-    /// The release before is deployed again this long after the rollout began. Absent: it is not.
-    pub redeploy_after: Option<Span>,
+    /// What people type while the rollout is under way, in order.
+    pub commands: Option<Vec<Table<Command>>>,
 }
 
 /// A test of one target.

@@ -1,6 +1,7 @@
 //! How orchestrators' settings are written: in each one's own words, resolved against the size of the service.
 
 use super::bounds::{at_least_one, count, span_or};
+use super::commands::commands;
 use super::place::{Checked, Place};
 use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
@@ -41,7 +42,7 @@ fn is_name(name: &str) -> bool {
 fn strategy(place: &Place, raw: raw::Orchestrator, instances: u32) -> Checked<Strategy> {
     match (raw.kubernetes, raw.swarm, raw.octopus) {
         (Some(Table(raw)), None, None) => {
-            kubernetes(&place.key("kubernetes"), &raw, instances).map(Strategy::Kubernetes)
+            kubernetes(&place.key("kubernetes"), raw, instances).map(Strategy::Kubernetes)
         }
         (None, Some(Table(raw)), None) => swarm(&place.key("swarm"), raw).map(Strategy::Swarm),
         (None, None, Some(Table(raw))) => octopus(&place.key("octopus"), raw).map(Strategy::Octopus),
@@ -49,9 +50,9 @@ fn strategy(place: &Place, raw: raw::Orchestrator, instances: u32) -> Checked<St
     }
 }
 
-fn kubernetes(place: &Place, raw: &raw::Kubernetes, instances: u32) -> Checked<kubernetes::Settings> {
+fn kubernetes(place: &Place, raw: raw::Kubernetes, instances: u32) -> Checked<kubernetes::Settings> {
     let kind = match raw.kind.map_or(DeploymentType::RollingUpdate, |word| word.0) {
-        DeploymentType::RollingUpdate => rolling_update(place, raw, instances)?,
+        DeploymentType::RollingUpdate => rolling_update(place, &raw, instances)?,
         DeploymentType::Recreate => {
             for (key, given) in [("max_surge", raw.max_surge), ("max_unavailable", raw.max_unavailable)] {
                 place.key(key).holds(given.is_none(), r#"must be absent when type is "Recreate""#)?;
@@ -71,8 +72,13 @@ fn kubernetes(place: &Place, raw: &raw::Kubernetes, instances: u32) -> Checked<k
         kind,
         min_ready: Duration::from_secs(min_ready_s),
         progress_deadline: (deadline_s != NO_DEADLINE).then_some(Duration::from_secs(deadline_s)),
-        controller_latency: span_or(raw.controller_latency, Duration::ZERO),
-        undo_after: raw.undo_after.map(|span| span.0),
+        replacement: kubernetes::PodReplacement::default(),
+        quota: None,
+        control_plane: kubernetes::ControlPlane {
+            pass: span_or(raw.controller_latency, Duration::ZERO),
+            ..kubernetes::ControlPlane::AT_ONCE
+        },
+        commands: commands(&place.key("commands"), raw.commands)?,
     })
 }
 
@@ -88,10 +94,10 @@ fn rolling_update(place: &Place, raw: &raw::Kubernetes, instances: u32) -> Check
     surge_at.holds(is_possible, "must exceed 0 when max_unavailable is 0, or no step is possible")?;
     let is_share_of_all = !matches!(unavailable, Bound::Percent(101..));
     place.key("max_unavailable").holds(is_share_of_all, "must be at most 100%")?;
-    let (max_surge, max_unavailable) = resolve_fenceposts(surge, unavailable, instances);
+    let (max_surge, _) = resolve_fenceposts(surge, unavailable, instances);
     let fits = i32::try_from(max_surge).is_ok();
     surge_at.holds(fits, "must come to at most 2,147,483,647 instances")?;
-    Ok(kubernetes::Kind::RollingUpdate { max_surge, max_unavailable })
+    Ok(kubernetes::Kind::RollingUpdate { max_surge: surge, max_unavailable: unavailable })
 }
 
 fn swarm(place: &Place, raw: raw::Swarm) -> Checked<swarm::Settings> {
@@ -102,7 +108,7 @@ fn swarm(place: &Place, raw: raw::Swarm) -> Checked<swarm::Settings> {
         rollback: rollback.transpose()?.unwrap_or_default(),
         restart_delay: span_or(raw.restart_delay, swarm::RESTART_DELAY),
         stop_latency: span_or(raw.stop_latency, swarm::STOP_LATENCY),
-        rollback_after: raw.rollback_after.map(|span| span.0),
+        commands: commands(&place.key("commands"), raw.commands)?,
     })
 }
 
@@ -137,6 +143,6 @@ fn octopus(place: &Place, raw: raw::Octopus) -> Checked<octopus::Settings> {
         test: raw.test.map(|Table(test)| octopus::Test { takes: test.takes.0, finds: test.finds.0 }),
         put_back: span_or(raw.put_back, Duration::ZERO),
         put_back_always: raw.put_back_always.unwrap_or(false),
-        redeploy_after: raw.redeploy_after.map(|span| span.0),
+        commands: commands(&place.key("commands"), raw.commands)?,
     })
 }

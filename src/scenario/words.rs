@@ -44,6 +44,26 @@ words! {
         "Recreate" => DeploymentType::Recreate,
     }
 }
+/// What a command asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CommandKind {
+    Pause,
+    Resume,
+    Undo,
+    Deploy,
+    Scale,
+}
+
+words! {
+    /// What a command asks for.
+    CommandWord: CommandKind {
+        "pause" => CommandKind::Pause,
+        "resume" => CommandKind::Resume,
+        "undo" => CommandKind::Undo,
+        "deploy" => CommandKind::Deploy,
+        "scale" => CommandKind::Scale,
+    }
+}
 words! {
     /// `--update-failure-action`.
     FailureWord: FailureAction {

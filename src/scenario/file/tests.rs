@@ -5,9 +5,9 @@ mod mistakes;
 use super::{load, parse, schema};
 use crate::distribution::{Delay, Distribution};
 use crate::rollback::{Operator, Policy, Verdict};
-use crate::rollout::kubernetes::{self, Kind};
+use crate::rollout::kubernetes::{self, Bound, ControlPlane, Kind, PodReplacement};
 use crate::rollout::swarm::{FailureAction, Order, UpdateConfig};
-use crate::rollout::{Restart, Strategy, octopus, swarm};
+use crate::rollout::{Command, Restart, Strategy, What, When, octopus, swarm};
 use crate::scenario::*;
 use std::fs;
 use std::path::Path;
@@ -53,7 +53,7 @@ type = "RollingUpdate"
 min_ready_seconds = 5
 progress_deadline_seconds = 2147483647
 controller_latency = "12ms"
-undo_after = "45s"
+commands = [{ after = "45s", do = "undo" }]
 
 [strategy.anew.kubernetes]
 type = "Recreate"
@@ -63,7 +63,7 @@ update = { parallelism = 2, delay = "10s", monitor = "6s", max_failure_ratio = 0
 rollback = { failure_action = "continue" }
 restart_delay = "6s"
 stop_latency = "0s"
-rollback_after = "40s"
+commands = [{ after = "40s", do = "undo" }]
 
 [strategy."octo.1".octopus]
 window_size = 1
@@ -71,7 +71,7 @@ take_out = "2s"
 test = { takes = "10s", finds = "90%" }
 put_back = "1s"
 put_back_always = true
-redeploy_after = "3m"
+commands = [{ after = "3m", do = "undo" }]
 
 [rollback]
 policy = { operator = { notices_after = { weibull = { shape = 1.5, scale = "2m" } }, then = "pause", alarm = "1%" } }
@@ -132,6 +132,10 @@ fn problem(text: &str) -> String {
     }
 }
 
+fn undo_after(s: u64) -> Command {
+    Command { when: When::After(seconds(s)), what: What::Undo }
+}
+
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -183,7 +187,9 @@ fn the_release_is_as_written() {
             failed_start: 0.3,
             never_ready: true,
             crash_after: Some(fixed(20)),
+            unready: None,
         }),
+        recorded: None,
     };
     assert_eq!(read(FULL).release, release);
 }
@@ -195,18 +201,22 @@ fn the_strategies_keep_their_order_and_words() {
     assert_eq!(names, ["zebra", "anew", "swarm", "octo.1"]);
     let strategies: Vec<Strategy> = scenario.strategies.into_iter().map(|named| named.strategy).collect();
     let rolling = kubernetes::Settings {
-        kind: Kind::RollingUpdate { max_surge: 3, max_unavailable: 0 },
+        kind: Kind::RollingUpdate { max_surge: Bound::Percent(25), max_unavailable: Bound::Count(0) },
         min_ready: seconds(5),
         progress_deadline: None,
-        controller_latency: Duration::from_millis(12),
-        undo_after: Some(seconds(45)),
+        replacement: PodReplacement::TerminationStarted,
+        quota: None,
+        control_plane: ControlPlane { pass: Duration::from_millis(12), ..ControlPlane::AT_ONCE },
+        commands: vec![undo_after(45)],
     };
     let recreate = kubernetes::Settings {
         kind: Kind::Recreate,
         min_ready: Duration::ZERO,
         progress_deadline: Some(seconds(600)),
-        controller_latency: Duration::ZERO,
-        undo_after: None,
+        replacement: PodReplacement::TerminationStarted,
+        quota: None,
+        control_plane: ControlPlane::AT_ONCE,
+        commands: Vec::new(),
     };
     let swarm = swarm::Settings {
         update: UpdateConfig {
@@ -220,7 +230,7 @@ fn the_strategies_keep_their_order_and_words() {
         rollback: UpdateConfig { failure_action: FailureAction::Continue, ..UpdateConfig::default() },
         restart_delay: seconds(6),
         stop_latency: Duration::ZERO,
-        rollback_after: Some(seconds(40)),
+        commands: vec![undo_after(40)],
     };
     let octopus = octopus::Settings {
         window_size: 1,
@@ -228,7 +238,7 @@ fn the_strategies_keep_their_order_and_words() {
         test: Some(octopus::Test { takes: seconds(10), finds: 0.9 }),
         put_back: seconds(1),
         put_back_always: true,
-        redeploy_after: Some(seconds(180)),
+        commands: vec![undo_after(180)],
     };
     let expected = [
         Strategy::Kubernetes(rolling),
@@ -295,8 +305,11 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(scenario.release.slowdown.to_bits(), 1f64.to_bits());
     assert_eq!(scenario.faults, Faults::default());
     assert_eq!(scenario.rollback, Policy::Orchestrator);
-    let Strategy::Kubernetes(settings) = scenario.strategies[0].strategy else { panic!("a Deployment was written") };
-    assert_eq!(settings.kind, Kind::RollingUpdate { max_surge: 1, max_unavailable: 1 });
+    let Strategy::Kubernetes(settings) = scenario.strategies[0].strategy.clone() else {
+        panic!("a Deployment was written")
+    };
+    let quarter = Bound::Percent(25);
+    assert_eq!(settings.kind, Kind::RollingUpdate { max_surge: quarter, max_unavailable: quarter });
     let study = scenario.study;
     assert_eq!((study.seed, study.against, study.interval), (1, 0, seconds(1)));
     assert_eq!((study.warm_up, study.baseline), (seconds(30), seconds(60)));
@@ -306,7 +319,9 @@ fn what_is_left_out_has_its_default() {
     let shorter = read(&SMALL.replace("90s", "500ms")).study;
     assert_eq!(shorter.interval, Duration::from_millis(500));
     let windowless = SMALL.replace("kubernetes", "octopus").replace("\"8s\"", "\"8s\"\ngrace = \"9s\"");
-    let Strategy::Octopus(settings) = read(&windowless).strategies[0].strategy else { panic!("Octopus was written") };
+    let Strategy::Octopus(settings) = read(&windowless).strategies[0].strategy.clone() else {
+        panic!("Octopus was written")
+    };
     assert_eq!(settings.window_size, 10);
 }
 

@@ -3,7 +3,7 @@
 use super::{FULL, SMALL, problem, read, seconds};
 use crate::rollback::Policy;
 use crate::rollout::Strategy;
-use crate::rollout::kubernetes::Kind;
+use crate::rollout::kubernetes::{Bound, Kind};
 use crate::scenario::Piece;
 
 /// The full file with one edit is refused with exactly this message.
@@ -201,7 +201,7 @@ fn the_release_holds_together() {
     rejects(
         ", error_rate = \"20%\", slowdown = 1.5, failed_start = \"30%\", never_ready = true, crash_after = \"20s\"",
         "",
-        "32: release.defect: must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after",
+        "32: release.defect: must hold at least one of error_rate, slowdown, failed_start, never_ready, crash_after, unready",
     );
     rejects("attempts = 3", "attempts = 101", "14: client.retries.attempts: must be from 1 to 100");
     rejects(
@@ -286,10 +286,11 @@ fn strategies_hold_together() {
     assert_eq!(problem(&crowd), format!("fleet.toml:35: {zebra}.max_surge: {too_many}"));
     let rounded_to_nothing =
         FULL.replace("max_surge = \"25%\"\nmax_unavailable = 0", "max_surge = 0\nmax_unavailable = \"1%\"");
-    let Strategy::Kubernetes(settings) = read(&rounded_to_nothing).strategies[0].strategy else {
+    let Strategy::Kubernetes(settings) = read(&rounded_to_nothing).strategies[0].strategy.clone() else {
         panic!("a Deployment")
     };
-    assert_eq!(settings.kind, Kind::RollingUpdate { max_surge: 0, max_unavailable: 1 });
+    let (max_surge, max_unavailable) = (Bound::Count(0), Bound::Percent(1));
+    assert_eq!(settings.kind, Kind::RollingUpdate { max_surge, max_unavailable });
 }
 
 #[test]
