@@ -106,6 +106,15 @@ pub struct Wanted {
     pub desired: [u32; Version::COUNT],
 }
 
+/// What the orchestrator's own tools report from a moment on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When.
+    pub at: SimTime,
+    /// The orchestrator's own word.
+    pub word: &'static str,
+}
+
 /// Every request that arrived in some stretch of time, by fate. Arrivals = served + lost + open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
@@ -284,6 +293,8 @@ pub struct History {
     pub changes: Vec<Change>,
     /// Every change of what is wanted, in the order of time.
     pub wanted: Vec<Wanted>,
+    /// Every change of what the orchestrator reports, in the order of time.
+    pub reported: Vec<Report>,
     /// The whole run, from its start.
     pub ledger: Ledger,
     /// The whole run, attempt by attempt.

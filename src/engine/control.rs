@@ -4,7 +4,7 @@ use super::{DECISIONS_IN_A_MOMENT, Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
 use crate::fault::{key, time_to_crash, victims};
 use crate::fleet::{Instance, InstanceId, Launch, Phase, Slot, Version};
-use crate::history::{Cause, Outcome, Wanted};
+use crate::history::{Cause, Outcome, Report, Wanted};
 use crate::random::{Purpose, unit};
 use crate::rollback::{Evidence, Policy, Verdict};
 use crate::rollout::{Action, Status, View, What, When};
@@ -569,6 +569,10 @@ impl Engine<'_> {
             let wants_otherwise = self.history.wanted.last().is_none_or(|last| last.desired != decision.desired);
             if wants_otherwise && !self.window_over {
                 self.history.wanted.push(Wanted { at: self.now, desired: decision.desired });
+            }
+            let reports_otherwise = self.history.reported.last().is_none_or(|last| last.word != decision.reported);
+            if reports_otherwise && !self.window_over {
+                self.history.reported.push(Report { at: self.now, word: decision.reported });
             }
             for action in decision.actions {
                 self.perform(action);

@@ -186,7 +186,13 @@ impl Settings {
         let deadline = if memory.complete || view.halted { None } else { overdue_at };
         let ask_again = earlier(self.next_available(view), earlier(later(Some(memory.next_pass)), later(deadline)));
         let desired = memory.sizes;
-        Decision { actions, memory, ask_again, status, desired, roll_back: false }
+        let reported = match status {
+            Status::Completed => "NewReplicaSetAvailable",
+            Status::Paused => "DeploymentPaused",
+            Status::Stuck => "ProgressDeadlineExceeded",
+            Status::Progressing | Status::Failed => "ReplicaSetUpdated",
+        };
+        Decision { actions, memory, ask_again, status, reported, desired, roll_back: false }
     }
 
     /// One pass of `rolloutRolling`: sizes of the sets after it.

@@ -93,6 +93,8 @@ pub struct Decision<M> {
     pub ask_again: Option<SimTime>,
     /// How the rollout stands.
     pub status: Status,
+    /// What the orchestrator's own tools report, in its own word.
+    pub reported: &'static str,
     /// How many instances of each version are wanted now.
     pub desired: [u32; Version::COUNT],
     /// The orchestrator's own failure rule demands the version before.
@@ -106,6 +108,7 @@ impl<M> Decision<M> {
             memory: wrap(self.memory),
             ask_again: self.ask_again,
             status: self.status,
+            reported: self.reported,
             desired: self.desired,
             roll_back: self.roll_back,
         }

@@ -156,6 +156,11 @@ impl Settings {
             memory: Memory { deployment: Some(deployment) },
             ask_again,
             status,
+            reported: match status {
+                Status::Completed => "Success",
+                Status::Failed => "Failed",
+                Status::Progressing | Status::Paused | Status::Stuck => "Executing",
+            },
             desired,
             roll_back: false,
         }

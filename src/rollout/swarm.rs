@@ -182,7 +182,15 @@ impl Settings {
         desired[view.target.others().next().expect("there are several").index()] = update.waiting.len() as u32;
         desired[view.target.index()] = view.desired - update.waiting.len() as u32;
         let memory = Memory { update: Some(update) };
-        Decision { actions, memory, ask_again, status, desired, roll_back }
+        let reported = match (status, view.rolling_back) {
+            (Status::Completed, false) => "completed",
+            (Status::Completed, true) => "rollback_completed",
+            (Status::Paused, false) => "paused",
+            (Status::Paused, true) => "rollback_paused",
+            (_, false) => "updating",
+            (_, true) => "rollback_started",
+        };
+        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
     }
 
     /// The restart supervisor's rule: the same delay each time.
