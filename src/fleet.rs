@@ -2,6 +2,7 @@
 //! and how long anything takes is absent here.
 
 use crate::time::SimTime;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Index;
 use std::time::Duration;
@@ -235,6 +236,8 @@ pub struct Fleet {
     existing: Vec<InstanceId>,
     /// Those of them in each slot, oldest first.
     in_slot: Vec<Vec<InstanceId>>,
+    /// When the ready ones of each version became so.
+    ready: [BTreeSet<(SimTime, InstanceId)>; Version::COUNT],
     launched: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
     zones: u32,
@@ -248,6 +251,7 @@ impl Fleet {
             instances: Vec::new(),
             existing: Vec::new(),
             in_slot: Vec::new(),
+            ready: Default::default(),
             launched: [0; Version::COUNT],
             counts: [[0; Phase::COUNT]; Version::COUNT],
             zones,
@@ -306,6 +310,13 @@ impl Fleet {
         counts[next as usize] += 1;
         instance.phase = next;
         instance.since = now;
+        let ready = &mut self.ready[instance.version.index()];
+        if let Some(since) = instance.ready_since {
+            ready.remove(&(since, id));
+        }
+        if next == Phase::Ready {
+            ready.insert((now, id));
+        }
         instance.ready_since = (next == Phase::Ready).then_some(now);
         match next {
             Phase::Ready => {
@@ -348,6 +359,11 @@ impl Fleet {
         self.counts[version.index()][phase as usize]
     }
 
+    /// When the ready instances of a version became so, in the order of time.
+    pub fn ready_times(&self, version: Version) -> impl DoubleEndedIterator<Item = SimTime> + '_ {
+        self.ready[version.index()].iter().map(|(since, _)| *since)
+    }
+
     /// How many instances of a version exist and are not on their way out.
     pub fn live(&self, version: Version) -> u32 {
         Phase::ALL.iter().filter(|phase| phase.is_live()).map(|phase| self.count(version, *phase)).sum()
@@ -360,7 +376,7 @@ impl Fleet {
     }
 
     /// Every instance that is not gone, oldest first.
-    pub fn existing(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + Clone {
+    pub fn existing(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + ExactSizeIterator + Clone {
         self.existing.iter().map(|id| (*id, &self.instances[id.index()]))
     }
 

@@ -44,7 +44,8 @@
 //! let scenario = scenario::parse(text, "fleet.toml".as_ref())?;
 //! let results = study::replicate(&scenario, &|| {});
 //! let rollout = &results.strategies[0].summary;
-//! assert_eq!(rollout.duration_s.map(|duration| duration.mean), Some(20.0));
+//! // Four starts of 5 s, and a few milliseconds of the controllers for each.
+//! assert!(rollout.duration_s.is_some_and(|duration| (20.0..20.5).contains(&duration.mean)));
 //! assert_eq!(rollout.least_ready, 4);
 //! # Ok::<(), scenario::LoadError>(())
 //! ```

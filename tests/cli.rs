@@ -23,9 +23,11 @@ start = "7s"
 grace = "10s"
 ready_probe = { period = "1s" }
 [strategy.by-halves.kubernetes]
+control_plane = { at_once = true }
 max_surge = 0
 max_unavailable = "50%"
 [strategy.at-once.kubernetes]
+control_plane = { at_once = true }
 type = "Recreate"
 [strategy.a-walk.octopus]
 window_size = 4
@@ -315,7 +317,7 @@ fn every_kind_of_mistake_is_told_with_its_place() {
     rejects(
         "max_surge",
         "max_surg",
-        "17: strategy.by-halves.kubernetes.max_surg: unknown key, did you mean `max_surge`?",
+        "18: strategy.by-halves.kubernetes.max_surg: unknown key, did you mean `max_surge`?",
     );
     rejects("zones = 2", "size = 2", "5: service.size: unknown key, expected one of instances, workers, queue, zones");
     rejects("queue = 8\n", "", "1: service.queue: must be given");
@@ -332,15 +334,15 @@ fn every_kind_of_mistake_is_told_with_its_place() {
     rejects(
         "\"50%\"",
         "0",
-        "17: strategy.by-halves.kubernetes.max_surge: must exceed 0 when max_unavailable is 0, or no step is possible",
+        "18: strategy.by-halves.kubernetes.max_surge: must exceed 0 when max_unavailable is 0, or no step is possible",
     );
     rejects("grace = \"10s\"\n", "", "12: release.grace: must be given, for Octopus has no default of its own");
     rejects(
         "\"Recreate\"",
         "\"Rolling\"",
-        "20: strategy.at-once.kubernetes.type: must be \"RollingUpdate\" or \"Recreate\"",
+        "22: strategy.at-once.kubernetes.type: must be \"RollingUpdate\" or \"Recreate\"",
     );
-    rejects("replications = 4", "replications = 1", "24: study.replications: must be from 2 to 100,000");
+    rejects("replications = 4", "replications = 1", "26: study.replications: must be from 2 to 100,000");
     rejects(
         "interval = \"2s\"",
         "interval = \"2s\"\nagainst = \"at-one\"",

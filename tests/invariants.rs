@@ -170,7 +170,7 @@ struct Case {
 
 /// The settings that promises follow from.
 enum Orchestrator {
-    Kubernetes { surge: u32, unavailable: u32, min_ready: u64, recreates: bool },
+    Kubernetes { surge: u32, unavailable: u32, min_ready: u64, recreates: bool, at_once: bool },
     Swarm { update: Swarm, rollback: Swarm },
     Octopus { window: u32, waits_for_ready: bool },
 }
@@ -203,7 +203,10 @@ impl Orchestrator {
             // Who goes first is told by powers of two of ages: one that is available may go before one that is only
             // ready.
             Orchestrator::Kubernetes { min_ready: 1.., .. } if undone => desired,
-            Orchestrator::Kubernetes { unavailable, .. } => unavailable,
+            Orchestrator::Kubernetes { unavailable, at_once: true, .. } => unavailable,
+            // A pass between the resizing of an old set and its next status counts instances that are about to go
+            // (the original does so, too: a recorded scale-down went two below the bound).
+            Orchestrator::Kubernetes { unavailable, at_once: false, .. } => (unavailable + 2).min(desired),
             // A rollback takes its own slots while those of the update are still on their way.
             Orchestrator::Swarm { update, rollback } => {
                 update.stopped(desired) + if undone { rollback.stopped(desired) } else { 0 }
@@ -375,10 +378,23 @@ impl Draft {
             self.line("progress_deadline_seconds = 2147483647");
         }
         let latency = self.luck.millis(2_000);
-        self.line(format!(r#"controller_latency = "{latency}ms""#));
+        // One of three: as fast as can be, as slow as can be told, or as fast as it is by default.
+        let latency = match self.luck.within(0, 2) {
+            0 => {
+                self.line("control_plane = { at_once = true }");
+                0
+            }
+            1 => {
+                let limit = "qps = 1000000, burst = 1000000";
+                let latencies = format!(r#"watch = "{latency}ms", pass = "{latency}ms", create = "0s", write = "0s""#);
+                self.line(format!("control_plane = {{ {latencies}, {limit} }}"));
+                2 * latency
+            }
+            _ => 1_000,
+        };
         let step = self.start_to_stop(0, 30_000) + 1000 * (min_ready + 1) + 3 * latency;
         Rollout {
-            orchestrator: Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates },
+            orchestrator: Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates, at_once: latency == 0 },
             lasts: u64::from(desired) * 2 * step,
             can_be_stuck: reports_lack_of_progress,
             fails_sound_releases: false,

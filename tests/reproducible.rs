@@ -46,9 +46,11 @@ policy = { operator = { notices_after = { exponential = { mean = "30s" } }, alar
 [budget]
 availability = "99%"
 [strategy.surge.kubernetes]
+control_plane = { at_once = true }
 max_surge = 2
 max_unavailable = 0
 [strategy.replace.kubernetes]
+control_plane = { at_once = true }
 max_surge = 0
 max_unavailable = 2
 [strategy.swarm.swarm]

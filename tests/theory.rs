@@ -78,7 +78,9 @@ impl Walk<'_> {
 /// How many starts a Deployment's rollout lasts, the fewest instances that serve, and the most that exist.
 #[track_caller]
 fn waves(instances: u32, surge: &str, unavailable: &str, then: [u32; 3]) {
-    let strategy = format!("kubernetes]\nmax_surge = {surge}\nmax_unavailable = {unavailable}");
+    let strategy = format!(
+        "kubernetes]\ncontrol_plane = {{ at_once = true }}\nmax_surge = {surge}\nmax_unavailable = {unavailable}"
+    );
     let figures = Walk { instances, release: r#"start = "7s""#, strategy: &strategy }.figures();
     let duration = figures.duration_s.expect("it completes");
     let starts = [2, 3, 10].into_iter().find(|starts| (duration - 7.0 * f64::from(*starts)).abs() < 1e-9);
@@ -101,7 +103,8 @@ fn a_deployment_moves_in_waves() {
 #[test]
 fn min_ready_seconds_count_from_a_whole_second() {
     // Ready at x.6 s and cut to x s, a pod is available at x + 2 s: 4 s a step, four steps.
-    let strategy = "kubernetes]\nmax_surge = 1\nmax_unavailable = 0\nmin_ready_seconds = 2";
+    let strategy =
+        "kubernetes]\ncontrol_plane = { at_once = true }\nmax_surge = 1\nmax_unavailable = 0\nmin_ready_seconds = 2";
     Walk { instances: 4, release: r#"start = "2600ms""#, strategy }.lasts(16.0);
     // A start of whole seconds loses nothing.
     Walk { instances: 4, release: r#"start = "3s""#, strategy }.lasts(20.0);
@@ -110,6 +113,7 @@ fn min_ready_seconds_count_from_a_whole_second() {
 #[test]
 fn recreate_stops_everything_and_then_starts_everything() {
     let strategy = r#"kubernetes]
+control_plane = { at_once = true }
         type = "Recreate""#;
     let lasts = |release: &str, seconds| Walk { instances: 10, release, strategy }.lasts(seconds);
     lasts("start = \"7s\"", 7.0);
@@ -124,6 +128,7 @@ fn a_probe_sees_readiness_at_its_own_moments() {
     // Up after 7 s; probed at 2, 7, 12 s: the second pass is at 12 s.
     let release = "start = \"7s\"\nready_probe = { initial_delay = \"2s\", period = \"5s\", success_threshold = 2 }";
     let strategy = r#"kubernetes]
+control_plane = { at_once = true }
         type = "Recreate""#;
     Walk { instances: 3, release, strategy }.lasts(12.0);
 }
@@ -132,14 +137,14 @@ fn a_probe_sees_readiness_at_its_own_moments() {
 fn an_undone_rollout_goes_back_what_it_went() {
     // After 22 s four new pods serve (5, 10, 15, 20 s) and a fifth starts, which goes at once; four more starts bring
     // the old back.
-    let strategy = "kubernetes]\nmax_surge = 1\nmax_unavailable = 0\ncommands = [{ after = \"22s\", do = \"undo\" }]";
+    let strategy = "kubernetes]\ncontrol_plane = { at_once = true }\nmax_surge = 1\nmax_unavailable = 0\ncommands = [{ after = \"22s\", do = \"undo\" }]";
     Walk { instances: 10, release: r#"start = "5s""#, strategy }.ends(Outcome::RolledBack, 22.0 + 4.0 * 5.0);
 }
 
 #[test]
 fn a_deployment_that_never_becomes_ready_stands_still_and_is_stuck() {
     let release = "start = \"5s\"\ndefect = { never_ready = true }";
-    let walk = Walk { instances: 10, release, strategy: "kubernetes]" };
+    let walk = Walk { instances: 10, release, strategy: "kubernetes]\ncontrol_plane = { at_once = true }" };
     let scenario = walk.scenario();
     let strategy = &scenario.strategies[0].strategy;
     let history = engine::run(&scenario, strategy, 0);
@@ -158,7 +163,7 @@ fn a_deployment_that_never_becomes_ready_stands_still_and_is_stuck() {
 fn a_process_that_ends_and_starts_without_a_pause_cuts_the_run_short() {
     let restart = r#"restart = { initial = "0s", longest = "0s", reset_after = "0s" }"#;
     let release = format!("start = \"0s\"\ndefect = {{ failed_start = \"100%\" }}\n{restart}");
-    let walk = Walk { instances: 2, release: &release, strategy: "kubernetes]" };
+    let walk = Walk { instances: 2, release: &release, strategy: "kubernetes]\ncontrol_plane = { at_once = true }" };
     assert_eq!(walk.figures().outcome, Outcome::CutShort.name());
 }
 
@@ -315,6 +320,7 @@ impl Queue<'_> {
             [release]
             start = "1h"
             [strategy.idle.kubernetes]
+            control_plane = {{ at_once = true }}
             max_surge = 1
             max_unavailable = 0
             [study]
@@ -518,6 +524,7 @@ fn retries_hide_errors_and_cost_attempts() {
         start = "0s"
         defect = { error_rate = "35%" }
         [strategy.at-once.kubernetes]
+        control_plane = { at_once = true }
         type = "Recreate"
         [study]
         replications = 24

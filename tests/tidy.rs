@@ -58,15 +58,18 @@ fn a_module_uses_only_what_stands_above_it() {
 
 #[test]
 fn an_orchestrator_knows_no_other_orchestrator() {
-    let orchestrators: Vec<String> = sources(Path::new("src/rollout"))
-        .iter()
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .filter(|name| name != "mod")
-        .collect();
-    for here in &orchestrators {
-        let text = fs::read_to_string(format!("src/rollout/{here}.rs")).expect("a source file");
+    let orchestrators = ["kubernetes", "swarm", "octopus"];
+    let mut looked_at = 0;
+    for path in sources(Path::new("src/rollout")) {
+        let text = fs::read_to_string(&path).expect("a source file");
+        let here = orchestrators
+            .iter()
+            .find(|name| path.iter().any(|part| part == **name || part == format!("{name}.rs").as_str()));
+        let Some(here) = here else { continue };
+        looked_at += 1;
         for other in orchestrators.iter().filter(|other| *other != here) {
-            assert!(!text.contains(&format!("{other}::")), "{here}.rs uses {other}");
+            assert!(!text.contains(&format!("{other}::")), "{} uses {other}", path.display());
         }
     }
+    assert!(looked_at >= orchestrators.len(), "the sources were read: {looked_at} files");
 }

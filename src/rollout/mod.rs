@@ -160,7 +160,7 @@ impl Strategy {
     /// What is remembered before the rollout begins, in a fleet of `desired` old instances.
     pub fn memory(&self, desired: u32) -> Memory {
         match self {
-            Strategy::Kubernetes(_) => Memory::Kubernetes(kubernetes::Memory::new(desired)),
+            Strategy::Kubernetes(settings) => Memory::Kubernetes(kubernetes::Memory::new(settings, desired)),
             Strategy::Swarm(_) => Memory::Swarm(swarm::Memory::default()),
             Strategy::Octopus(_) => Memory::Octopus(octopus::Memory::default()),
         }

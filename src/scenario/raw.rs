@@ -5,7 +5,7 @@ use super::raw_delay::Delay;
 use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table};
 use super::words::{
     ArrivalsWord, CauseWord, ChoiceWord, CommandWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord, PolicyWord,
-    RollbackFailureWord, ShapeWord, VerdictWord,
+    ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -323,10 +323,37 @@ pub(super) struct Kubernetes {
     pub min_ready_seconds: Option<Count>,
     /// `progressDeadlineSeconds`, more than min_ready_seconds; 2147483647 means never. Default: 600.
     pub progress_deadline_seconds: Option<Count>,
-    /// Time between two passes of the controller that change something. Default: "0s".
-    pub controller_latency: Option<Span>,
+    /// Whether terminating pods hold room. Default: those of a RollingUpdate do not, those of a Recreate do.
+    pub pod_replacement_policy: Option<ReplacementWord>,
+    /// How many pods the namespace may hold, terminating ones included. Absent: as many as are asked for.
+    #[schemars(range(min = 1))]
+    pub quota: Option<Count>,
+    /// How fast the controllers work.
+    pub control_plane: Option<Table<ControlPlane>>,
     /// What people type while the rollout is under way, in order.
     pub commands: Option<Vec<Table<Command>>>,
+}
+
+/// How fast Kubernetes' controllers work. The defaults are those of a small idle cluster.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ControlPlane {
+    /// They take no time and may write without limit; then nothing else is given.
+    pub at_once: Option<bool>,
+    /// From a change of an object until a controller begins to work on it. Default: "5ms".
+    pub watch: Option<Span>,
+    /// What a pass of the Deployment controller takes. Default: "10ms".
+    pub pass: Option<Span>,
+    /// What creating a pod takes. Default: "5ms".
+    pub create: Option<Span>,
+    /// What any other write of a ReplicaSet's controller takes: a deletion, a status. Default: "1ms".
+    pub write: Option<Span>,
+    /// `--kube-api-qps`: writes a second of each controller, 0.001 to 1,000,000. Default: 20.
+    #[schemars(range(min = 0.001, max = 1_000_000))]
+    pub qps: Option<Number>,
+    /// `--kube-api-burst`: writes that a controller may make at once after a pause. Default: 30.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub burst: Option<Count>,
 }
 
 /// A Docker Swarm service update.

@@ -7,7 +7,7 @@ use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
 use super::words::DeploymentType;
 use super::{NamedStrategy, Service};
-use crate::rollout::kubernetes::{self, Bound, resolve_fenceposts};
+use crate::rollout::kubernetes::{self, Bound, ControlPlane, Limit, resolve_fenceposts};
 use crate::rollout::swarm::{FailureAction, UpdateConfig};
 use crate::rollout::{Strategy, octopus, swarm};
 use std::time::Duration;
@@ -72,13 +72,32 @@ fn kubernetes(place: &Place, raw: raw::Kubernetes, instances: u32) -> Checked<ku
         kind,
         min_ready: Duration::from_secs(min_ready_s),
         progress_deadline: (deadline_s != NO_DEADLINE).then_some(Duration::from_secs(deadline_s)),
-        replacement: kubernetes::PodReplacement::default(),
-        quota: None,
-        control_plane: kubernetes::ControlPlane {
-            pass: span_or(raw.controller_latency, Duration::ZERO),
-            ..kubernetes::ControlPlane::AT_ONCE
-        },
+        replacement: raw.pod_replacement_policy.map(|word| word.0),
+        quota: raw.quota.map(|written| count(&place.key("quota"), written, 1..=u32::MAX)).transpose()?,
+        control_plane: control_plane(&place.key("control_plane"), raw.control_plane.as_ref())?,
         commands: commands(&place.key("commands"), raw.commands)?,
+    })
+}
+
+fn control_plane(place: &Place, raw: Option<&Table<raw::ControlPlane>>) -> Checked<ControlPlane> {
+    let defaults = ControlPlane::default();
+    let Some(Table(raw)) = raw else { return Ok(defaults) };
+    if raw.at_once == Some(true) {
+        let given = [raw.watch, raw.pass, raw.create, raw.write].iter().any(Option::is_some);
+        let is_alone = !given && raw.qps.is_none() && raw.burst.is_none();
+        place.key("at_once").holds(is_alone, "must stand alone")?;
+        return Ok(ControlPlane::AT_ONCE);
+    }
+    let limit = defaults.limit.expect("controllers are limited where nothing else is said");
+    let qps = raw.qps.map_or(limit.qps, |number| number.0);
+    place.key("qps").holds((0.001..=1e6).contains(&qps), "must be from 0.001 to 1,000,000")?;
+    let burst = raw.burst.map(|written| count(&place.key("burst"), written, 1..=1_000_000));
+    Ok(ControlPlane {
+        watch: span_or(raw.watch, defaults.watch),
+        pass: span_or(raw.pass, defaults.pass),
+        create: span_or(raw.create, defaults.create),
+        write: span_or(raw.write, defaults.write),
+        limit: Some(Limit { qps, burst: burst.transpose()?.unwrap_or(limit.burst) }),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::units::words;
 use super::{Arrivals, Choice, WarmUpShape};
 use crate::rollback::Verdict;
+use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::swarm::{FailureAction, Order};
 
 /// A judge without settings.
@@ -62,6 +63,13 @@ words! {
         "undo" => CommandKind::Undo,
         "deploy" => CommandKind::Deploy,
         "scale" => CommandKind::Scale,
+    }
+}
+words! {
+    /// `podReplacementPolicy`.
+    ReplacementWord: PodReplacement {
+        "TerminationStarted" => PodReplacement::TerminationStarted,
+        "TerminationComplete" => PodReplacement::TerminationComplete,
     }
 }
 words! {

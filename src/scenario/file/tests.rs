@@ -5,7 +5,7 @@ mod mistakes;
 use super::{load, parse, schema};
 use crate::distribution::{Delay, Distribution};
 use crate::rollback::{Operator, Policy, Verdict};
-use crate::rollout::kubernetes::{self, Bound, ControlPlane, Kind, PodReplacement};
+use crate::rollout::kubernetes::{self, Bound, ControlPlane, Kind, Limit, PodReplacement};
 use crate::rollout::swarm::{FailureAction, Order, UpdateConfig};
 use crate::rollout::{Command, Restart, Strategy, What, When, octopus, swarm};
 use crate::scenario::*;
@@ -52,7 +52,7 @@ max_unavailable = 0
 type = "RollingUpdate"
 min_ready_seconds = 5
 progress_deadline_seconds = 2147483647
-controller_latency = "12ms"
+control_plane = { watch = "2ms", pass = "12ms", create = "3ms", write = "1ms", qps = 50, burst = 60 }
 commands = [{ after = "45s", do = "undo" }]
 
 [strategy.anew.kubernetes]
@@ -195,6 +195,18 @@ fn the_release_is_as_written() {
 }
 
 #[test]
+fn quota_and_replacement_policy_are_as_written() {
+    let limited = FULL.replace(
+        "min_ready_seconds",
+        "quota = 20\npod_replacement_policy = \"TerminationComplete\"\nmin_ready_seconds",
+    );
+    let Strategy::Kubernetes(settings) = read(&limited).strategies[0].strategy.clone() else {
+        panic!("a Deployment was written")
+    };
+    assert_eq!((settings.quota, settings.replacement), (Some(20), Some(PodReplacement::TerminationComplete)));
+}
+
+#[test]
 fn the_strategies_keep_their_order_and_words() {
     let scenario = read(FULL);
     let names: Vec<&str> = scenario.strategies.iter().map(|named| named.name.as_str()).collect();
@@ -204,18 +216,24 @@ fn the_strategies_keep_their_order_and_words() {
         kind: Kind::RollingUpdate { max_surge: Bound::Percent(25), max_unavailable: Bound::Count(0) },
         min_ready: seconds(5),
         progress_deadline: None,
-        replacement: PodReplacement::TerminationStarted,
+        replacement: None,
         quota: None,
-        control_plane: ControlPlane { pass: Duration::from_millis(12), ..ControlPlane::AT_ONCE },
+        control_plane: ControlPlane {
+            watch: Duration::from_millis(2),
+            pass: Duration::from_millis(12),
+            create: Duration::from_millis(3),
+            write: Duration::from_millis(1),
+            limit: Some(Limit { qps: 50.0, burst: 60 }),
+        },
         commands: vec![undo_after(45)],
     };
     let recreate = kubernetes::Settings {
         kind: Kind::Recreate,
         min_ready: Duration::ZERO,
         progress_deadline: Some(seconds(600)),
-        replacement: PodReplacement::TerminationStarted,
+        replacement: None,
         quota: None,
-        control_plane: ControlPlane::AT_ONCE,
+        control_plane: ControlPlane::default(),
         commands: Vec::new(),
     };
     let swarm = swarm::Settings {
