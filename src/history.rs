@@ -106,6 +106,15 @@ pub struct Wanted {
     pub desired: [u32; Version::COUNT],
 }
 
+/// A version is asked for: by the rollout itself, by a command, or by a rollback.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// When.
+    pub at: SimTime,
+    /// Which version.
+    pub version: Version,
+}
+
 /// What the orchestrator's own tools report from a moment on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -293,6 +302,8 @@ pub struct History {
     pub changes: Vec<Change>,
     /// Every change of what is wanted, in the order of time.
     pub wanted: Vec<Wanted>,
+    /// Every version that was asked for, in the order of time.
+    pub asked: Vec<Asked>,
     /// Every change of what the orchestrator reports, in the order of time.
     pub reported: Vec<Report>,
     /// The whole run, from its start.

@@ -18,6 +18,7 @@
 //! | [`history`] | the facts of one run |
 //! | [`engine`] | the loop |
 //! | [`metrics`], [`stats`] | history → numbers; numbers → estimates with intervals |
+//! | [`conformance`] | whether real orchestrators did the same: recordings, replayed and judged |
 //! | [`study`] | many runs, and what can be said of them together |
 //! | [`report`] | what people look at: tables, files, plots |
 //!
@@ -87,6 +88,8 @@ pub mod engine;
 pub mod stats;
 
 pub mod metrics;
+
+pub mod conformance;
 
 pub mod study;
 

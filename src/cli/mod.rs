@@ -1,6 +1,7 @@
 //! The flags as typed, one file a command, and the exit codes.
 
 mod check;
+mod conformance;
 mod progress;
 mod run;
 mod schema;
@@ -26,8 +27,9 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 a verdict is negative (check: a budget is missed); 2 the input is wrong; 3 not enough evidence to
-decide (check); 4 a file could not be read or written. Results go to stdout, progress and remarks to stderr.
+Exit codes: 0 done; 1 a verdict is negative (check: a budget is missed; conformance: something differs); 2 the input is
+wrong; 3 not enough evidence to decide (check); 4 a file could not be read or written. Results go to stdout, progress
+and remarks to stderr.
 
 Start with: rollsim run scenarios/quickstart.toml";
 
@@ -37,6 +39,8 @@ enum Command {
     Run(run::Run),
     /// Run a scenario and fail (exit code 1) when a strategy misses the scenario's budget.
     Check(check::Check),
+    /// Hold the simulator against recordings of real orchestrators, and fail (exit code 1) where it does otherwise.
+    Conformance(conformance::Conformance),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
 }
@@ -115,6 +119,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
+        Command::Conformance(conformance) => conformance.execute(),
         Command::Schema => schema::execute(),
     };
     done.unwrap_or_else(|failure| {

@@ -4,7 +4,7 @@ use super::{DECISIONS_IN_A_MOMENT, Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
 use crate::fault::{key, time_to_crash, victims};
 use crate::fleet::{Instance, InstanceId, Launch, Phase, Slot, Version};
-use crate::history::{Cause, Outcome, Report, Wanted};
+use crate::history::{Asked, Cause, Outcome, Report, Wanted};
 use crate::random::{Purpose, unit};
 use crate::rollback::{Evidence, Policy, Verdict};
 use crate::rollout::{Action, Status, View, What, When};
@@ -509,6 +509,7 @@ impl Engine<'_> {
         rollout.halted = false;
         rollout.status = Status::Progressing;
         self.history.ended_at = None;
+        self.history.asked.push(Asked { at: self.now, version: target });
         if target < self.rollout.newest {
             self.history.rollback_at = Some(self.now);
             let served = self.history.window.served_by.iter().skip(1).sum();

@@ -375,6 +375,7 @@ fn empty_history(scenario: &Scenario) -> History {
     History {
         changes: Vec::new(),
         wanted: Vec::new(),
+        asked: Vec::new(),
         reported: Vec::new(),
         ledger: Ledger::default(),
         attempts: crate::history::Attempts::default(),

@@ -1,0 +1,80 @@
+//! The constants of a set that bring the simulated durations closest to the recorded ones over all of its cases.
+
+use super::constants::Constants;
+use super::judge::slack;
+use super::recording::{Recording, Set};
+use super::replay::replay;
+use rayon::prelude::*;
+use std::time::Duration;
+
+/// Steps of the search, microseconds.
+const STEPS: [u64; 5] = [8_000, 4_000, 2_000, 1_000, 500];
+
+/// The result of a search.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// The best constants that were found.
+    pub constants: Constants,
+    /// Mean distance of a simulated duration from its recorded one, in units of what is allowed, as it was with the
+    /// constants in force.
+    pub misfit_before: f64,
+    /// And as it is with these.
+    pub misfit: f64,
+}
+
+/// Searches the constants of a set, one at a time in steps that become smaller, from those in force. `None` where the
+/// set has no constants, or no case with a duration.
+pub fn fit(set: Set, recordings: &[Recording]) -> Option<Fit> {
+    let recordings: Vec<&Recording> = recordings.iter().filter(|recording| recording.set == set).collect();
+    let mut constants = Constants::of(set)?;
+    let misfit_before = misfit(&recordings, constants)?;
+    let mut least = misfit_before;
+    for step in STEPS.map(Duration::from_micros) {
+        loop {
+            let before = least;
+            for which in 0..3 {
+                for grows in [true, false] {
+                    let tried = moved(constants, which, step, grows);
+                    let found = if tried == constants { None } else { misfit(&recordings, tried) };
+                    if let Some(found) = found.filter(|found| *found < least) {
+                        (constants, least) = (tried, found);
+                    }
+                }
+            }
+            if least >= before {
+                break;
+            }
+        }
+    }
+    Some(Fit { constants, misfit_before, misfit: least })
+}
+
+fn moved(mut constants: Constants, which: usize, step: Duration, grows: bool) -> Constants {
+    let field = match which {
+        0 => &mut constants.pass,
+        1 => &mut constants.watch,
+        _ => &mut constants.object,
+    };
+    *field = if grows { *field + step } else { field.saturating_sub(step) };
+    constants
+}
+
+/// Each replay counts the same, and by its distance rather than its square: a repetition in which the recording
+/// machine stalled must not outweigh the others.
+fn misfit(recordings: &[&Recording], constants: Constants) -> Option<f64> {
+    let jobs: Vec<_> = recordings
+        .iter()
+        .flat_map(|recording| recording.repetitions.iter().map(move |repetition| (*recording, repetition)))
+        .filter_map(|(recording, repetition)| Some((recording, repetition, repetition.seen.duration?)))
+        .collect();
+    let distances: Vec<f64> = jobs
+        .par_iter()
+        .filter_map(|(recording, repetition, recorded)| {
+            let strategy = constants.put_into(&recording.strategy);
+            let simulated = replay(recording, &strategy, repetition).duration?;
+            Some(simulated.abs_diff(*recorded).as_secs_f64() / slack(*recorded).as_secs_f64())
+        })
+        .collect();
+    // A rollout that does not end says nothing of how long things take.
+    (!distances.is_empty()).then(|| distances.iter().sum::<f64>() / distances.len() as f64)
+}

@@ -1,0 +1,128 @@
+//! Whether the simulator does what real orchestrators did: recordings of rollouts are replayed, each repetition with
+//! its own delays, and compared with what was recorded. Fitting to single cases is absent on purpose: what a control
+//! plane takes is a constant of its whole set.
+
+mod constants;
+mod files;
+mod fit;
+mod judge;
+mod recording;
+mod replay;
+mod seen;
+mod stalls;
+
+pub use constants::Constants;
+pub use fit::{Fit, fit};
+pub use judge::{Difference, Pair, judge, written};
+pub use recording::{Contents, Recording, Repetition, Set, read};
+pub use replay::replay;
+pub use seen::{Figure, Keep, Plateau, Seen, State, Watcher};
+pub use stalls::{STALLS, Stall};
+
+use crate::scenario::LoadError;
+use rayon::prelude::*;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The most cases that one command holds.
+const MOST_CASES: usize = 10_000;
+/// How many folders deep cases are looked for.
+const DEEPEST: u32 = 2;
+
+/// What became of a case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it is reproduced.
+    Agrees,
+    /// Something is not.
+    Differs(Vec<Difference>),
+    /// Something is not, and the recording machine is to blame.
+    Excused(Vec<Difference>, &'static Stall),
+    /// Nothing can be said of such a recording yet.
+    NotSupported,
+}
+
+/// A case, judged.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The name of its folder.
+    pub name: String,
+    /// What was recorded; `None` where that is not supported.
+    pub set: Option<Set>,
+    /// Each repetition beside its replay.
+    pub pairs: Vec<Pair>,
+    /// How they compare.
+    pub verdict: Verdict,
+}
+
+/// The folders of all cases in some folders, in the order of their names: a folder is a case when it holds a
+/// `meta.json`, and is searched for cases otherwise.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn cases(folders: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
+    let mut found = Vec::new();
+    for folder in folders {
+        search(folder, DEEPEST, &mut found)?;
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn search(folder: &Path, deeper: u32, found: &mut Vec<PathBuf>) -> Result<(), LoadError> {
+    let refused = |error| LoadError::Io(folder.to_owned(), error);
+    let entries = fs::read_dir(folder).map_err(refused)?;
+    if folder.join("meta.json").exists() {
+        found.push(folder.to_owned());
+        return Ok(());
+    }
+    let mut folders = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(refused)?.path();
+        if deeper > 0 && path.is_dir() {
+            folders.push(path);
+        }
+        if folders.len() + found.len() > MOST_CASES {
+            let problem = format!("at most {MOST_CASES} cases are held at once");
+            return Err(refused(std::io::Error::other(problem)));
+        }
+    }
+    folders.sort();
+    folders.iter().try_for_each(|folder| search(folder, deeper - 1, found))
+}
+
+/// Replays and judges every case, in parallel; results come in the order of the cases.
+///
+/// # Errors
+/// Of the first case whose files cannot be read or do not hold.
+pub fn hold(cases: &[PathBuf]) -> Result<Vec<Judged>, LoadError> {
+    let judged: Vec<Result<Judged, LoadError>> =
+        cases.par_iter().with_max_len(1).map(|folder| hold_one(folder)).collect();
+    judged.into_iter().collect()
+}
+
+fn hold_one(folder: &Path) -> Result<Judged, LoadError> {
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
+    let Contents::Rollout(recording) = read(folder)? else {
+        return Ok(Judged { name, set: None, pairs: Vec::new(), verdict: Verdict::NotSupported });
+    };
+    let constants = Constants::of(recording.set);
+    let strategy = constants.map_or_else(|| recording.strategy.clone(), |found| found.put_into(&recording.strategy));
+    let simulated: Vec<Seen> =
+        recording.repetitions.iter().map(|repetition| replay(&recording, &strategy, repetition)).collect();
+    let pair = |(repetition, simulated): (Repetition, Seen)| Pair {
+        repetition: repetition.number,
+        recorded: repetition.seen,
+        simulated,
+    };
+    let set = recording.set;
+    let pairs: Vec<Pair> = recording.repetitions.into_iter().zip(simulated).map(pair).collect();
+    let differences = judge(&pairs, set.judges_duration());
+    let verdict = match stalls::of(&name) {
+        _ if differences.is_empty() => Verdict::Agrees,
+        Some(stall) => Verdict::Excused(differences, stall),
+        None => Verdict::Differs(differences),
+    };
+    Ok(Judged { name, set: Some(set), pairs, verdict })
+}
