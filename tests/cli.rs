@@ -346,7 +346,7 @@ fn every_kind_of_mistake_is_told_with_its_place() {
     rejects(
         "interval = \"2s\"",
         "interval = \"2s\"\nagainst = \"at-one\"",
-        "29: study.against: must name a strategy, did you mean `at-once`?",
+        "31: study.against: must name a strategy, did you mean `at-once`?",
     );
 }
 

@@ -3,29 +3,23 @@
 
 use super::recording::Set;
 use crate::rollout::Strategy;
+use crate::rollout::kubernetes::ControlPlane;
 use std::time::Duration;
 
-/// Latencies of the controllers of a set.
+/// Latencies of the controllers of a set, microseconds; see [`ControlPlane`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Constants {
-    /// From an event until the Deployment controller has acted on it.
-    pub pass: Duration,
-    /// From a new size of a ReplicaSet until its controller begins to create or delete.
-    pub watch: Duration,
-    /// What each pod created or deleted takes.
-    pub object: Duration,
+    /// From a change of an object until a controller that watches it begins to work.
+    pub watch: u64,
+    /// What a pass of the Deployment controller takes.
+    pub pass: u64,
+    /// What creating a pod takes.
+    pub create: u64,
+    /// What any other write of a ReplicaSet's controller takes.
+    pub write: u64,
 }
 
 impl Constants {
-    /// In microseconds.
-    pub const fn micros(pass: u64, watch: u64, object: u64) -> Self {
-        Constants {
-            pass: Duration::from_micros(pass),
-            watch: Duration::from_micros(watch),
-            object: Duration::from_micros(object),
-        }
-    }
-
     /// Of a set; `None`: its orchestrator has none.
     pub fn of(set: Set) -> Option<Constants> {
         match set {
@@ -39,13 +33,13 @@ impl Constants {
     pub fn put_into(self, strategy: &Strategy) -> Strategy {
         let mut strategy = strategy.clone();
         if let Strategy::Kubernetes(settings) = &mut strategy {
-            settings.control_plane.pass = self.pass;
-            settings.control_plane.watch = self.watch;
-            settings.control_plane.object = self.object;
+            let Constants { watch, pass, create, write } = self;
+            let [watch, pass, create, write] = [watch, pass, create, write].map(Duration::from_micros);
+            settings.control_plane = ControlPlane { watch, pass, create, write, limit: settings.control_plane.limit };
         }
         strategy
     }
 }
 
 /// kube-controller-manager 1.36 on a shared machine with two processors.
-const KUBERNETES: Constants = Constants::micros(12_000, 15_000, 2_000);
+const KUBERNETES: Constants = Constants { watch: 5_000, pass: 12_000, create: 5_000, write: 1_000 };

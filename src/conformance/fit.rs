@@ -5,7 +5,6 @@ use super::judge::slack;
 use super::recording::{Recording, Set};
 use super::replay::replay;
 use rayon::prelude::*;
-use std::time::Duration;
 
 /// Steps of the search, microseconds.
 const STEPS: [u64; 5] = [8_000, 4_000, 2_000, 1_000, 500];
@@ -29,10 +28,10 @@ pub fn fit(set: Set, recordings: &[Recording]) -> Option<Fit> {
     let mut constants = Constants::of(set)?;
     let misfit_before = misfit(&recordings, constants)?;
     let mut least = misfit_before;
-    for step in STEPS.map(Duration::from_micros) {
+    for step in STEPS {
         loop {
             let before = least;
-            for which in 0..3 {
+            for which in 0..4 {
                 for grows in [true, false] {
                     let tried = moved(constants, which, step, grows);
                     let found = if tried == constants { None } else { misfit(&recordings, tried) };
@@ -49,11 +48,12 @@ pub fn fit(set: Set, recordings: &[Recording]) -> Option<Fit> {
     Some(Fit { constants, misfit_before, misfit: least })
 }
 
-fn moved(mut constants: Constants, which: usize, step: Duration, grows: bool) -> Constants {
+fn moved(mut constants: Constants, which: usize, step: u64, grows: bool) -> Constants {
     let field = match which {
-        0 => &mut constants.pass,
-        1 => &mut constants.watch,
-        _ => &mut constants.object,
+        0 => &mut constants.watch,
+        1 => &mut constants.pass,
+        2 => &mut constants.create,
+        _ => &mut constants.write,
     };
     *field = if grows { *field + step } else { field.saturating_sub(step) };
     constants

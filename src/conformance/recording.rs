@@ -307,9 +307,12 @@ fn kubernetes_case(folder: &Path, json: &Json) -> Result<Recording, LoadError> {
         kind,
         min_ready: scenario.min_ready_seconds.0,
         progress_deadline: Some(deadline.unwrap_or(kubernetes::PROGRESS_DEADLINE)),
-        replacement: kubernetes::PodReplacement::default(),
+        replacement: None,
         quota: None,
-        control_plane: kubernetes::ControlPlane { qps: Some(qps), burst, ..kubernetes::ControlPlane::AT_ONCE },
+        control_plane: kubernetes::ControlPlane {
+            limit: Some(kubernetes::Limit { qps, burst }),
+            ..kubernetes::ControlPlane::AT_ONCE
+        },
         commands: scenario.actions.iter().map(|action| action.0).collect(),
     });
     let repetition = |result: &KubernetesResult| {

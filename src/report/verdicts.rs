@@ -1,7 +1,7 @@
 //! How recordings and their replays compare, for a terminal.
 
 use super::table::new_table;
-use crate::conformance::{Fit, Judged, Pair, Plateau, Set, Verdict, written};
+use crate::conformance::{Constants, Fit, Judged, Pair, Plateau, Set, Verdict, written};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -94,15 +94,11 @@ fn held(plateaus: &[Plateau]) -> Vec<&Plateau> {
 
 /// The lines that hold the constants of a set.
 pub fn fitted(set: Set, fit: &Fit) -> String {
-    let micros = |span: Duration| span.as_micros();
-    let constants = fit.constants;
+    let Constants { watch, pass, create, write } = fit.constants;
+    let name = set.name().to_uppercase();
     format!(
-        "// misfit {:.3}, before {:.3}\nconst {}: Constants = Constants::micros({}, {}, {});\n",
-        fit.misfit,
-        fit.misfit_before,
-        set.name().to_uppercase(),
-        micros(constants.pass),
-        micros(constants.watch),
-        micros(constants.object),
+        "// misfit {:.3}, before {:.3}\n\
+         const {name}: Constants = Constants {{ watch: {watch}, pass: {pass}, create: {create}, write: {write} }};\n",
+        fit.misfit, fit.misfit_before,
     )
 }

@@ -1,9 +1,9 @@
-//! The limit on a controller's writes to the API server (`flowcontrol.NewTokenBucketRateLimiter` of client-go).
+//! The limit on a controller's requests to the API server (`flowcontrol.NewTokenBucketRateLimiter` of client-go).
 
 use crate::time::SimTime;
 use std::time::Duration;
 
-/// A bucket of tokens, each good for one write.
+/// A bucket of tokens, each good for one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// When the bucket is full again.
@@ -19,15 +19,48 @@ pub struct Limit {
     pub burst: u32,
 }
 
+/// Tokens that requests made at the same moment have reserved, in the order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    next: SimTime,
+    gap: Duration,
+    left: u32,
+}
+
+impl Iterator for Tokens {
+    type Item = SimTime;
+
+    /// From when on the next request may be made; the moment may be over.
+    fn next(&mut self) -> Option<SimTime> {
+        self.left = self.left.checked_sub(1)?;
+        let at = self.next;
+        self.next = self.next + self.gap;
+        Some(at)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Tokens {}
+
 impl Client {
-    /// Takes a token at a moment or as soon after it as there is one, and tells when.
-    pub fn take(&mut self, limit: Option<Limit>, at: SimTime) -> SimTime {
-        let Some(Limit { qps, burst }) = limit else { return at };
+    /// Reserves tokens for so many requests at a moment.
+    pub fn reserve(&mut self, limit: Option<Limit>, at: SimTime, count: u32) -> Tokens {
+        let Some(Limit { qps, burst }) = limit else {
+            return Tokens { next: at, gap: Duration::ZERO, left: count };
+        };
         let gap = Duration::from_secs_f64(1.0 / qps);
-        let full_at = self.full_at.max(at) + gap;
-        self.full_at = full_at;
-        let whole = gap.saturating_mul(burst);
-        SimTime::from_nanos(full_at.nanos().saturating_sub(whole.as_nanos() as u64)).max(at)
+        let first_full_at = self.full_at.max(at) + gap;
+        self.full_at = first_full_at + gap.saturating_mul(count.saturating_sub(1));
+        let whole = gap.saturating_mul(burst).as_nanos() as u64;
+        Tokens { next: SimTime::from_nanos(first_full_at.nanos().saturating_sub(whole)), gap, left: count }
+    }
+
+    /// Takes one token at a moment or as soon after it as there is one, and tells when.
+    pub fn take(&mut self, limit: Option<Limit>, at: SimTime) -> SimTime {
+        self.reserve(limit, at, 1).next().map_or(at, |token| token.max(at))
     }
 }
 
@@ -39,9 +72,12 @@ mod tests {
     fn a_burst_is_free_and_the_rest_waits() {
         let limit = Some(Limit { qps: 20.0, burst: 3 });
         let start = SimTime::START + Duration::from_secs(5);
+        let waits = |at: SimTime| at.max(start).since(start).as_millis();
         let mut client = Client::default();
-        let waits: Vec<u128> = (0..6).map(|_| client.take(limit, start).since(start).as_millis()).collect();
-        assert_eq!(waits, [0, 0, 0, 50, 100, 150]);
+        let one_by_one: Vec<u128> = (0..6).map(|_| waits(client.take(limit, start))).collect();
+        assert_eq!(one_by_one, [0, 0, 0, 50, 100, 150]);
+        let at_once: Vec<u128> = Client::default().reserve(limit, start, 6).map(waits).collect();
+        assert_eq!(at_once, one_by_one);
         let later = start + Duration::from_secs(10);
         assert_eq!(client.take(limit, later), later);
         assert_eq!(client.take(None, start), start);

@@ -17,11 +17,12 @@ mod rolling;
 mod scaling;
 mod sets;
 
-pub use client::{Client, Limit};
+pub use client::{Client, Limit, Tokens};
 pub use pods::{Batches, Pod, PodPhase, slow_start};
 pub use progress::{Condition, Counts, Reason};
 pub use rolling::{Bound, Bounds, NoShare, clean_up, resolve_fenceposts};
 pub use scaling::Scale;
+use sets::Sync;
 pub use sets::{Note, ReplicaSet, Status as SetStatus};
 
 use super::{Action, Command, Decision, Restart, Status, View, earlier};
@@ -172,6 +173,10 @@ pub struct Memory {
     /// The Deployment controller's limit, and the one of the ReplicaSets'.
     deployment_client: Client,
     set_client: Client,
+    /// Events on pods that wait to be written, one after the other by the same client.
+    events: u32,
+    /// When the first of them is written.
+    event_at: Option<SimTime>,
 }
 
 /// What the Deployment asks for: `spec` as far as it changes while a rollout is under way.
@@ -200,6 +205,8 @@ impl Memory {
             pass_at: None,
             deployment_client: Client::default(),
             set_client: Client::default(),
+            events: 0,
+            event_at: None,
         }
     }
 
@@ -235,11 +242,12 @@ impl Settings {
             self.pass(view, &mut memory);
         }
         for place in 0..memory.sets.len() {
-            self.schedule_writes(view, &mut memory, place);
+            self.wake_set(view, &mut memory, place);
         }
+        self.write_events(view.now, &mut memory);
         let deadline_at = self.looks_at(&memory);
-        let writes = memory.sets.iter().filter_map(|set| set.write_at).min();
-        let wishes = [memory.pass_at, writes, deadline_at, self.next_available(view)];
+        let writes = memory.sets.iter().filter_map(|set| set.sync).map(|sync| sync.write_at).min();
+        let wishes = [memory.pass_at, writes, memory.event_at, deadline_at, self.next_available(view)];
         let ask_again = wishes.into_iter().fold(None, earlier).map(|at| at.max(view.now));
         let status = match memory.condition.reason {
             _ if memory.complete => Status::Completed,
@@ -247,7 +255,11 @@ impl Settings {
             Reason::ProgressDeadlineExceeded => Status::Stuck,
             _ => Status::Progressing,
         };
-        let reported = memory.condition.reason.word();
+        let reported = match memory.condition.reason {
+            // As `kubectl rollout status` says until the controllers have caught up with what is asked for.
+            Reason::NewReplicaSetAvailable if !memory.complete => "Waiting",
+            reason => reason.word(),
+        };
         let desired = memory.sizes();
         Decision { actions, memory, ask_again, status, reported, desired, roll_back: false }
     }
@@ -290,25 +302,38 @@ impl Settings {
         SetStatus::of(view.fleet, version, self.available(view, version))
     }
 
-    /// Schedules the next write of a set's controller if there is something to write.
-    fn schedule_writes(&self, view: &View<'_>, memory: &mut Memory, place: usize) {
-        let set = &mut memory.sets[place];
-        let live = view.fleet.live(set.version);
-        let is_content = set.size == live && set.status == self.status(view, set.version);
-        if set.write_at.is_none() && !is_content {
-            let begins = memory.set_client.take(self.control_plane.limit, view.now + self.control_plane.watch);
-            set.write_at = Some(begins + self.control_plane.takes(live < set.size));
+    /// Wakes a set's controller if there is something to do.
+    fn wake_set(&self, view: &View<'_>, memory: &mut Memory, place: usize) {
+        let set = &memory.sets[place];
+        let is_content = set.size == view.fleet.live(set.version) && set.status == self.status(view, set.version);
+        if set.sync.is_none() && !is_content {
+            let live = view.fleet.live(set.version);
+            let sync = self.next_batch(view.now + self.control_plane.watch, 1, live, memory, place);
+            memory.sets[place].sync = Some(sync);
         }
+    }
+
+    /// What a set's controller writes next, from a moment on: a batch of creations, all deletions, or the status.
+    fn next_batch(&self, from: SimTime, batch: u32, live: u32, memory: &mut Memory, place: usize) -> Sync {
+        let set = &memory.sets[place];
+        let (creates, deletes) = (set.size.saturating_sub(live).min(batch), live.saturating_sub(set.size));
+        let writes = (creates + deletes).max(1);
+        let tokens = memory.set_client.reserve(self.control_plane.limit, from, writes);
+        self.next_write(from, Sync { write_at: from, tokens, batch: batch.saturating_mul(2) }, creates > 0)
+    }
+
+    /// The next write of a batch.
+    fn next_write(&self, from: SimTime, mut sync: Sync, creates: bool) -> Sync {
+        let token = sync.tokens.next().expect("a batch is as large as its writes");
+        sync.write_at = token.max(from) + self.control_plane.takes(creates);
+        sync
     }
 
     /// The writes of a set's controller that are due: instances are created and deleted until there are as many as
     /// its size says, and then its status is written.
     fn work_on_set(&self, view: &View<'_>, memory: &mut Memory, place: usize, actions: &mut Vec<Action>) {
         let set = &mut memory.sets[place];
-        if set.write_at.is_none_or(|at| at > view.now) {
-            return;
-        }
-        set.write_at = None;
+        let Some(sync) = set.sync.take_if(|sync| sync.write_at <= view.now) else { return };
         let (version, live) = (set.version, view.fleet.live(set.version));
         let at_a_time = if self.control_plane.is_at_once() { u32::MAX } else { 1 };
         // How many there will be once these actions are performed.
@@ -328,7 +353,9 @@ impl Settings {
                 actions.extend(std::iter::repeat_n(launch, successes as usize));
                 if calls > successes {
                     set.refusals = set.refusals.saturating_add(1);
-                    set.write_at = Some(view.now + REFUSED.delay(set.refusals));
+                    let from = view.now + REFUSED.delay(set.refusals);
+                    let retry = self.next_batch(from, 1, live + successes, memory, place);
+                    memory.sets[place].sync = Some(retry);
                     return;
                 }
                 set.refusals = 0;
@@ -343,9 +370,37 @@ impl Settings {
                 return;
             }
         };
-        // More of the same sync follows without another event.
-        let begins = memory.set_client.take(self.control_plane.limit, view.now);
-        set.write_at = Some(begins + self.control_plane.takes(there < set.size));
+        let has_more = there != set.size && sync.tokens.len() > 0;
+        let next = if has_more {
+            self.next_write(view.now, sync, there < set.size)
+        } else {
+            self.next_batch(view.now, sync.batch, there, memory, place)
+        };
+        memory.sets[place].sync = Some(next);
+        self.note_event(view.now, memory, place);
+    }
+
+    /// Each pod created or deleted is told as an event, and events take tokens of the same client.
+    fn note_event(&self, now: SimTime, memory: &mut Memory, place: usize) {
+        let left = &mut memory.sets[place].events_left;
+        if self.control_plane.limit.is_none() || *left == 0 {
+            return;
+        }
+        *left -= 1;
+        memory.events += 1;
+        self.write_events(now, memory);
+    }
+
+    /// Events are written one after the other.
+    fn write_events(&self, now: SimTime, memory: &mut Memory) {
+        if memory.event_at.is_some_and(|at| at <= now) {
+            memory.event_at = None;
+        }
+        if memory.event_at.is_none() && memory.events > 0 {
+            memory.events -= 1;
+            let token = memory.set_client.take(self.control_plane.limit, now);
+            memory.event_at = Some(token + self.control_plane.create);
+        }
     }
 
     /// How many of a version are available.
@@ -386,7 +441,8 @@ impl Settings {
         }
         self.sync_status(now, &mut after);
         let resized = after.sets.iter().filter(|set| set.size != sizes[set.version.index()]).count();
-        let writes = resized + usize::from(after.counts != memory.counts || after.condition != memory.condition);
+        // Each resizing is told as an event, too.
+        let writes = 2 * resized + usize::from(after.counts != memory.counts || after.condition != memory.condition);
         // A pass whose writes have to wait is made when they may be done.
         let limit = self.control_plane.limit;
         let granted_at = (0..writes).map(|_| after.deployment_client.take(limit, now)).max();

@@ -1,7 +1,12 @@
 //! ReplicaSets: one version's group of instances each, as the API server holds it.
 
+use super::client::Tokens;
 use crate::fleet::{Fleet, Phase, Version};
 use crate::time::SimTime;
+
+/// Events about one object that a client writes in a burst; a further one comes free only after five minutes
+/// (`EventSourceObjectSpamFilter` of client-go).
+const MOST_EVENTS: u32 = 25;
 
 /// A ReplicaSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,10 +19,23 @@ pub struct ReplicaSet {
     pub status: Status,
     /// What the Deployment was when it sized this set last.
     pub note: Option<Note>,
-    /// When its controller's next write is done; `None`: it has nothing to write.
-    pub(super) write_at: Option<SimTime>,
+    /// What its controller is at; `None`: it has nothing to do.
+    pub(super) sync: Option<Sync>,
     /// Creations in a row that were refused.
     pub(super) refusals: u32,
+    /// Events about this set that its controller may still write: more are dropped as spam.
+    pub(super) events_left: u32,
+}
+
+/// A ReplicaSet's controller brings the number of pods in line, and then writes the set's status (`syncReplicaSet`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sync {
+    /// When its next write is done.
+    pub write_at: SimTime,
+    /// What it may do next of the same batch.
+    pub tokens: Tokens,
+    /// How many pods it creates at once next.
+    pub batch: u32,
 }
 
 /// A ReplicaSet's `status`: how many instances it has, those on their way out apart.
@@ -47,14 +65,22 @@ pub struct Note {
 impl ReplicaSet {
     /// A set that was just created.
     pub fn new(version: Version, size: u32) -> Self {
-        ReplicaSet { version, size, status: Status::default(), note: None, write_at: None, refusals: 0 }
+        ReplicaSet {
+            version,
+            size,
+            status: Status::default(),
+            note: None,
+            sync: None,
+            refusals: 0,
+            events_left: MOST_EVENTS,
+        }
     }
 
     /// Gives it a size, and notes what the Deployment is. Its controller hears of another size at once, however long
     /// it would have waited after a refusal.
     pub fn resize(&mut self, size: u32, desired: u32, most: u32) {
         if size != self.size && self.refusals > 0 {
-            self.write_at = None;
+            self.sync = None;
         }
         self.size = size;
         self.note = Some(Note { desired, most, before_scale: None });

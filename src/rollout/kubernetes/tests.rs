@@ -116,18 +116,20 @@ fn a_quota_refuses_pods_and_the_set_is_tried_again_later() {
     let passed = settings.decide(&view, &memory);
     let refused = settings.decide(&view, &passed.memory);
     assert_eq!(written(&refused.actions), "+");
-    let waits = |decision: &Decision<Memory>| decision.memory.sets[1].write_at.map(|at| at.since(view.now).as_millis());
+    let waits = |decision: &Decision<Memory>| {
+        decision.memory.sets[1].sync.map(|sync| sync.write_at.since(view.now).as_millis())
+    };
     assert_eq!(waits(&refused), Some(5));
     let full = drawn::fleet("oooodb");
     view.fleet = &full;
     view.now = view.now + Duration::from_millis(5);
     let again = settings.decide(&view, &refused.memory);
     assert_eq!(written(&again.actions), "");
-    assert_eq!(again.memory.sets[1].write_at, Some(view.now + Duration::from_millis(10)));
+    assert_eq!(again.memory.sets[1].sync.map(|sync| sync.write_at), Some(view.now + Duration::from_millis(10)));
     // Another size is heard of at once.
     let mut memory = again.memory;
     memory.sets[1].resize(0, 4, 8);
-    assert_eq!(memory.sets[1].write_at, None);
+    assert_eq!(memory.sets[1].sync, None);
 }
 
 #[test]
@@ -145,10 +147,10 @@ fn pods_are_created_one_after_the_other_within_the_limit() {
         assert!(decision.actions.len() < 2, "one at a time");
         created.extend(decision.actions.iter().map(|_| view.now.since(began).as_millis()));
         memory = decision.memory;
-        view.now = memory.sets[1].write_at.expect("there is more to create");
+        view.now = memory.sets[1].sync.expect("there is more to create").write_at;
     }
-    // Two at once, each taking its time; then a token every 100 ms.
-    assert_eq!(created, [7, 14, 107, 207]);
+    // Two at once, each taking its time; then a token every 100 ms, of which events take their share.
+    assert_eq!(created, [7, 14, 107, 307]);
 }
 
 #[test]
