@@ -3,7 +3,7 @@
 //! come to their end.
 //!
 //! `ROLLSIM_CASES` says how many scenarios, `ROLLSIM_FIRST_CASE` which is the first; a case depends on its number
-//! alone.
+//! and, where an orchestrator cannot do something yet, on `ROLLSIM_ALL_COMMANDS` (`NOT_YET` in `generate`).
 
 #[path = "invariants/check.rs"]
 mod check;
@@ -11,11 +11,13 @@ mod check;
 mod generate;
 
 use check::{Checker, Seen};
-use generate::Case;
+use generate::{Case, Orchestrator};
 use rayon::prelude::*;
 use rollsim::engine;
-use rollsim::history::{Cause, Outcome};
+use rollsim::fleet::{InstanceId, Phase, Slot, Version};
+use rollsim::history::{Cause, Change, History, Outcome, Report};
 use rollsim::scenario::parse;
+use rollsim::time::SimTime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -44,6 +46,10 @@ fn thousands_of_rollouts_keep_the_rules() {
             let lost = seen.iter().filter(|seen| seen.lost[cause.index()] > 0).count();
             assert!(lost >= 100, "only {lost} cases lost requests by {}", cause.name());
         }
+        let typed = share(|seen| seen.commands > 0);
+        assert!(typed > 0.4, "people typed in too few cases: {typed}");
+        let asked = seen.iter().filter(|seen| seen.asks_a_human).count();
+        assert!(asked >= 100, "a human was asked in only {asked} cases");
         let requests = seen.iter().map(|seen| seen.requests).sum::<u64>() / cases;
         println!("{requests} requests a case, {lively:.2} had to end well");
     }
@@ -63,4 +69,120 @@ fn judge(number: u64) -> Result<Seen, String> {
     }));
     let judged = judged.unwrap_or_else(|_| Err("a panic, see above".to_owned()));
     judged.map_err(|problem| format!("ROLLSIM_FIRST_CASE={number}: {problem}\n{}", case.text))
+}
+
+// --- the checker itself
+// -----------------------------------------------------------------------------------------------
+
+/// The first case of a kind: once its history is falsified, the checker must say this of it.
+#[track_caller]
+fn notices(fits: impl Fn(&Case) -> bool, falsify: impl Fn(&Case, SimTime, &mut History), then: &str) {
+    let case = (0..10_000).map(Case::draw).find(fits).expect("a case of this kind");
+    let scenario = parse(&case.text, Path::new("case.toml")).expect("a sound case");
+    let mut history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
+    let rollout_at = SimTime::START + scenario.study.rollout_at();
+    let check = |history: &History| Checker { case: &case, scenario: &scenario, history }.check().map(|_| ());
+    assert_eq!(check(&history), Ok(()));
+    falsify(&case, rollout_at, &mut history);
+    let problem = check(&history).expect_err("this must be noticed");
+    assert!(problem.contains(then), "`{problem}` does not say `{then}`");
+}
+
+/// Old instances leave when the rollout begins, and nothing is known of what follows.
+fn sends_away(history: &mut History, rollout_at: SimTime, slots: &[u32]) {
+    history.changes.retain(|change| change.at < rollout_at);
+    history.changes.extend(slots.iter().map(|slot| {
+        let (instance, slot, version) = (InstanceId(*slot), Slot(*slot), Version::OLD);
+        Change { at: rollout_at, instance, version, slot, to: Phase::Draining, listed: false }
+    }));
+}
+
+fn is_plain(case: &Case) -> bool {
+    case.commands.count == 0 && case.is_left_to_itself && case.desired > 2
+}
+
+fn is_kubernetes(case: &Case) -> bool {
+    is_plain(case) && matches!(case.orchestrator, Orchestrator::Kubernetes { recreates: false, .. })
+}
+
+fn is_octopus(case: &Case) -> bool {
+    is_plain(case) && matches!(case.orchestrator, Orchestrator::Octopus { .. })
+}
+
+fn is_swarm(case: &Case, first: bool) -> bool {
+    let matches = |orchestrator: &Orchestrator| matches!(orchestrator, Orchestrator::Swarm { update, .. } if update.start_first == first && update.parallelism == 1);
+    is_plain(case) && matches(&case.orchestrator)
+}
+
+#[test]
+fn the_checker_notices_what_kubernetes_does_not_promise() {
+    notices(is_kubernetes, |_, _, history| history.wanted.last_mut().expect("one").desired[2] += 100, "is more than");
+    let all = |case: &Case| (0..case.desired).collect::<Vec<_>>();
+    let sound = |case: &Case| is_kubernetes(case) && case.is_sound && case.orchestrator.floor(case.desired, 0) > 0;
+    notices(sound, |case, at, history| sends_away(history, at, &all(case)), "promised are");
+    let broken = |case: &Case| is_kubernetes(case) && !case.is_sound && case.orchestrator.floor(case.desired, 0) > 0;
+    notices(broken, |case, at, history| sends_away(history, at, &all(case)), "are left");
+}
+
+#[test]
+fn the_checker_notices_what_swarm_does_not_promise() {
+    let launches = |_: &Case, _: SimTime, history: &mut History| {
+        let last = *history.changes.last().expect("there are changes");
+        history.changes.extend((0..2).map(|more| {
+            let (instance, version) = (InstanceId(1000 + more), Version::NEW);
+            Change { instance, version, to: Phase::Pulling, listed: false, ..last }
+        }));
+    };
+    notices(|case| is_swarm(case, false) && case.has_time, launches, "new tasks at");
+    let broken = |case: &Case| is_swarm(case, true) && !case.is_sound;
+    notices(broken, |_, at, history| sends_away(history, at, &[1]), "no new task has run");
+}
+
+#[test]
+fn the_checker_notices_what_octopus_does_not_promise() {
+    let broken = |case: &Case| is_octopus(case) && case.has_defect && !case.has_fault;
+    notices(broken, |_, at, history| sends_away(history, at, &[1]), "the turn of target 1");
+    let failed_before = |_: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &[0]);
+        history.reported = vec![Report { at: SimTime::START, word: "Failed" }];
+    };
+    notices(broken, failed_before, "the turn of (at, target)");
+    let narrow = |case: &Case| {
+        let Orchestrator::Octopus { window, takes_out, leaves_out, .. } = case.orchestrator else { return false };
+        is_octopus(case)
+            && window + 1 < case.desired
+            && takes_out
+            && !leaves_out
+            && !case.is_sound
+            && !case.has_defect
+            && !case.has_fault
+            && !case.text.contains("ready_probe")
+    };
+    notices(
+        narrow,
+        |case, at, history| sends_away(history, at, &(0..case.desired).collect::<Vec<_>>()),
+        "targets are out",
+    );
+}
+
+#[test]
+fn the_checker_notices_who_goes_on_unasked_and_who_does_not_end() {
+    let goes_on = |_: &Case, at: SimTime, history: &mut History| {
+        history.reported = ["paused", "updating"].map(|word| Report { at, word }).to_vec();
+    };
+    notices(|case| is_swarm(case, false), goes_on, "and nobody acted");
+    let wants = |_: &Case, _: SimTime, history: &mut History| {
+        history.reported = vec![Report { at: SimTime::START, word: "paused" }];
+    };
+    notices(|case| is_swarm(case, false), wants, "is wanted");
+    let hangs = |_: &Case, _: SimTime, history: &mut History| {
+        (history.outcome, history.ended_at) = (Outcome::Unfinished, None);
+    };
+    notices(|case| is_octopus(case) && case.is_sound && case.has_time, hangs, "Unfinished, not Completed");
+    let grows = |_: &Case, _: SimTime, history: &mut History| {
+        let last = *history.changes.last().expect("there are changes");
+        let (instance, slot) = (InstanceId(1000), Slot(1000));
+        history.changes.push(Change { instance, slot, to: Phase::Pulling, listed: false, ..last });
+    };
+    notices(|case| is_octopus(case) && case.is_sound && case.has_time, grows, "Completed with");
 }

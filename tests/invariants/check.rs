@@ -1,11 +1,11 @@
 //! The checker: what a history must keep, told without a rule of the engine's.
 
-use super::generate::{Case, Orchestrator};
+use super::generate::{Case, Orchestrator, fenceposts};
 use rollsim::fleet::{Phase, Version};
 use rollsim::history::{Cause, Change, History, Ledger, Outcome, Window};
 use rollsim::scenario::Scenario;
 use rollsim::time::SimTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a case brought about, so that the whole can be shown not to be empty.
@@ -14,6 +14,9 @@ pub(super) struct Seen {
     pub(super) lost: [u64; Cause::COUNT],
     pub(super) requests: u64,
     pub(super) live: bool,
+    /// How many commands could be typed.
+    pub(super) commands: usize,
+    pub(super) asks_a_human: bool,
 }
 
 /// Fails the case with a sentence where something does not hold.
@@ -44,13 +47,25 @@ impl Checker<'_> {
         self.nothing_is_asked_for_beyond_the_surge()?;
         self.places_hold_one_process()?;
         self.the_promise_is_kept()?;
+        self.the_controller_keeps_the_floor()?;
+        self.workers_are_as_many_as_allowed()?;
+        self.what_serves_is_replaced_first()?;
+        self.targets_go_by_name()?;
+        self.what_has_stopped_stays_stopped()?;
         self.the_outcome_fits_the_fleet()?;
         let live = self.must_end_well();
         if live {
             self.it_ends_well()?;
         }
         let History { outcome, attempts, ledger, .. } = self.history;
-        Ok(Seen { outcome: *outcome, lost: attempts.failed, requests: ledger.arrivals, live })
+        Ok(Seen {
+            outcome: *outcome,
+            lost: attempts.failed,
+            requests: ledger.arrivals,
+            live,
+            commands: self.case.commands.count,
+            asks_a_human: self.history.reported.iter().any(|report| report.word == "Paused"),
+        })
     }
 
     fn rollout_at(&self) -> SimTime {
@@ -174,8 +189,9 @@ impl Checker<'_> {
 
     fn nothing_is_asked_for_beyond_the_surge(&self) -> Checked {
         let mut now = SimTime::START;
-        let Orchestrator::Kubernetes { surge, .. } = self.case.orchestrator else { return Ok(()) };
-        let most = self.case.desired + surge;
+        let Orchestrator::Kubernetes { surge, unavailable, .. } = self.case.orchestrator else { return Ok(()) };
+        let most = self.case.commands.sizes.1;
+        let most = most + fenceposts(surge, unavailable, most).0;
         for wanted in &self.history.wanted {
             demand!(wanted.at >= now, "{wanted:?} comes out of order");
             now = wanted.at;
@@ -195,7 +211,7 @@ impl Checker<'_> {
             Orchestrator::Octopus { .. } => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
                 let waits =
-                    !update.start_first && self.case.stops_within_a_minute && self.history.rollback_at.is_none();
+                    !update.start_first && self.case.stops_within_a_minute && !self.is_another_version_asked_for();
                 if !waits {
                     return Ok(());
                 }
@@ -263,11 +279,17 @@ impl Checker<'_> {
         if !self.case.is_sound {
             return Ok(());
         }
-        let floor = |undone| i64::from(self.case.orchestrator.floor(self.case.desired, undone));
+        let (fewest, most) = self.case.commands.sizes;
+        let floor = |undone| {
+            let floors = (fewest..=most).map(|desired| self.case.orchestrator.floor(desired, undone));
+            floors.min().map_or(0, i64::from)
+        };
         let mut available = 0;
         for (at, step) in self.availability() {
             available += step;
-            let undone = self.history.rollback_at.is_some_and(|undone_at| undone_at <= at);
+            let is_undone = self.history.rollback_at.is_some_and(|undone_at| undone_at <= at);
+            let is_moved = self.case.commands.retargets && !self.case.commands.is_one_undo;
+            let undone = if is_moved { self.case.commands.count as u32 } else { u32::from(is_undone) };
             demand!(available >= floor(undone), "{available} available at {at:?}, promised are {}", floor(undone));
         }
         Ok(())
@@ -282,8 +304,168 @@ impl Checker<'_> {
         fleet
     }
 
+    fn is_another_version_asked_for(&self) -> bool {
+        self.case.commands.retargets || self.history.rollback_at.is_some()
+    }
+
+    /// Whatever breaks, Kubernetes sends nobody away who is available where too few would be left.
+    fn the_controller_keeps_the_floor(&self) -> Checked {
+        let Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates } = self.case.orchestrator else {
+            return Ok(());
+        };
+        let is_told_by_ages = min_ready > 0 && self.is_another_version_asked_for();
+        if recreates || is_told_by_ages || self.case.commands.scales() {
+            return Ok(());
+        }
+        let floor = i64::from(self.case.desired - fenceposts(surge, unavailable, self.case.desired).1);
+        let steps = self.availability();
+        let mut serving: BTreeMap<u32, Change> = BTreeMap::new();
+        for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
+            let at = moment[0].at;
+            let left = |change: &&Change| serving.contains_key(&change.instance.0) && change.to == Phase::Draining;
+            let sent_away = moment.iter().filter(left).count();
+            let lapsed = moment.iter().any(|change| matches!(change.to, Phase::Down | Phase::Unready));
+            if sent_away > 0 && !lapsed {
+                let available: i64 = steps.range(..=at).map(|(_, step)| step).sum();
+                // Who has only just become ready is sent away as one that never was available.
+                let before: i64 = steps.range(..at).map(|(_, step)| step).sum();
+                demand!(
+                    available >= floor || available >= before,
+                    "{sent_away} sent away at {at:?}, {available} of {floor} are left"
+                );
+            }
+            for change in moment {
+                if change.to == Phase::Ready {
+                    serving.insert(change.instance.0, *change);
+                } else {
+                    serving.remove(&change.instance.0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Swarm has no more new tasks on their way at once than it has workers.
+    fn workers_are_as_many_as_allowed(&self) -> Checked {
+        let Orchestrator::Swarm { update, .. } = self.case.orchestrator else { return Ok(()) };
+        let most = if update.parallelism == 0 { u32::MAX } else { update.parallelism };
+        if self.is_another_version_asked_for() || self.case.commands.scales() {
+            return Ok(());
+        }
+        let mut on_their_way: BTreeMap<u32, Phase> = BTreeMap::new();
+        for change in &self.history.changes {
+            match change.to {
+                Phase::Pulling => {
+                    on_their_way.insert(change.instance.0, change.to);
+                }
+                Phase::Prepared | Phase::Starting => {}
+                _ => {
+                    on_their_way.remove(&change.instance.0);
+                }
+            }
+            let count = on_their_way.len();
+            demand!(count as u64 <= u64::from(most), "{count} new tasks at {:?}, for {most} workers", change.at);
+        }
+        Ok(())
+    }
+
+    /// With start-first, a healthy old task of Swarm goes after a new one of its slot has run.
+    fn what_serves_is_replaced_first(&self) -> Checked {
+        let Orchestrator::Swarm { update, .. } = self.case.orchestrator else { return Ok(()) };
+        if !update.start_first || self.is_another_version_asked_for() || self.case.commands.scales() {
+            return Ok(());
+        }
+        let mut ran: BTreeSet<u32> = BTreeSet::new();
+        for change in &self.history.changes {
+            if change.version == Version::OLD {
+                let is_early = change.to == Phase::Draining && !ran.contains(&change.slot.0);
+                demand!(!is_early, "{change:?}, and no new task has run");
+            } else if change.to == Phase::Ready {
+                ran.insert(change.slot.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// When the turn of each Octopus target came: its old instance leaves the balancer. Only where nothing breaks.
+    fn turns(&self) -> Vec<(SimTime, u32)> {
+        let mut listed: BTreeSet<u32> = BTreeSet::new();
+        let mut turns = Vec::new();
+        for change in self.history.changes.iter().filter(|change| change.version == Version::OLD) {
+            if change.listed {
+                listed.insert(change.instance.0);
+            } else if listed.remove(&change.instance.0) {
+                turns.push((change.at, change.slot.0));
+            }
+        }
+        turns
+    }
+
+    /// The targets of an Octopus deployment go by name, no more at once than the window holds, and none after a
+    /// failure.
+    fn targets_go_by_name(&self) -> Checked {
+        let Orchestrator::Octopus { window, takes_out, leaves_out, .. } = self.case.orchestrator else {
+            return Ok(());
+        };
+        if self.is_another_version_asked_for() || self.case.commands.scales() || self.case.has_fault {
+            return Ok(());
+        }
+        let turns = self.turns();
+        for (place, (at, slot)) in turns.iter().enumerate() {
+            demand!(*slot as usize == place, "the turn of target {slot} at {at:?} is the {place}th");
+        }
+        let reported = &self.history.reported;
+        for (place, report) in reported.iter().enumerate() {
+            if !matches!(report.word, "Failed" | "Paused") {
+                continue;
+            }
+            let until = reported.get(place + 1).map_or(self.ends_at(), |next| next.at);
+            let late = turns.iter().find(|(at, _)| report.at < *at && *at < until);
+            demand!(late.is_none(), "{report:?}, and the turn of (at, target) {late:?} comes");
+        }
+        // A target is back when it serves again; one that failed is not, and stops the others.
+        let returns = takes_out && !leaves_out && !self.case.has_defect;
+        let mut out: BTreeSet<u32> = BTreeSet::new();
+        for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
+            for change in moment {
+                if change.listed {
+                    out.remove(&change.slot.0);
+                } else if change.version == Version::OLD && matches!(change.to, Phase::Ready | Phase::Draining) {
+                    out.insert(change.slot.0);
+                }
+            }
+            let (at, count) = (moment[0].at, out.len());
+            let serves_late = self.scenario.release.ready_probe.is_some();
+            let is_kept = !returns || serves_late || count <= window as usize;
+            demand!(is_kept, "{count} targets are out at {at:?}, with a window of {window}");
+        }
+        Ok(())
+    }
+
+    /// A rollout that was paused or has failed goes on only when somebody acts.
+    fn what_has_stopped_stays_stopped(&self) -> Checked {
+        let stops = |word: &str| matches!(word, "DeploymentPaused" | "paused" | "rollback_paused" | "Failed");
+        let History { reported, wanted, .. } = self.history;
+        for (place, report) in reported.iter().enumerate().filter(|(_, report)| stops(report.word)) {
+            let next = reported.get(place + 1);
+            let nobody_acts = self.case.commands.count == 0 && self.case.is_left_to_itself;
+            demand!(next.is_none() || !nobody_acts, "{report:?}, then {next:?}, and nobody acted");
+            if self.case.commands.scales() {
+                continue;
+            }
+            let until = next.map(|next| next.at);
+            let late =
+                wanted.iter().find(|wanted| wanted.at > report.at && until.is_none_or(|until| wanted.at < until));
+            demand!(late.is_none(), "{report:?}, and {late:?} is wanted");
+        }
+        Ok(())
+    }
+
     /// What was reported as done is there.
     fn the_outcome_fits_the_fleet(&self) -> Checked {
+        if self.case.commands.count > 0 && !self.case.commands.is_one_undo {
+            return Ok(()); // What was typed by then is not told; `it_ends_well` knows it where all was.
+        }
         let History { outcome, ended_at, rollback_at, .. } = self.history;
         let target = match outcome {
             Outcome::Completed => Version::NEW,
@@ -300,6 +482,11 @@ impl Checker<'_> {
         demand!(rollback_at.is_some() == (target == Version::OLD), "{outcome:?}, asked for at {rollback_at:?}");
         let ended_at = ended_at.ok_or("done, but when?")?;
         demand!(ended_at >= self.rollout_at() && ended_at <= self.ends_at(), "done at {ended_at:?}");
+        // Whoever was excluded or ignored stays as it is.
+        let may_be_left_out = matches!(self.case.orchestrator, Orchestrator::Octopus { leaves_out: true, .. });
+        if may_be_left_out && !self.case.is_sound {
+            return Ok(());
+        }
         let live = |version: Version| {
             self.live_at_the_end().values().filter(|change| is_live(change.to) && change.version == version).count()
         };
@@ -316,13 +503,18 @@ impl Checker<'_> {
     }
 
     fn it_ends_well(&self) -> Checked {
-        let expected = if self.case.is_undone { Outcome::RolledBack } else { Outcome::Completed };
-        demand!(self.history.outcome == expected, "{:?}, not {expected:?}", self.history.outcome);
-        let target = if self.case.is_undone { Version::OLD } else { Version::NEW };
+        let commands = self.case.commands;
+        let expected = if commands.target < commands.newest { Outcome::RolledBack } else { Outcome::Completed };
+        let outcome = self.history.outcome;
+        if commands.stays_paused && outcome == Outcome::Paused {
+            return Ok(());
+        }
+        demand!(outcome == expected, "{outcome:?}, not {expected:?}");
+        let target = Version(commands.target);
         let fleet = self.live_at_the_end();
         let serves = |change: &&Change| change.version == target && change.to == Phase::Ready && change.listed;
         let serving = fleet.values().filter(serves).count();
-        demand!(serving == self.case.desired as usize, "{serving} serve in the end");
+        demand!(serving == commands.size as usize, "{serving} of {} serve in the end", commands.size);
         demand!(fleet.len() == serving, "{} exist in the end, {serving} serve", fleet.len());
         Ok(())
     }

@@ -83,8 +83,12 @@ pub(super) struct Case {
     pub(super) is_sound: bool,
     /// Nobody but the orchestrator and its user has a say.
     pub(super) is_left_alone: bool,
-    /// The user asks for the old version again.
-    pub(super) is_undone: bool,
+    /// There is no judge at all but the orchestrator.
+    pub(super) is_left_to_itself: bool,
+    /// Something breaks.
+    pub(super) has_fault: bool,
+    /// What people type, and what that comes to once all of it is typed.
+    pub(super) commands: Commands,
     /// The window is long enough for any rollout that can end.
     pub(super) has_time: bool,
     pub(super) has_defect: bool,
@@ -96,11 +100,85 @@ pub(super) struct Case {
     pub(super) stops_within_a_minute: bool,
 }
 
+/// What people type while the rollout is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Commands {
+    /// How many of them.
+    pub(super) count: usize,
+    /// Another version is asked for, at least once.
+    pub(super) retargets: bool,
+    /// The old version is asked for again, and nothing else.
+    pub(super) is_one_undo: bool,
+    /// The fewest and the most instances that are asked for.
+    pub(super) sizes: (u32, u32),
+    /// In the end: the version, the newest one until then, how many instances, and whether it is paused.
+    pub(super) target: u8,
+    pub(super) newest: u8,
+    pub(super) size: u32,
+    pub(super) stays_paused: bool,
+}
+
+impl Commands {
+    /// Nothing but the rollout itself.
+    fn none(desired: u32) -> Self {
+        Commands {
+            count: 0,
+            retargets: false,
+            is_one_undo: false,
+            sizes: (desired, desired),
+            target: 1,
+            newest: 1,
+            size: desired,
+            stays_paused: false,
+        }
+    }
+
+    pub(super) fn scales(&self) -> bool {
+        self.sizes.0 != self.sizes.1
+    }
+}
+
+/// What an orchestrator is not asked yet, because it cannot do it: (orchestrator, command). With `ROLLSIM_ALL_COMMANDS`
+/// set it is asked all the same.
+const NOT_YET: [(&str, &str); 5] = [
+    ("kubernetes", "deploy"),
+    ("kubernetes", "scale"),
+    ("swarm", "deploy"),
+    ("swarm", "scale"),
+    // A prepared task whose update was superseded is never started where the next but one update wants it again.
+    ("swarm", "undo twice"),
+];
+
+fn may_ask(orchestrator: &str, command: &str) -> bool {
+    std::env::var_os("ROLLSIM_ALL_COMMANDS").is_some() || !NOT_YET.contains(&(orchestrator, command))
+}
+
 /// The settings that promises follow from.
 pub(super) enum Orchestrator {
-    Kubernetes { surge: u32, unavailable: u32, min_ready: u64, recreates: bool },
+    Kubernetes { surge: Bound, unavailable: Bound, min_ready: u64, recreates: bool },
     Swarm { update: Swarm, rollback: Swarm },
-    Octopus { window: u32, waits_for_ready: bool },
+    Octopus { window: u32, waits_for_ready: bool, takes_out: bool, leaves_out: bool },
+}
+
+/// A count, or a share in percent.
+#[derive(Clone, Copy)]
+pub(super) enum Bound {
+    Count(u32),
+    Share(u32),
+}
+
+/// Kubernetes' surge and unavailable instances, of so many: the surge's share rounds up, the other one down; where both
+/// come to nothing, one may go.
+pub(super) fn fenceposts(surge: Bound, unavailable: Bound, desired: u32) -> (u32, u32) {
+    let surge = match surge {
+        Bound::Count(count) => count,
+        Bound::Share(share) => (share * desired).div_ceil(100),
+    };
+    let unavailable = match unavailable {
+        Bound::Count(count) => count.min(desired),
+        Bound::Share(share) => share * desired / 100,
+    };
+    (surge, if surge == 0 && unavailable == 0 { 1 } else { unavailable })
 }
 
 #[derive(Clone, Copy)]
@@ -121,8 +199,8 @@ impl Swarm {
 }
 
 impl Orchestrator {
-    /// The fewest available instances, before and after the old version was asked for again.
-    pub(super) fn floor(&self, desired: u32, undone: bool) -> u32 {
+    /// The fewest available instances, where another version was asked for so often since the rollout began.
+    pub(super) fn floor(&self, desired: u32, moved: u32) -> u32 {
         let missing = match *self {
             // Octopus takes a process that is up for a target that serves, unless a test tells it otherwise.
             Orchestrator::Kubernetes { recreates: true, .. } | Orchestrator::Octopus { waits_for_ready: false, .. } => {
@@ -130,20 +208,15 @@ impl Orchestrator {
             }
             // Who goes first is told by powers of two of ages: one that is available may go before one that is only
             // ready.
-            Orchestrator::Kubernetes { min_ready: 1.., .. } if undone => desired,
-            Orchestrator::Kubernetes { unavailable, .. } => unavailable,
-            // A rollback takes its own slots while those of the update are still on their way.
-            Orchestrator::Swarm { update, rollback } => {
-                update.stopped(desired) + if undone { rollback.stopped(desired) } else { 0 }
-            }
-            // The next deployment does not wait for the targets that are in flight.
-            Orchestrator::Octopus { window, .. } => {
-                if undone {
-                    2 * window
-                } else {
-                    window
-                }
-            }
+            Orchestrator::Kubernetes { min_ready: 1.., .. } if moved > 0 => desired,
+            Orchestrator::Kubernetes { surge, unavailable, .. } => fenceposts(surge, unavailable, desired).1,
+            // An update takes its own slots while those of the ones before are still on their way.
+            Orchestrator::Swarm { update, rollback } => match moved {
+                0 => update.stopped(desired),
+                1 => update.stopped(desired) + rollback.stopped(desired),
+                _ => (moved + 1) * update.stopped(desired).max(rollback.stopped(desired)),
+            },
+            Orchestrator::Octopus { window, .. } => window,
         };
         desired.saturating_sub(missing)
     }
@@ -154,6 +227,8 @@ struct Draft {
     luck: Luck,
     text: String,
     desired: u32,
+    /// The most instances that anybody may ask for.
+    most: u32,
     /// The release.
     pull: u64,
     start: u64,
@@ -244,6 +319,7 @@ impl Draft {
             r#"failed_start = "40%""#,
             "never_ready = true",
             r#"crash_after = { exponential = { mean = "20s" } }"#,
+            r#"unready = { after = { exponential = { mean = "15s" } }, lasts = "4s" }"#,
         ] {
             if self.luck.percent(30) {
                 parts.push(part.to_owned());
@@ -265,31 +341,27 @@ impl Draft {
         self.line("[strategy.case.kubernetes]");
         let desired = self.desired;
         let recreates = self.luck.percent(15);
-        let (mut surge, mut unavailable) = (0, 0);
+        let (mut surge, mut unavailable) = (Bound::Count(0), Bound::Count(0));
         if recreates {
             self.line(r#"type = "Recreate""#);
         } else {
-            // The surge's share rounds up, the other one down; where both come to nothing, one may go.
             let (share_more, share_fewer) = (self.luck.count(0, 120), self.luck.count(1, 100));
             surge = if self.luck.percent(50) {
                 self.line(format!(r#"max_surge = "{share_more}%""#));
-                (share_more * desired).div_ceil(100)
+                Bound::Share(share_more)
             } else {
                 let more = self.luck.count(0, desired + 2);
                 self.line(format!("max_surge = {more}"));
-                more
+                Bound::Count(more)
             };
-            unavailable = if surge == 0 || self.luck.percent(50) {
+            unavailable = if matches!(surge, Bound::Share(0) | Bound::Count(0)) || self.luck.percent(50) {
                 self.line(format!(r#"max_unavailable = "{share_fewer}%""#));
-                share_fewer * desired / 100
+                Bound::Share(share_fewer)
             } else {
                 let fewer = self.luck.count(0, desired + 2);
                 self.line(format!("max_unavailable = {fewer}"));
-                fewer.min(desired)
+                Bound::Count(fewer)
             };
-            if surge == 0 && unavailable == 0 {
-                unavailable = 1;
-            }
         }
         let min_ready = if self.luck.percent(40) { self.luck.within(1, 20) } else { 0 };
         if min_ready > 0 {
@@ -302,12 +374,13 @@ impl Draft {
         } else {
             self.line("progress_deadline_seconds = 2147483647");
         }
+        // Further settings of a Deployment are drawn here: quota, pod replacement, the control plane.
         let latency = self.luck.millis(2_000);
         self.line(format!(r#"controller_latency = "{latency}ms""#));
         let step = self.start_to_stop(0, 30_000) + 1000 * (min_ready + 1) + 3 * latency;
         Rollout {
             orchestrator: Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates },
-            lasts: u64::from(desired) * 2 * step,
+            lasts: u64::from(self.most) * 2 * step,
             can_be_stuck: reports_lack_of_progress,
             fails_sound_releases: false,
             drains: self.drain,
@@ -325,13 +398,14 @@ impl Draft {
             r#"{key} = {{ parallelism = {parallelism}, delay = "{delay}ms", monitor = "{monitor}ms", max_failure_ratio = {ratio}, failure_action = "{action}", order = "{order}" }}"#
         ));
         let slot = self.start_to_stop(10_000, 10_000) + delay;
-        (Swarm { parallelism, start_first }, u64::from(self.desired) * slot + 2 * delay + monitor + 1000)
+        (Swarm { parallelism, start_first }, u64::from(self.most) * slot + 2 * delay + monitor + 1000)
     }
 
     fn swarm(&mut self) -> Rollout {
         self.line("[strategy.case.swarm]");
         let (update, forth) = self.swarm_config("update", &["pause", "continue", "rollback"]);
         let (rollback, back) = self.swarm_config("rollback", &["pause", "continue"]);
+        // Further settings of a service are drawn here: restart conditions and attempts.
         let (latency, restart) = (self.luck.millis(4_000), self.luck.within(500, 8_000));
         self.line(format!("stop_latency = \"{latency}ms\"\nrestart_delay = \"{restart}ms\""));
         // Health is given up before a slow start has come to its end.
@@ -367,14 +441,95 @@ impl Draft {
             fails = self.probe.is_some_and(|probe| test < probe.notices_within());
             waits_for_ready = true;
         }
+        let child_step = self.start_to_stop(0, 0).max(going).max(coming).max(test);
         let target = self.start_to_stop(0, 0) + going + test + coming;
+        if self.luck.percent(20) {
+            let timeout = self.luck.within(1, 2 * child_step);
+            self.line(format!(r#"step_timeout = "{timeout}ms""#));
+            fails |= timeout <= child_step;
+        }
+        let mut leaves_out = false;
+        let mut asks = 0;
+        if self.luck.percent(40) {
+            let answers_after = self.luck.delay(60_000);
+            let answer = self.luck.pick(&["fail", "retry", "ignore", "exclude"]);
+            let retries = if answer == "retry" && self.luck.percent(50) { ", retries = 2" } else { "" };
+            let after = &answers_after.text;
+            self.line(format!(r#"guided_failure = {{ answers_after = {after}, answer = "{answer}"{retries} }}"#));
+            leaves_out = answer == "ignore" || answer == "exclude";
+            asks = answers_after.longest;
+        }
+        if self.luck.percent(30) {
+            self.line("skip_unavailable = true");
+            leaves_out = true;
+        }
         Rollout {
-            orchestrator: Orchestrator::Octopus { window, waits_for_ready },
-            lasts: u64::from(self.desired) * target,
+            orchestrator: Orchestrator::Octopus { window, waits_for_ready, takes_out, leaves_out },
+            lasts: u64::from(self.most) * target + if fails { asks } else { 0 },
             can_be_stuck: false,
             fails_sound_releases: fails,
             drains: if takes_out { self.drain } else { 0 },
         }
+    }
+
+    /// What people type, and when the last of it is at the latest if nothing is paused for long.
+    fn commands(&mut self, orchestrator: &str, lasts: u64) -> (Commands, u64) {
+        let mut all = Commands::none(self.desired);
+        let mut after = self.luck.within(0, lasts / 10);
+        if self.luck.percent(40) {
+            return (all, 0);
+        }
+        if self.luck.percent(40) {
+            self.line(format!("commands = [{{ after = \"{after}ms\", do = \"undo\" }}]"));
+            return (Commands { count: 1, retargets: true, is_one_undo: true, target: 0, ..all }, after);
+        }
+        let mut written = Vec::new();
+        let mut previous = 0;
+        for _ in 0..self.luck.within(1, 4) {
+            // Where it is paused, nothing need become ready any more.
+            let when = if !all.stays_paused && self.luck.percent(30) {
+                format!("when_ready = {}", self.luck.count(1, all.size))
+            } else {
+                format!("after = \"{after}ms\"")
+            };
+            after += self.luck.within(0, lasts / 4);
+            let what = match self.luck.within(0, 6) {
+                0 | 1 if all.stays_paused => {
+                    all.stays_paused = false;
+                    "do = \"resume\"".to_owned()
+                }
+                0 => {
+                    all.stays_paused = true;
+                    "do = \"pause\"".to_owned()
+                }
+                1 | 2 if !all.retargets || may_ask(orchestrator, "undo twice") => {
+                    (previous, all.target) = (all.target, previous);
+                    (all.retargets, all.stays_paused) = (true, false);
+                    "do = \"undo\"".to_owned()
+                }
+                3 | 4 if may_ask(orchestrator, "scale") && self.most > self.desired => {
+                    all.size = self.luck.count(1, self.most);
+                    all.sizes = (all.sizes.0.min(all.size), all.sizes.1.max(all.size));
+                    format!("do = \"scale\", instances = {}", all.size)
+                }
+                5 | 6 if may_ask(orchestrator, "deploy") => {
+                    let version = self.luck.count(2, 3) as u8;
+                    if version != all.target {
+                        (previous, all.target) = (all.target, version);
+                        all.newest = all.newest.max(version);
+                        (all.retargets, all.stays_paused) = (true, false);
+                    }
+                    format!("do = \"deploy\", version = {}", version + 1)
+                }
+                _ => continue,
+            };
+            written.push(format!("{{ {when}, {what} }}"));
+        }
+        if !written.is_empty() {
+            self.line(format!("commands = [{}]", written.join(", ")));
+        }
+        all.count = written.len();
+        (all, after)
     }
 
     /// The longest that one instance takes from its launch to being ready, and another one from there to being gone.
@@ -504,6 +659,7 @@ impl Case {
     pub(super) fn draw(number: u64) -> Case {
         let mut luck = Luck(mix(number));
         let desired = luck.count(1, 12);
+        let most = if luck.percent(30) { desired + 4 } else { desired };
         let is_troubled = luck.percent(50);
         let (has_defect, has_fault) = (is_troubled && luck.percent(60), is_troubled && luck.percent(60));
         let propagation = if luck.percent(30) { luck.delay(30_000) } else { luck.delay(1_000) };
@@ -514,6 +670,7 @@ impl Case {
             luck,
             text,
             desired,
+            most,
             pull,
             start,
             probe,
@@ -541,13 +698,9 @@ impl Draft {
             1 => self.swarm(),
             _ => self.octopus(),
         };
-        let is_undone = self.luck.percent(35);
-        let undone_after = self.luck.within(0, rollout.lasts / 10);
-        if is_undone {
-            self.line(format!("commands = [{{ after = \"{undone_after}ms\", do = \"undo\" }}]"));
-        }
+        let (commands, last_after) = self.commands(["kubernetes", "swarm", "octopus"][kind as usize], rollout.lasts);
         let has_time = self.luck.percent(85);
-        let enough = 2 * rollout.lasts + undone_after + 60_000;
+        let enough = (2 + commands.count as u64) * rollout.lasts + last_after + 60_000;
         let window = if has_time { enough } else { self.luck.within(1, enough) };
         let (warm_up, baseline) = (self.luck.millis(20_000), self.luck.within(1, 30_000));
         let interval = (window / self.luck.within(1, 40)).max(1);
@@ -576,12 +729,14 @@ impl Draft {
         });
         let is_sound = !self.has_defect && !self.has_fault && !rollout.fails_sound_releases;
         Case {
-            text: std::mem::take(&mut self.text),
             desired,
             orchestrator: rollout.orchestrator,
             is_sound,
             is_left_alone: !is_meddled_with,
-            is_undone,
+            is_left_to_itself: self.text.contains(r#"policy = "orchestrator""#)
+                || self.text.contains(r#"policy = "none""#),
+            has_fault: self.has_fault,
+            commands,
             has_time,
             has_defect: self.has_defect,
             has_timeout,
@@ -590,6 +745,7 @@ impl Draft {
                 && self.propagation.is_fixed
                 && self.propagation.longest <= rollout.drains + self.pre_stop.min(grace),
             stops_within_a_minute: rollout.drains + grace < 60_000,
+            text: std::mem::take(&mut self.text),
         }
     }
 }
