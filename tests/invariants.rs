@@ -68,7 +68,8 @@ fn judge(number: u64) -> Result<Seen, String> {
         Checker { case: &case, scenario: &scenario, history: &history }.check()
     }));
     let judged = judged.unwrap_or_else(|_| Err("a panic, see above".to_owned()));
-    judged.map_err(|problem| format!("ROLLSIM_FIRST_CASE={number}: {problem}\n{}", case.text))
+    let orchestrator = case.orchestrator.name();
+    judged.map_err(|problem| format!("ROLLSIM_FIRST_CASE={number}: {orchestrator}: {problem}\n{}", case.text))
 }
 
 // --- the checker itself
@@ -118,9 +119,11 @@ fn is_swarm(case: &Case, first: bool) -> bool {
 fn the_checker_notices_what_kubernetes_does_not_promise() {
     notices(is_kubernetes, |_, _, history| history.wanted.last_mut().expect("one").desired[2] += 100, "is more than");
     let all = |case: &Case| (0..case.desired).collect::<Vec<_>>();
-    let sound = |case: &Case| is_kubernetes(case) && case.is_sound && case.orchestrator.floor(case.desired, 0) > 0;
+    let sound =
+        |case: &Case| is_kubernetes(case) && case.is_sound && case.orchestrator.floor(case.desired, false, 0) > 0;
     notices(sound, |case, at, history| sends_away(history, at, &all(case)), "promised are");
-    let broken = |case: &Case| is_kubernetes(case) && !case.is_sound && case.orchestrator.floor(case.desired, 0) > 0;
+    let broken =
+        |case: &Case| is_kubernetes(case) && !case.is_sound && case.orchestrator.floor(case.desired, false, 0) > 0;
     notices(broken, |case, at, history| sends_away(history, at, &all(case)), "are left");
 }
 

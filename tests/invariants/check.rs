@@ -280,16 +280,16 @@ impl Checker<'_> {
             return Ok(());
         }
         let (fewest, most) = self.case.commands.sizes;
+        let is_moved = self.case.commands.retargets && !self.case.commands.is_one_undo;
+        let moved = if is_moved { self.case.commands.count as u32 } else { 0 };
         let floor = |undone| {
-            let floors = (fewest..=most).map(|desired| self.case.orchestrator.floor(desired, undone));
+            let floors = (fewest..=most).map(|desired| self.case.orchestrator.floor(desired, undone, moved));
             floors.min().map_or(0, i64::from)
         };
         let mut available = 0;
         for (at, step) in self.availability() {
             available += step;
-            let is_undone = self.history.rollback_at.is_some_and(|undone_at| undone_at <= at);
-            let is_moved = self.case.commands.retargets && !self.case.commands.is_one_undo;
-            let undone = if is_moved { self.case.commands.count as u32 } else { u32::from(is_undone) };
+            let undone = !is_moved && self.history.rollback_at.is_some_and(|undone_at| undone_at <= at);
             demand!(available >= floor(undone), "{available} available at {at:?}, promised are {}", floor(undone));
         }
         Ok(())

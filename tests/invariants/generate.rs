@@ -199,8 +199,16 @@ impl Swarm {
 }
 
 impl Orchestrator {
-    /// The fewest available instances, where another version was asked for so often since the rollout began.
-    pub(super) fn floor(&self, desired: u32, moved: u32) -> u32 {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Orchestrator::Kubernetes { .. } => "kubernetes",
+            Orchestrator::Swarm { .. } => "swarm",
+            Orchestrator::Octopus { .. } => "octopus",
+        }
+    }
+
+    /// The fewest available instances, where the old version was asked for again, or any other one so often.
+    pub(super) fn floor(&self, desired: u32, undone: bool, moved: u32) -> u32 {
         let missing = match *self {
             // Octopus takes a process that is up for a target that serves, unless a test tells it otherwise.
             Orchestrator::Kubernetes { recreates: true, .. } | Orchestrator::Octopus { waits_for_ready: false, .. } => {
@@ -208,14 +216,13 @@ impl Orchestrator {
             }
             // Who goes first is told by powers of two of ages: one that is available may go before one that is only
             // ready.
-            Orchestrator::Kubernetes { min_ready: 1.., .. } if moved > 0 => desired,
+            Orchestrator::Kubernetes { min_ready: 1.., .. } if undone || moved > 0 => desired,
             Orchestrator::Kubernetes { surge, unavailable, .. } => fenceposts(surge, unavailable, desired).1,
             // An update takes its own slots while those of the ones before are still on their way.
-            Orchestrator::Swarm { update, rollback } => match moved {
-                0 => update.stopped(desired),
-                1 => update.stopped(desired) + rollback.stopped(desired),
-                _ => (moved + 1) * update.stopped(desired).max(rollback.stopped(desired)),
-            },
+            Orchestrator::Swarm { update, rollback } => {
+                let (forth, back) = (update.stopped(desired), rollback.stopped(desired));
+                forth + if undone { back } else { moved * forth.max(back) }
+            }
             Orchestrator::Octopus { window, .. } => window,
         };
         desired.saturating_sub(missing)
