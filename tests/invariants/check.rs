@@ -401,10 +401,26 @@ impl Checker<'_> {
         turns
     }
 
+    /// When a new process ended before it was up for the first time. Only where being up is being ready.
+    fn first_start_that_fails(&self) -> Option<SimTime> {
+        let mut came_up: BTreeSet<u32> = BTreeSet::new();
+        let is_probed = self.scenario.release.ready_probe.is_some();
+        let is_readied = self.scenario.release.defect.as_ref().is_none_or(|defect| !defect.never_ready);
+        let of_new = self.history.changes.iter().filter(|change| change.version > Version::OLD);
+        for change in of_new.filter(|_| !is_probed && is_readied) {
+            if change.to == Phase::Ready {
+                came_up.insert(change.instance.0);
+            } else if change.to == Phase::Down && !came_up.contains(&change.instance.0) {
+                return Some(change.at);
+            }
+        }
+        None
+    }
+
     /// The targets of an Octopus deployment go by name, no more at once than the window holds, and none after a
     /// failure.
     fn targets_go_by_name(&self) -> Checked {
-        let Orchestrator::Octopus { window, takes_out, leaves_out, .. } = self.case.orchestrator else {
+        let Orchestrator::Octopus { window, takes_out, is_guided, leaves_out, .. } = self.case.orchestrator else {
             return Ok(());
         };
         if self.is_another_version_asked_for() || self.case.commands.scales() || self.case.has_fault {
@@ -422,6 +438,10 @@ impl Checker<'_> {
             let until = reported.get(place + 1).map_or(self.ends_at(), |next| next.at);
             let late = turns.iter().find(|(at, _)| report.at < *at && *at < until);
             demand!(late.is_none(), "{report:?}, and the turn of (at, target) {late:?} comes");
+        }
+        if let Some(failed_at) = self.first_start_that_fails().filter(|_| !is_guided) {
+            let late = turns.iter().find(|(at, _)| *at > failed_at);
+            demand!(late.is_none(), "a start failed at {failed_at:?}, and the turn of (at, target) {late:?} comes");
         }
         // A target is back when it serves again; one that failed is not, and stops the others.
         let returns = takes_out && !leaves_out && !self.case.has_defect;

@@ -157,7 +157,7 @@ fn may_ask(orchestrator: &str, command: &str) -> bool {
 pub(super) enum Orchestrator {
     Kubernetes { surge: Bound, unavailable: Bound, min_ready: u64, recreates: bool },
     Swarm { update: Swarm, rollback: Swarm },
-    Octopus { window: u32, waits_for_ready: bool, takes_out: bool, leaves_out: bool },
+    Octopus { window: u32, waits_for_ready: bool, takes_out: bool, is_guided: bool, leaves_out: bool },
 }
 
 /// A count, or a share in percent.
@@ -457,7 +457,8 @@ impl Draft {
         }
         let mut leaves_out = false;
         let mut asks = 0;
-        if self.luck.percent(40) {
+        let is_guided = self.luck.percent(40);
+        if is_guided {
             let answers_after = self.luck.delay(60_000);
             let answer = self.luck.pick(&["fail", "retry", "ignore", "exclude"]);
             let retries = if answer == "retry" && self.luck.percent(50) { ", retries = 2" } else { "" };
@@ -471,7 +472,7 @@ impl Draft {
             leaves_out = true;
         }
         Rollout {
-            orchestrator: Orchestrator::Octopus { window, waits_for_ready, takes_out, leaves_out },
+            orchestrator: Orchestrator::Octopus { window, waits_for_ready, takes_out, is_guided, leaves_out },
             lasts: u64::from(self.most) * target + if fails { asks } else { 0 },
             can_be_stuck: false,
             fails_sound_releases: fails,
