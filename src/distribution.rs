@@ -126,6 +126,11 @@ impl Delay {
         Duration::from_nanos(self.sample_nanos(stream))
     }
 
+    /// The span that a number drawn elsewhere stands for: always the same one for the same number.
+    pub fn by_luck(&self, luck: u64) -> Duration {
+        self.sample(&mut Stream::from_luck(luck))
+    }
+
     /// The mean, in seconds.
     pub fn mean_s(&self) -> f64 {
         match self {
@@ -361,5 +366,15 @@ mod tests {
         let fixed = Delay::Fixed(Duration::from_millis(100));
         assert_eq!(fixed.sample_nanos(&mut stream(1)) * 10, crate::time::SECOND);
         assert_eq!(to_nanos(f64::INFINITY), 1_000_000_000 * crate::time::SECOND);
+    }
+
+    #[test]
+    fn luck_drawn_elsewhere_stands_for_one_span_of_the_distribution() {
+        for (name, distribution) in every_kind() {
+            let delay = Delay::Drawn(distribution);
+            assert_eq!(delay.by_luck(7), delay.by_luck(7), "{name}");
+            let mean = (0..100_000).map(|luck| delay.by_luck(luck).as_secs_f64()).sum::<f64>() / 1e5;
+            assert!((mean / delay.mean_s() - 1.0).abs() < 0.05, "{name}: {mean}");
+        }
     }
 }

@@ -100,6 +100,11 @@ pub fn below(bits: u32, bound: u32) -> u32 {
 pub struct Stream(Xoshiro256PlusPlus);
 
 impl Stream {
+    /// The stream that a number drawn elsewhere stands for.
+    pub fn from_luck(luck: u64) -> Self {
+        Stream(Xoshiro256PlusPlus::seed_from_u64(luck))
+    }
+
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()

@@ -162,7 +162,7 @@ impl Strategy {
         match self {
             Strategy::Kubernetes(settings) => Memory::Kubernetes(kubernetes::Memory::new(settings, desired)),
             Strategy::Swarm(_) => Memory::Swarm(swarm::Memory::default()),
-            Strategy::Octopus(_) => Memory::Octopus(octopus::Memory::default()),
+            Strategy::Octopus(_) => Memory::Octopus(octopus::Memory::new(desired)),
         }
     }
 

@@ -1,17 +1,37 @@
 //! What an Octopus rolling step decides: a window that slides over the targets, and the child steps on each of them.
 //!
-//! Sources: the Octopus documentation of rolling deployments, and the issues 4968, 7078, 7743 and 8170 of
-//! OctopusDeploy/Issues. Octopus has no balancer and no health gate of its own: draining and testing are child steps,
-//! and the rollout goes by their success. Packages are fetched within the deploy step.
+//! Sources: the Octopus documentation of rolling deployments, guided failures, steps' conditions (run conditions,
+//! execution time-outs), transient targets and deployment target triggers; issues of OctopusDeploy/Issues: 4968 and
+//! 7743 (targets go by name), 7078 (a failure starts no further target), 8170 (parallelism), 1452 (guidance is per
+//! child step: Ignore goes on with the next one), 2885 (the tenth Retry is the last), 4669 and 5891 (Exclude: no
+//! further step runs on that target). Octopus has no balancer and no health gate of its own: draining and testing are
+//! child steps, and the rollout goes by their success. Packages are fetched within the deploy step.
+//!
+//! Every child step runs on the target: it fails where the target cannot be reached because its place is under repair,
+//! and where it takes longer than the time-out. A process that merely ended leaves the target within reach. Deploying
+//! fails when the process ends, and is done when it is up; a test fails when the target is not ready at its end.
+//! Without a time-out, a process that neither comes up nor ends is waited for for ever.
+//!
+//! While a human is asked about one target, no further target starts, and those in flight run to their end: the task is
+//! paused once what executes in parallel has completed (issue 10041 on interruptions, which is what requests for
+//! guidance are; 92 on the word).
+//!
+//! A release that was asked for later waits until the targets in flight are done; the others are left to it, for
+//! whoever asks for it cancels the task before. A target that is added is deployed to when all others were, and one
+//! that is removed is stopped: that is how a service on targets is scaled, with a deployment target trigger.
 
 use super::{Action, Command, Decision, Status, View, earlier};
-use crate::fleet::{InstanceId, Phase, Slot, Version};
-use crate::random::{mix, unit};
+use crate::distribution::Delay;
+use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
+use crate::random::{GOLDEN, mix, unit};
 use crate::time::SimTime;
 use std::time::Duration;
 
 /// Targets in flight where no window size is given: the step is then not a rolling one and runs on ten at a time.
 pub const WITHOUT_WINDOW: u32 = 10;
+
+/// How often a child step may be retried at most.
+pub const MOST_RETRIES: u32 = 10;
 
 /// The child step that tests a target before it is put back.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +40,31 @@ pub struct Test {
     pub takes: Duration,
     /// The chance that it finds a defect that shows by then.
     pub finds: f64,
+}
+
+/// Guided failure: whenever a child step fails, a human is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guidance {
+    /// From the failure to the answer.
+    pub answers_after: Delay,
+    /// What the answer is.
+    pub answer: Answer,
+}
+
+/// What a human answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Fail, as without being asked.
+    Fail,
+    /// Run the child step again, so often at most; then fail.
+    Retry {
+        /// How often.
+        most: u32,
+    },
+    /// Go on with the next child step.
+    Ignore,
+    /// Leave the target as it is, and go on with the others.
+    Exclude,
 }
 
 /// A rolling step's settings.
@@ -36,22 +81,46 @@ pub struct Settings {
     pub put_back: Duration,
     /// The put-back step has the run condition "always": it runs on a target whose child step failed, too.
     pub put_back_always: bool,
+    /// How long one child step may take on one target; `None`: for ever.
+    pub step_timeout: Option<Duration>,
+    /// Who is asked when a child step fails; `None`: nobody.
+    pub guidance: Option<Guidance>,
+    /// A target that cannot be reached when its turn comes is left for when it is back; otherwise it fails.
+    pub skip_unavailable: bool,
     /// What is typed while the rollout is under way.
     pub commands: Vec<Command>,
 }
 
 /// What the server holds between two decisions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
     deployment: Option<Deployment>,
+    /// How many targets there are.
+    targets: u32,
+    /// How many of them hold each version, or are about to.
+    wanted: [u32; Version::COUNT],
+}
+
+impl Memory {
+    /// Before the rollout: all old.
+    pub fn new(desired: u32) -> Self {
+        let mut wanted = [0; Version::COUNT];
+        wanted[Version::OLD.index()] = desired;
+        Memory { deployment: None, targets: desired, wanted }
+    }
 }
 
 /// One run of the step over all targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Deployment {
+    /// Which release it is of those that were asked for.
+    revision: u32,
     target: Version,
+    /// The next slot in the order of names.
     next: u32,
     in_flight: Vec<InFlight>,
+    /// Left out because they could not be reached.
+    skipped: Vec<Slot>,
     failed: bool,
 }
 
@@ -61,6 +130,12 @@ struct InFlight {
     slot: Slot,
     step: ChildStep,
     since: SimTime,
+    /// What the deploy step has launched.
+    instance: Option<InstanceId>,
+    /// How often this child step has failed so far.
+    failures: u32,
+    /// A human is asked, and answers then.
+    answered_at: Option<SimTime>,
     /// A child step failed, and the rest is skipped but for what runs always.
     failed: bool,
 }
@@ -69,205 +144,349 @@ struct InFlight {
 enum ChildStep {
     TakeOut,
     Stop,
-    Deploy(InstanceId),
-    Test(InstanceId),
-    PutBack(InstanceId),
+    Deploy,
+    Test,
+    PutBack,
+}
+
+/// How a child step stands.
+enum Standing {
+    /// Runs until something happens, or until then.
+    Running(Option<SimTime>),
+    Passed,
+    Failed,
 }
 
 /// Where a target stands after a look at it.
 enum Next {
     /// Stays until something happens, or until then.
     Stay(Option<SimTime>),
-    /// Goes on to this child step.
-    Go(ChildStep),
+    /// Begins this child step, perhaps once more.
+    Begin(ChildStep),
     /// Leaves the window.
     Leave,
+}
+
+/// A decision under way.
+struct Draft<'a> {
+    view: &'a View<'a>,
+    /// What the deployment brings.
+    target: Version,
+    actions: Vec<Action>,
+    launched: u32,
+    ask_again: Option<SimTime>,
+}
+
+impl Draft<'_> {
+    fn target_in(&self, slot: Slot) -> Option<&Instance> {
+        self.view.fleet.live_in_slot(slot).last().map(|(_, instance)| instance)
+    }
+
+    /// Whether child steps can run on a target at all.
+    fn can_reach(&self, slot: Slot) -> bool {
+        !self.view.fleet.in_slot(slot).any(|(_, instance)| instance.under_repair)
+    }
+
+    fn on_all_in(&mut self, slot: Slot, action: impl Fn(InstanceId) -> Action) {
+        self.actions.extend(self.view.fleet.live_in_slot(slot).map(|(id, _)| action(id)));
+    }
 }
 
 impl Settings {
     /// One decision of the server.
     pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        // A deployment that is superseded starts no further target, and those in flight run to the end; then the next begins.
-        let mut deployment = match &before.deployment {
-            Some(deployment) if deployment.target == view.target || !deployment.in_flight.is_empty() => {
-                deployment.clone()
-            }
-            _ => Deployment { target: view.target, next: 0, in_flight: Vec::new(), failed: false },
+        let mut memory = before.clone();
+        let mut deployment = match memory.deployment.take() {
+            Some(deployment) if deployment.revision == view.revision || !deployment.in_flight.is_empty() => deployment,
+            _ => Deployment {
+                revision: view.revision,
+                target: view.target,
+                next: 0,
+                in_flight: Vec::new(),
+                skipped: Vec::new(),
+                failed: false,
+            },
         };
-        let superseded = deployment.target != view.target;
-        let target = deployment.target;
-        let mut actions = Vec::new();
-        let mut ask_again = None;
-        let mut launched = 0;
+        let mut draft = Draft { view, target: deployment.target, actions: Vec::new(), launched: 0, ask_again: None };
+        self.remove_targets(&mut draft, &mut deployment, &mut memory);
+        let superseded = deployment.revision != view.revision;
         // A target that leaves frees its place at once, so look again until nothing moves.
         loop {
-            let mut moved = false;
-            let mut in_flight = std::mem::take(&mut deployment.in_flight);
-            in_flight.retain_mut(|flight| {
-                loop {
-                    match self.look(view, target, flight, &mut actions, &mut launched) {
-                        Next::Stay(until) => {
-                            ask_again = earlier(ask_again, until);
-                            return true;
-                        }
-                        Next::Go(step) => {
-                            flight.step = step;
-                            flight.since = view.now;
-                        }
-                        Next::Leave => {
-                            deployment.failed |= flight.failed;
-                            moved = true;
-                            return false;
-                        }
-                    }
-                }
-            });
-            deployment.in_flight = in_flight;
-            deployment.failed |= deployment.in_flight.iter().any(|flight| flight.failed);
-            while !deployment.failed
-                && !superseded
-                && !view.halted
-                && deployment.next < view.desired
-                && deployment.in_flight.len() < self.window_size as usize
-            {
-                let slot = Slot(deployment.next);
-                deployment.next += 1;
-                moved = true;
-                deployment.in_flight.push(self.enter(view, slot, &mut actions));
-            }
-            if !moved {
+            let left = self.advance(&mut draft, &mut deployment, &mut memory);
+            let may_start = !deployment.failed && !superseded && !view.halted && !deployment.is_interrupted();
+            let entered = may_start && self.enter_targets(&mut draft, &mut deployment, &mut memory);
+            if !left && !entered {
                 break;
             }
         }
-        let status = if superseded || !deployment.in_flight.is_empty() {
-            Status::Progressing
-        } else if deployment.failed {
-            Status::Failed
-        } else if deployment.next == view.desired {
-            Status::Completed
-        } else {
-            Status::Paused
+        let (status, reported) = match () {
+            () if deployment.is_interrupted() => (Status::Paused, "Paused"),
+            () if superseded => (Status::Progressing, "Cancelling"),
+            () if !deployment.in_flight.is_empty() => (Status::Progressing, "Executing"),
+            () if deployment.failed => (Status::Failed, "Failed"),
+            () if deployment.next == view.desired => (Status::Completed, "Success"),
+            () => (Status::Paused, "Paused"),
         };
-        let mut desired = [0; Version::COUNT];
-        desired[target.index()] = deployment.next;
-        desired[target.others().next().expect("there are several").index()] = view.desired - deployment.next;
-        Decision {
-            actions,
-            memory: Memory { deployment: Some(deployment) },
-            ask_again,
-            status,
-            reported: match status {
-                Status::Completed => "Success",
-                Status::Failed => "Failed",
-                Status::Progressing | Status::Paused | Status::Stuck => "Executing",
-            },
-            desired,
-            roll_back: false,
-        }
+        let desired = memory.wanted;
+        memory.deployment = Some(deployment);
+        let Draft { actions, ask_again, .. } = draft;
+        Decision { actions, memory, ask_again, status, reported, desired, roll_back: false }
     }
 
-    /// A target enters the window.
-    fn enter(&self, view: &View<'_>, slot: Slot, actions: &mut Vec<Action>) -> InFlight {
-        let step = if self.take_out.is_some() {
-            let serving = view.fleet.live_in_slot(slot);
-            actions.extend(serving.map(|(id, _)| Action::TakeOut(id)));
-            ChildStep::TakeOut
-        } else {
-            self.stop(view, slot, actions);
-            ChildStep::Stop
-        };
-        InFlight { slot, step, since: view.now, failed: false }
+    /// Targets that are no more are stopped, whatever the deployment does.
+    fn remove_targets(&self, draft: &mut Draft<'_>, deployment: &mut Deployment, memory: &mut Memory) {
+        let desired = draft.view.desired;
+        for slot in (desired..memory.targets).map(Slot) {
+            let is_in_flight = deployment.in_flight.iter().any(|flight| flight.slot == slot);
+            let held = draft.target_in(slot).map(|instance| instance.version);
+            if let Some(version) = if is_in_flight { Some(deployment.target) } else { held } {
+                memory.wanted[version.index()] -= 1;
+            }
+            self.stop(draft, slot);
+        }
+        deployment.in_flight.retain(|flight| flight.slot.0 < desired);
+        deployment.skipped.retain(|slot| slot.0 < desired);
+        deployment.next = deployment.next.min(desired);
+        memory.targets = desired;
+    }
+
+    /// Brings the targets in flight forward; whether one has left.
+    fn advance(&self, draft: &mut Draft<'_>, deployment: &mut Deployment, memory: &mut Memory) -> bool {
+        let before = deployment.in_flight.len();
+        let failed = &mut deployment.failed;
+        deployment.in_flight.retain_mut(|flight| {
+            loop {
+                match self.look(draft, flight) {
+                    Next::Stay(until) => {
+                        draft.ask_again = earlier(draft.ask_again, until);
+                        *failed |= flight.failed;
+                        return true;
+                    }
+                    Next::Begin(step) => self.begin(draft, flight, step),
+                    Next::Leave => {
+                        *failed |= flight.failed;
+                        if flight.instance.is_none() {
+                            memory.wanted[draft.target.index()] -= 1;
+                            if let Some(instance) = draft.target_in(flight.slot) {
+                                memory.wanted[instance.version.index()] += 1;
+                            }
+                        }
+                        return false;
+                    }
+                }
+            }
+        });
+        deployment.in_flight.len() < before
+    }
+
+    /// The next targets enter the window, by name, and after them those that are back; whether there was one.
+    fn enter_targets(&self, draft: &mut Draft<'_>, deployment: &mut Deployment, memory: &mut Memory) -> bool {
+        let before = deployment.in_flight.len();
+        while deployment.in_flight.len() < self.window_size as usize {
+            let slot = if deployment.next < draft.view.desired {
+                let slot = Slot(deployment.next);
+                deployment.next += 1;
+                if self.skip_unavailable && !draft.can_reach(slot) {
+                    deployment.skipped.push(slot);
+                    continue;
+                }
+                slot
+            } else {
+                let back = deployment.skipped.iter().position(|slot| draft.can_reach(*slot));
+                let Some(place) = back else { break };
+                deployment.skipped.remove(place)
+            };
+            if let Some(instance) = draft.target_in(slot) {
+                memory.wanted[instance.version.index()] -= 1;
+            }
+            memory.wanted[draft.target.index()] += 1;
+            let first = if self.take_out.is_some() { ChildStep::TakeOut } else { ChildStep::Stop };
+            let mut flight = InFlight {
+                slot,
+                step: first,
+                since: draft.view.now,
+                instance: None,
+                failures: 0,
+                answered_at: None,
+                failed: false,
+            };
+            self.begin(draft, &mut flight, first);
+            deployment.in_flight.push(flight);
+        }
+        deployment.in_flight.len() > before
+    }
+
+    /// A child step begins, perhaps once more.
+    fn begin(&self, draft: &mut Draft<'_>, flight: &mut InFlight, step: ChildStep) {
+        if step != flight.step {
+            flight.failures = 0;
+        }
+        flight.step = step;
+        flight.since = draft.view.now;
+        // A target that cannot be reached notices nothing of it.
+        if !draft.can_reach(flight.slot) {
+            return;
+        }
+        match step {
+            ChildStep::TakeOut => draft.on_all_in(flight.slot, Action::TakeOut),
+            ChildStep::Stop => self.stop(draft, flight.slot),
+            ChildStep::Deploy => {
+                // Whatever an earlier step has left there goes first.
+                flight.instance = None;
+                self.stop(draft, flight.slot);
+            }
+            ChildStep::Test | ChildStep::PutBack => {}
+        }
     }
 
     /// Stops what runs on a target; it is drained only where a child step has taken it out.
-    fn stop(&self, view: &View<'_>, slot: Slot, actions: &mut Vec<Action>) {
-        let running = view.fleet.live_in_slot(slot);
+    fn stop(&self, draft: &mut Draft<'_>, slot: Slot) {
         let drain = self.take_out.is_some();
-        actions.extend(running.map(|(instance, _)| Action::Terminate { instance, drain }));
+        draft.on_all_in(slot, |instance| Action::Terminate { instance, drain });
     }
 
     /// What becomes of a target in the window.
-    fn look(
-        &self,
-        view: &View<'_>,
-        target: Version,
-        flight: &mut InFlight,
-        actions: &mut Vec<Action>,
-        launched: &mut u32,
-    ) -> Next {
+    fn look(&self, draft: &mut Draft<'_>, flight: &mut InFlight) -> Next {
+        let now = draft.view.now;
+        if let Some(answered_at) = flight.answered_at {
+            if now < answered_at {
+                return Next::Stay(Some(answered_at));
+            }
+            flight.answered_at = None;
+            return match self.guidance.as_ref().map(|guidance| guidance.answer) {
+                Some(Answer::Retry { most }) if flight.failures <= most => Next::Begin(flight.step),
+                Some(Answer::Ignore) => self.after(flight.step),
+                Some(Answer::Exclude) => Next::Leave,
+                Some(Answer::Fail | Answer::Retry { .. }) | None => self.fail(flight),
+            };
+        }
+        let timed_out_at = self.step_timeout.map(|timeout| flight.since + timeout);
+        match self.standing(draft, flight) {
+            Standing::Passed if flight.failed => Next::Leave,
+            Standing::Passed => self.after(flight.step),
+            Standing::Running(until) if timed_out_at.is_none_or(|at| now < at) => {
+                Next::Stay(earlier(until, timed_out_at))
+            }
+            Standing::Running(_) | Standing::Failed => self.ask(draft, flight),
+        }
+    }
+
+    /// How the child step of a target stands.
+    fn standing(&self, draft: &mut Draft<'_>, flight: &mut InFlight) -> Standing {
+        if !draft.can_reach(flight.slot) {
+            return Standing::Failed;
+        }
+        let (view, slot) = (draft.view, flight.slot);
+        let takes = match flight.step {
+            ChildStep::Stop | ChildStep::Deploy => Duration::ZERO,
+            ChildStep::TakeOut => self.take_out.expect("the step exists"),
+            ChildStep::Test => self.test.expect("the step exists").takes,
+            ChildStep::PutBack => self.put_back,
+        };
+        let done_at = flight.since + takes;
+        if view.now < done_at {
+            return Standing::Running(Some(done_at));
+        }
         match flight.step {
-            ChildStep::TakeOut => {
-                let done_at = flight.since + self.take_out.expect("the step exists");
-                if view.now < done_at {
-                    return Next::Stay(Some(done_at));
-                }
-                self.stop(view, flight.slot, actions);
-                Next::Go(ChildStep::Stop)
-            }
-            ChildStep::Stop => {
-                // Actions of this very decision are not performed yet: whoever lives is about to be stopped.
-                if view.fleet.in_slot(flight.slot).next().is_some() {
-                    return Next::Stay(None);
-                }
-                let held_out = self.take_out.is_some();
-                let slot = Some(flight.slot);
-                actions.push(Action::Launch { version: target, slot, hold: false, held_out });
-                let id = InstanceId(view.fleet.len() as u32 + *launched);
-                *launched += 1;
-                Next::Go(ChildStep::Deploy(id))
-            }
-            ChildStep::Deploy(id) if id.index() >= view.fleet.len() => Next::Stay(None),
-            ChildStep::Deploy(id) => {
-                let instance = &view.fleet[id];
-                if instance.first_failure.is_some() {
-                    return self.fail(flight, id);
-                }
-                match (instance.first_started, self.test) {
-                    (None, _) => Next::Stay(None),
-                    (Some(_), Some(_)) => Next::Go(ChildStep::Test(id)),
-                    (Some(_), None) => self.after_test(id),
-                }
-            }
-            ChildStep::Test(id) => {
-                let test = self.test.expect("the step exists");
-                let done_at = flight.since + test.takes;
-                if view.now < done_at {
-                    return Next::Stay(Some(done_at));
-                }
-                let instance = &view.fleet[id];
-                let shows = instance.misbehaves_from.is_some_and(|from| from <= view.now);
+            // Actions of this very decision are not performed yet: whoever lives is about to be stopped.
+            ChildStep::Stop if view.fleet.in_slot(slot).next().is_some() => Standing::Running(None),
+            ChildStep::TakeOut | ChildStep::Stop => Standing::Passed,
+            ChildStep::Deploy => self.deploying(draft, flight),
+            ChildStep::Test => {
+                let finds = self.test.expect("the step exists").finds;
                 // The instance's own luck decides, not a draw: the same instance passes or fails under every
                 // strategy.
-                let found = shows && unit(mix(instance.rank)) < test.finds;
-                if instance.phase() == Phase::Ready && !found { self.after_test(id) } else { self.fail(flight, id) }
+                let passes = draft.target_in(slot).is_some_and(|instance| {
+                    let shows = instance.misbehaves_from.is_some_and(|from| from <= view.now);
+                    let found = shows && unit(luck(instance.rank, flight.failures)) < finds;
+                    instance.phase() == Phase::Ready && !found
+                });
+                if passes { Standing::Passed } else { Standing::Failed }
             }
-            ChildStep::PutBack(id) => {
-                let done_at = flight.since + self.put_back;
-                if view.now < done_at {
-                    return Next::Stay(Some(done_at));
-                }
-                actions.push(Action::PutBack(id));
-                Next::Leave
+            ChildStep::PutBack => {
+                draft.on_all_in(slot, Action::PutBack);
+                Standing::Passed
             }
         }
     }
 
-    fn after_test(&self, id: InstanceId) -> Next {
-        if self.take_out.is_some() { Next::Go(ChildStep::PutBack(id)) } else { Next::Leave }
+    /// How the deploy step of a target stands; it launches once nothing is left there.
+    fn deploying(&self, draft: &mut Draft<'_>, flight: &mut InFlight) -> Standing {
+        let fleet = draft.view.fleet;
+        let Some(id) = flight.instance else {
+            if fleet.in_slot(flight.slot).next().is_none() {
+                let (slot, held_out) = (Some(flight.slot), self.take_out.is_some());
+                draft.actions.push(Action::Launch { version: draft.target, slot, hold: false, held_out });
+                flight.instance = Some(InstanceId(fleet.len() as u32 + draft.launched));
+                draft.launched += 1;
+            }
+            return Standing::Running(None);
+        };
+        if id.index() >= fleet.len() {
+            return Standing::Running(None);
+        }
+        match (fleet[id].first_failure, fleet[id].first_started) {
+            (Some(_), _) => Standing::Failed,
+            (None, Some(_)) => Standing::Passed,
+            (None, None) => Standing::Running(None),
+        }
     }
 
-    /// A child step failed: the target stays as it is, out of the balancer, unless it is put back all the same.
-    fn fail(&self, flight: &mut InFlight, id: InstanceId) -> Next {
-        flight.failed = true;
-        if self.put_back_always && self.take_out.is_some() { Next::Go(ChildStep::PutBack(id)) } else { Next::Leave }
+    /// The child step after one that passed or was ignored.
+    fn after(&self, step: ChildStep) -> Next {
+        match step {
+            ChildStep::TakeOut => Next::Begin(ChildStep::Stop),
+            ChildStep::Stop => Next::Begin(ChildStep::Deploy),
+            ChildStep::Deploy if self.test.is_some() => Next::Begin(ChildStep::Test),
+            ChildStep::Deploy | ChildStep::Test if self.take_out.is_some() => Next::Begin(ChildStep::PutBack),
+            ChildStep::Deploy | ChildStep::Test | ChildStep::PutBack => Next::Leave,
+        }
     }
+
+    /// A child step failed: a human is asked, if there is one.
+    fn ask(&self, draft: &Draft<'_>, flight: &mut InFlight) -> Next {
+        let Some(guidance) = self.guidance.as_ref().filter(|_| !flight.failed) else {
+            return self.fail(flight);
+        };
+        let rank = draft.target_in(flight.slot).map_or(mix(flight.slot.0.into()), |instance| instance.rank);
+        // Another luck than the test's, which is the same number of failures away from this one.
+        let luck = mix(luck(rank, flight.failures) ^ flight.step as u64);
+        flight.failures += 1;
+        let answered_at = draft.view.now + guidance.answers_after.by_luck(luck);
+        flight.answered_at = Some(answered_at);
+        Next::Stay(Some(answered_at))
+    }
+
+    /// The target stays as it is, out of the balancer, unless it is put back all the same.
+    fn fail(&self, flight: &mut InFlight) -> Next {
+        let tries_to_put_back = flight.failed || flight.step == ChildStep::PutBack;
+        flight.failed = true;
+        let puts_back = self.put_back_always && self.take_out.is_some() && !tries_to_put_back;
+        if puts_back { Next::Begin(ChildStep::PutBack) } else { Next::Leave }
+    }
+}
+
+impl Deployment {
+    /// Whether a human is asked.
+    fn is_interrupted(&self) -> bool {
+        self.in_flight.iter().any(|flight| flight.answered_at.is_some())
+    }
+}
+
+/// The luck of an instance's n-th repetition of something, the first one being its 0th.
+fn luck(rank: u64, repetition: u32) -> u64 {
+    mix(rank.wrapping_add(GOLDEN.wrapping_mul(repetition.into())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::drawn;
+    use crate::fleet::{Fleet, Launch, drawn};
     use crate::rollout::{shown, written};
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
 
     fn settings(window_size: u32) -> Settings {
         Settings {
@@ -276,42 +495,289 @@ mod tests {
             test: None,
             put_back: Duration::ZERO,
             put_back_always: false,
+            step_timeout: None,
+            guidance: None,
+            skip_unavailable: false,
             commands: Vec::new(),
         }
     }
 
-    fn first_decision(settings: &Settings, letters: &str) -> Decision<Memory> {
-        let fleet = drawn::fleet(letters);
-        settings.decide(&shown(&fleet, letters.len() as u32, &[]), &Memory::default())
+    fn guided(answer: Answer) -> Settings {
+        let guidance = Guidance { answers_after: Delay::Fixed(seconds(60)), answer };
+        Settings { guidance: Some(guidance), ..settings(1) }
+    }
+
+    /// A deployment to a fleet that does at once what it is told, but for starting.
+    struct Walk {
+        settings: Settings,
+        fleet: Fleet,
+        memory: Memory,
+        now: SimTime,
+        desired: u32,
+        target: Version,
+        revision: u32,
+        status: Status,
+        reported: &'static str,
+        wanted: [u32; Version::COUNT],
+    }
+
+    impl Walk {
+        fn new(letters: &str, settings: Settings) -> Self {
+            let desired = letters.len() as u32;
+            Walk {
+                settings,
+                fleet: drawn::fleet(letters),
+                memory: Memory::new(desired),
+                now: SimTime::START,
+                desired,
+                target: Version::NEW,
+                revision: 1,
+                status: Status::Progressing,
+                reported: "",
+                wanted: [0; Version::COUNT],
+            }
+        }
+
+        /// What the server does at a moment, until it is content.
+        fn at(&mut self, second: u64) -> String {
+            self.now = SimTime::START + seconds(second);
+            let mut done = Vec::new();
+            loop {
+                let shown = shown(&self.fleet, self.desired, &[]);
+                let view = View { now: self.now, target: self.target, revision: self.revision, ..shown };
+                let decision = self.settings.decide(&view, &self.memory);
+                let is_content = decision.actions.is_empty() && decision.memory == self.memory;
+                (self.memory, self.status) = (decision.memory, decision.status);
+                (self.reported, self.wanted) = (decision.reported, decision.desired);
+                if is_content {
+                    return written(&done);
+                }
+                for action in decision.actions {
+                    self.perform(action);
+                    done.push(action);
+                }
+            }
+        }
+
+        fn perform(&mut self, action: Action) {
+            match action {
+                Action::Launch { version, slot, held_out, .. } => {
+                    self.fleet.launch(self.now, Launch { version, slot, rank: 0, held_out });
+                }
+                Action::Terminate { instance, .. } => self.fleet.enter(instance, Phase::Gone, self.now),
+                Action::TakeOut(id) => self.fleet.hold_out(id, true),
+                Action::PutBack(id) => self.fleet.hold_out(id, false),
+                Action::Start(_) => unreachable!("Octopus holds nothing"),
+            }
+        }
+
+        /// The process of an instance comes up.
+        fn starts(&mut self, id: u32) {
+            for phase in [Phase::Prepared, Phase::Starting, Phase::Ready] {
+                self.fleet.enter(InstanceId(id), phase, self.now);
+            }
+            self.fleet.note_started(InstanceId(id), self.now, None);
+        }
+
+        /// The process of an instance ends.
+        fn ends(&mut self, id: u32) {
+            self.fleet.enter(InstanceId(id), Phase::Down, self.now);
+        }
+
+        /// The place of an instance goes down.
+        fn breaks(&mut self, id: u32) {
+            self.ends(id);
+            self.fleet.note_repair(InstanceId(id));
+        }
+
+        #[track_caller]
+        fn stands(&self, status: Status, reported: &str, old: u32, new: u32) {
+            assert_eq!((self.status, self.reported), (status, reported));
+            assert_eq!(self.wanted[..2], [old, new]);
+        }
     }
 
     #[test]
     fn a_window_of_targets_is_taken_in_order() {
-        assert_eq!(written(&first_decision(&settings(2), "oooo").actions), "out0 out1 -0 -1");
-        let slow = Settings { take_out: Some(Duration::from_secs(1)), ..settings(3) };
-        assert_eq!(written(&first_decision(&slow, "oooo").actions), "out0 out1 out2");
+        assert_eq!(Walk::new("oooo", settings(2)).at(0), "out0 out1 -0 -1 + +");
+        let slow = Settings { take_out: Some(seconds(1)), ..settings(3) };
+        assert_eq!(Walk::new("oooo", slow).at(0), "out0 out1 out2");
         let careless = Settings { take_out: None, ..settings(1) };
-        assert_eq!(
-            first_decision(&careless, "oo").actions,
-            [Action::Terminate { instance: InstanceId(0), drain: false }]
-        );
+        let fleet = drawn::fleet("oo");
+        let decision = careless.decide(&shown(&fleet, 2, &[]), &Memory::new(2));
+        assert_eq!(decision.actions, [Action::Terminate { instance: InstanceId(0), drain: false }]);
     }
 
-    /// One target in the window, its new instance in a phase.
-    fn after_deploy(letter: &str, settings: &Settings) -> Decision<Memory> {
-        let fleet = drawn::fleet(letter);
-        let flight =
-            InFlight { slot: Slot(0), step: ChildStep::Deploy(InstanceId(0)), since: SimTime::START, failed: false };
-        let deployment = Deployment { target: Version::NEW, next: 1, in_flight: vec![flight], failed: false };
-        settings.decide(&shown(&fleet, 2, &[]), &Memory { deployment: Some(deployment) })
+    #[test]
+    fn the_next_target_starts_as_soon_as_any_one_is_done() {
+        let mut walk = Walk::new("oooo", settings(2));
+        walk.at(0);
+        walk.starts(5);
+        assert_eq!(walk.at(1), "in5 out2 -2 +");
+        walk.stands(Status::Progressing, "Executing", 1, 3);
+        walk.starts(4);
+        walk.starts(6);
+        assert_eq!(walk.at(2), "in4 in6 out3 -3 +");
+        walk.starts(7);
+        assert_eq!(walk.at(3), "in7");
+        walk.stands(Status::Completed, "Success", 0, 4);
     }
 
     #[test]
     fn a_failed_child_step_leaves_the_target_out_and_starts_no_other() {
-        let decision = after_deploy("x", &settings(1));
-        assert_eq!((written(&decision.actions).as_str(), decision.status), ("", Status::Failed));
-        let always = Settings { put_back_always: true, ..settings(1) };
-        let decision = after_deploy("x", &always);
-        assert_eq!((written(&decision.actions).as_str(), decision.status), ("in0", Status::Failed));
+        for (put_back_always, then) in [(false, ""), (true, "in3")] {
+            let mut walk = Walk::new("ooo", Settings { put_back_always, ..settings(2) });
+            walk.at(0);
+            walk.ends(3);
+            assert_eq!(walk.at(1), then);
+            walk.stands(Status::Progressing, "Executing", 1, 2);
+            walk.starts(4);
+            assert_eq!(walk.at(2), "in4", "the one in flight runs to its end");
+            walk.stands(Status::Failed, "Failed", 1, 2);
+        }
+    }
+
+    #[test]
+    fn a_test_fails_where_the_target_is_not_ready() {
+        let test = Some(Test { takes: seconds(10), finds: 1.0 });
+        let mut walk = Walk::new("oo", Settings { test, ..settings(1) });
+        walk.at(0);
+        walk.starts(2);
+        assert_eq!((walk.at(1), walk.at(10)), (String::new(), String::new()));
+        walk.fleet.enter(InstanceId(2), Phase::Unready, walk.now);
+        assert_eq!(walk.at(11), "");
+        walk.stands(Status::Failed, "Failed", 1, 1);
+    }
+
+    #[test]
+    fn a_process_that_neither_comes_up_nor_ends_is_waited_for_until_the_time_out() {
+        let mut walk = Walk::new("oo", settings(1));
+        assert_eq!((walk.at(0).as_str(), walk.at(100_000).as_str()), ("out0 -0 +", ""));
+        walk.stands(Status::Progressing, "Executing", 1, 1);
+        let mut walk = Walk::new("oo", Settings { step_timeout: Some(seconds(9)), ..settings(1) });
+        walk.at(0);
+        walk.at(8);
+        walk.stands(Status::Progressing, "Executing", 1, 1);
+        assert_eq!(walk.at(9), "");
+        walk.stands(Status::Failed, "Failed", 1, 1);
+        // What takes exactly so long is done.
+        let take_out = Some(seconds(9));
+        let mut walk = Walk::new("oo", Settings { step_timeout: take_out, take_out, ..settings(1) });
+        assert_eq!((walk.at(0).as_str(), walk.at(9).as_str()), ("out0", "-0 +"));
+        let mut walk = Walk::new("oo", Settings { step_timeout: Some(seconds(8)), take_out, ..settings(1) });
+        assert_eq!((walk.at(0).as_str(), walk.at(8).as_str()), ("out0", ""));
+        walk.stands(Status::Failed, "Failed", 2, 0);
+    }
+
+    /// The first of two targets fails to start under guidance: what is done a minute later.
+    fn answered(answer: Answer) -> (Walk, String) {
+        let mut walk = Walk::new("oo", guided(answer));
+        walk.at(0);
+        walk.ends(2);
+        assert_eq!((walk.at(1).as_str(), walk.at(60).as_str()), ("", ""));
+        walk.stands(Status::Paused, "Paused", 1, 1);
+        let then = walk.at(61);
+        (walk, then)
+    }
+
+    #[test]
+    fn a_human_fails_ignores_or_excludes() {
+        let (walk, then) = answered(Answer::Fail);
+        assert_eq!(then, "");
+        walk.stands(Status::Failed, "Failed", 1, 1);
+        // Ignored is the child step: the next one puts back what is there.
+        let (walk, then) = answered(Answer::Ignore);
+        assert_eq!(then, "in2 out1 -1 +");
+        walk.stands(Status::Progressing, "Executing", 0, 2);
+        let (mut walk, then) = answered(Answer::Exclude);
+        assert_eq!(then, "out1 -1 +");
+        walk.starts(3);
+        assert_eq!(walk.at(62), "in3");
+        walk.stands(Status::Completed, "Success", 0, 2);
+    }
+
+    #[test]
+    fn a_human_retries_so_often_and_then_fails() {
+        let (mut walk, then) = answered(Answer::Retry { most: 2 });
+        assert_eq!(then, "-2 +");
+        walk.stands(Status::Progressing, "Executing", 1, 1);
+        walk.ends(3);
+        assert_eq!((walk.at(62).as_str(), walk.at(122).as_str()), ("", "-3 +"));
+        walk.ends(4);
+        assert_eq!((walk.at(123).as_str(), walk.at(183).as_str()), ("", ""));
+        walk.stands(Status::Failed, "Failed", 1, 1);
+        let (mut walk, _) = answered(Answer::Retry { most: 1 });
+        walk.starts(3);
+        assert_eq!(walk.at(62), "in3 out1 -1 +");
+    }
+
+    #[test]
+    fn while_a_human_is_asked_those_in_flight_go_on_and_no_other_starts() {
+        let mut walk = Walk::new("ooo", Settings { window_size: 2, ..guided(Answer::Exclude) });
+        walk.at(0);
+        walk.ends(3);
+        walk.at(1);
+        walk.starts(4);
+        assert_eq!(walk.at(2), "in4");
+        walk.stands(Status::Paused, "Paused", 1, 2);
+        assert_eq!(walk.at(61), "out2 -2 +");
+    }
+
+    #[test]
+    fn a_target_out_of_reach_fails_or_is_left_for_later() {
+        let mut walk = Walk::new("oo", settings(1));
+        walk.breaks(0);
+        assert_eq!(walk.at(0), "");
+        walk.stands(Status::Failed, "Failed", 2, 0);
+        let mut walk = Walk::new("ooo", Settings { skip_unavailable: true, ..settings(1) });
+        walk.breaks(0);
+        assert_eq!(walk.at(0), "out1 -1 +");
+        walk.starts(3);
+        assert_eq!(walk.at(1), "in3 out2 -2 +");
+        walk.starts(4);
+        assert_eq!(walk.at(2), "in4");
+        walk.stands(Status::Completed, "Success", 1, 2);
+        walk.fleet.enter(InstanceId(0), Phase::Starting, walk.now);
+        assert_eq!(walk.at(3), "out0 -0 +");
+        walk.starts(5);
+        assert_eq!(walk.at(4), "in5");
+        walk.stands(Status::Completed, "Success", 0, 3);
+        // A process that merely ended leaves the target within reach.
+        let mut walk = Walk::new("oo", settings(1));
+        walk.ends(0);
+        assert_eq!(walk.at(0), "out0 -0 +");
+    }
+
+    #[test]
+    fn another_release_waits_for_those_in_flight_and_begins_anew() {
+        let mut walk = Walk::new("ooo", settings(1));
+        walk.at(0);
+        (walk.target, walk.revision) = (Version(2), 2);
+        assert_eq!(walk.at(1), "");
+        walk.stands(Status::Progressing, "Cancelling", 2, 1);
+        walk.starts(3);
+        assert_eq!(walk.at(2), "in3 out3 -3 +old");
+        assert_eq!(walk.wanted[..3], [2, 0, 1]);
+        // The same release once more is another task, and goes to all targets.
+        (walk.target, walk.revision) = (Version::NEW, 3);
+        walk.starts(4);
+        assert_eq!(walk.at(3), "in4 out4 -4 +");
+    }
+
+    #[test]
+    fn a_target_is_added_at_the_end_and_removed_at_once() {
+        let mut walk = Walk::new("oo", settings(2));
+        walk.at(0);
+        walk.desired = 3;
+        assert_eq!(walk.at(1), "");
+        walk.starts(2);
+        assert_eq!(walk.at(2), "in2 +");
+        walk.stands(Status::Progressing, "Executing", 0, 3);
+        walk.desired = 1;
+        assert_eq!(walk.at(3), "-3 -4");
+        walk.stands(Status::Completed, "Success", 0, 1);
+        walk.desired = 2;
+        assert_eq!(walk.at(4), "+");
+        walk.stands(Status::Progressing, "Executing", 0, 2);
     }
 }

@@ -4,8 +4,8 @@
 use super::raw_delay::Delay;
 use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table};
 use super::words::{
-    ArrivalsWord, CauseWord, ChoiceWord, CommandWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord, PolicyWord,
-    ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
+    AnswerWord, ArrivalsWord, CauseWord, ChoiceWord, CommandWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord,
+    PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -408,6 +408,13 @@ pub(super) struct Octopus {
     pub put_back: Option<Span>,
     /// The put-back step runs on a target whose child step failed, too; only with take_out. Default: false.
     pub put_back_always: Option<bool>,
+    /// How long one child step may take on one target; then it fails. Absent: for ever.
+    pub step_timeout: Option<Span>,
+    /// Whoever is asked whenever a child step fails. Absent: nobody, and the deployment fails.
+    pub guided_failure: Option<Table<GuidedFailure>>,
+    /// A target that cannot be reached when its turn comes is left for when it is back. Default: false, and the
+    /// deployment fails.
+    pub skip_unavailable: Option<bool>,
     /// What people type while the rollout is under way, in order.
     pub commands: Option<Vec<Table<Command>>>,
 }
@@ -420,6 +427,21 @@ pub(super) struct OctopusTest {
     pub takes: Span,
     /// The chance that it finds a defect that shows by then.
     pub finds: Share,
+}
+
+/// Guided failure: no further target starts until a human has answered.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GuidedFailure {
+    /// From the failure to the answer.
+    pub answers_after: Delay,
+    /// "fail"; "retry" runs the child step again; "ignore" goes on with the next one; "exclude" leaves the target as it
+    /// is and goes on with the others.
+    pub answer: AnswerWord,
+    /// How often the answer is "retry" for one child step on one target, before it is "fail"; with "retry" only.
+    /// Default: 10, which Octopus allows at most.
+    #[schemars(range(min = 1, max = 10))]
+    pub retries: Option<Count>,
 }
 
 /// Who judges the release, and what happens then.

@@ -1,11 +1,12 @@
 //! How orchestrators' settings are written: in each one's own words, resolved against the size of the service.
 
-use super::bounds::{at_least_one, count, span_or};
+use super::bounds::{at_least_one, count, positive, span_or};
 use super::commands::commands;
+use super::delays::{Sources, delay};
 use super::place::{Checked, Place};
 use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
-use super::words::DeploymentType;
+use super::words::{AnswerKind, DeploymentType};
 use super::{NamedStrategy, Service};
 use crate::rollout::kubernetes::{self, Bound, ControlPlane, Limit, resolve_fenceposts};
 use crate::rollout::swarm::{FailureAction, UpdateConfig};
@@ -22,16 +23,17 @@ pub(super) fn strategies(
     place: &Place,
     raw: Named<raw::Orchestrator>,
     service: &Service,
+    sources: &mut Sources<'_>,
 ) -> Checked<Vec<NamedStrategy>> {
     place.holds(!raw.0.is_empty(), "at least one strategy must be given")?;
     place.holds(raw.0.len() <= MOST_STRATEGIES, "must hold at most 1,000 strategies")?;
-    let one = |(name, raw): (String, raw::Orchestrator)| {
+    let mut one = |(name, raw): (String, raw::Orchestrator)| {
         let place = place.key(&name);
         place.holds(is_name(&name), "must have a name of 1 to 60 letters, digits, `-`, `_` and `.`")?;
-        let strategy = strategy(&place, raw, service.instances.get())?;
+        let strategy = strategy(&place, raw, service.instances.get(), sources)?;
         Ok(NamedStrategy { name, strategy })
     };
-    raw.0.into_iter().map(one).collect()
+    raw.0.into_iter().map(&mut one).collect()
 }
 
 fn is_name(name: &str) -> bool {
@@ -39,13 +41,13 @@ fn is_name(name: &str) -> bool {
     (1..=60).contains(&name.len()) && name.chars().all(may_stand)
 }
 
-fn strategy(place: &Place, raw: raw::Orchestrator, instances: u32) -> Checked<Strategy> {
+fn strategy(place: &Place, raw: raw::Orchestrator, instances: u32, sources: &mut Sources<'_>) -> Checked<Strategy> {
     match (raw.kubernetes, raw.swarm, raw.octopus) {
         (Some(Table(raw)), None, None) => {
             kubernetes(&place.key("kubernetes"), raw, instances).map(Strategy::Kubernetes)
         }
         (None, Some(Table(raw)), None) => swarm(&place.key("swarm"), raw).map(Strategy::Swarm),
-        (None, None, Some(Table(raw))) => octopus(&place.key("octopus"), raw).map(Strategy::Octopus),
+        (None, None, Some(Table(raw))) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
         _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus")),
     }
 }
@@ -150,10 +152,11 @@ fn update_config<A: Copy>(
     })
 }
 
-fn octopus(place: &Place, raw: raw::Octopus) -> Checked<octopus::Settings> {
+fn octopus(place: &Place, raw: raw::Octopus, sources: &mut Sources<'_>) -> Checked<octopus::Settings> {
     let window = |count: Count| at_least_one(&place.key("window_size"), count, 100_000).map(Into::into);
     let takes_out = raw.take_out.is_some();
     let without = "must be absent without take_out";
+    let guided_at = place.key("guided_failure");
     place.key("put_back").holds(takes_out || raw.put_back.is_none(), without)?;
     place.key("put_back_always").holds(takes_out || raw.put_back_always.is_none(), without)?;
     Ok(octopus::Settings {
@@ -162,6 +165,25 @@ fn octopus(place: &Place, raw: raw::Octopus) -> Checked<octopus::Settings> {
         test: raw.test.map(|Table(test)| octopus::Test { takes: test.takes.0, finds: test.finds.0 }),
         put_back: span_or(raw.put_back, Duration::ZERO),
         put_back_always: raw.put_back_always.unwrap_or(false),
+        step_timeout: raw.step_timeout.map(|span| positive(&place.key("step_timeout"), span)).transpose()?,
+        guidance: raw.guided_failure.map(|Table(raw)| guidance(&guided_at, raw, sources)).transpose()?,
+        skip_unavailable: raw.skip_unavailable.unwrap_or(false),
         commands: commands(&place.key("commands"), raw.commands)?,
     })
+}
+
+fn guidance(place: &Place, raw: raw::GuidedFailure, sources: &mut Sources<'_>) -> Checked<octopus::Guidance> {
+    let retries_at = place.key("retries");
+    let kind = raw.answer.0;
+    let belongs = raw.retries.is_none() || kind == AnswerKind::Retry;
+    retries_at.holds(belongs, r#"must be absent unless answer = "retry""#)?;
+    let within = |written| count(&retries_at, written, 1..=octopus::MOST_RETRIES);
+    let most = raw.retries.map_or(Ok(octopus::MOST_RETRIES), within)?;
+    let answer = match kind {
+        AnswerKind::Fail => octopus::Answer::Fail,
+        AnswerKind::Retry => octopus::Answer::Retry { most },
+        AnswerKind::Ignore => octopus::Answer::Ignore,
+        AnswerKind::Exclude => octopus::Answer::Exclude,
+    };
+    Ok(octopus::Guidance { answers_after: delay(&place.key("answers_after"), raw.answers_after, sources)?, answer })
 }

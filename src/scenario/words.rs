@@ -65,6 +65,24 @@ words! {
         "scale" => CommandKind::Scale,
     }
 }
+/// What a human answers when a child step failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerKind {
+    Fail,
+    Retry,
+    Ignore,
+    Exclude,
+}
+
+words! {
+    /// What a human answers when a child step failed.
+    AnswerWord: AnswerKind {
+        "fail" => AnswerKind::Fail,
+        "retry" => AnswerKind::Retry,
+        "ignore" => AnswerKind::Ignore,
+        "exclude" => AnswerKind::Exclude,
+    }
+}
 words! {
     /// `podReplacementPolicy`.
     ReplacementWord: PodReplacement {

@@ -27,23 +27,20 @@ pub struct Tokens {
     left: u32,
 }
 
-impl Iterator for Tokens {
-    type Item = SimTime;
-
+impl Tokens {
     /// From when on the next request may be made; the moment may be over.
-    fn next(&mut self) -> Option<SimTime> {
+    pub fn pop(&mut self) -> Option<SimTime> {
         self.left = self.left.checked_sub(1)?;
         let at = self.next;
         self.next = self.next + self.gap;
         Some(at)
     }
 
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
+    /// Whether all are used.
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
     }
 }
-
-impl ExactSizeIterator for Tokens {}
 
 impl Client {
     /// Reserves tokens for so many requests at a moment.
@@ -60,7 +57,7 @@ impl Client {
 
     /// Takes one token at a moment or as soon after it as there is one, and tells when.
     pub fn take(&mut self, limit: Option<Limit>, at: SimTime) -> SimTime {
-        self.reserve(limit, at, 1).next().map_or(at, |token| token.max(at))
+        self.reserve(limit, at, 1).pop().map_or(at, |token| token.max(at))
     }
 }
 
@@ -76,8 +73,9 @@ mod tests {
         let mut client = Client::default();
         let one_by_one: Vec<u128> = (0..6).map(|_| waits(client.take(limit, start))).collect();
         assert_eq!(one_by_one, [0, 0, 0, 50, 100, 150]);
-        let at_once: Vec<u128> = Client::default().reserve(limit, start, 6).map(waits).collect();
-        assert_eq!(at_once, one_by_one);
+        let mut tokens = Client::default().reserve(limit, start, 6);
+        let at_once: Vec<u128> = std::iter::from_fn(|| tokens.pop()).map(waits).collect();
+        assert_eq!((at_once, tokens.is_empty()), (one_by_one, true));
         let later = start + Duration::from_secs(10);
         assert_eq!(client.take(limit, later), later);
         assert_eq!(client.take(None, start), start);

@@ -324,7 +324,7 @@ impl Settings {
 
     /// The next write of a batch.
     fn next_write(&self, from: SimTime, mut sync: Sync, creates: bool) -> Sync {
-        let token = sync.tokens.next().expect("a batch is as large as its writes");
+        let token = sync.tokens.pop().expect("a batch is as large as its writes");
         sync.write_at = token.max(from) + self.control_plane.takes(creates);
         sync
     }
@@ -370,7 +370,7 @@ impl Settings {
                 return;
             }
         };
-        let has_more = there != set.size && sync.tokens.len() > 0;
+        let has_more = there != set.size && !sync.tokens.is_empty();
         let next = if has_more {
             self.next_write(view.now, sync, there < set.size)
         } else {

@@ -256,6 +256,9 @@ fn the_strategies_keep_their_order_and_words() {
         test: Some(octopus::Test { takes: seconds(10), finds: 0.9 }),
         put_back: seconds(1),
         put_back_always: true,
+        step_timeout: None,
+        guidance: None,
+        skip_unavailable: false,
         commands: vec![undo_after(180)],
     };
     let expected = [
@@ -341,6 +344,34 @@ fn what_is_left_out_has_its_default() {
         panic!("Octopus was written")
     };
     assert_eq!(settings.window_size, 10);
+}
+
+/// A small file with an Octopus strategy that has these settings.
+fn octopus_with(settings: &str) -> String {
+    let octopus = SMALL.replace("kubernetes]", &format!("octopus]\n{settings}"));
+    octopus.replace("\"8s\"", "\"8s\"\ngrace = \"9s\"")
+}
+
+#[test]
+fn whoever_is_asked_about_failures_is_as_written() {
+    let guidance = |settings: &str| {
+        let scenario = read(&octopus_with(settings));
+        let Strategy::Octopus(settings) = scenario.strategies[0].strategy.clone() else {
+            panic!("Octopus was written")
+        };
+        (settings.guidance, settings.step_timeout, settings.skip_unavailable)
+    };
+    assert_eq!(guidance(""), (None, None, false));
+    let answers_after = Delay::Fixed(seconds(120));
+    let retries = octopus::Guidance { answers_after, answer: octopus::Answer::Retry { most: 10 } };
+    let written = r#"guided_failure = { answers_after = "2m", answer = "retry" }"#;
+    assert_eq!(guidance(written).0, Some(retries));
+    let answers_after = Delay::Drawn(Distribution::Exponential { mean: 180.0 });
+    let excludes = octopus::Guidance { answers_after, answer: octopus::Answer::Exclude };
+    let written = r#"guided_failure = { answers_after = { exponential = { mean = "3m" } }, answer = "exclude" }
+step_timeout = "90s"
+skip_unavailable = true"#;
+    assert_eq!(guidance(written), (Some(excludes), Some(seconds(90)), true));
 }
 
 /// Loads a scenario file beside these other files.

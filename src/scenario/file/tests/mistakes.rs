@@ -1,6 +1,6 @@
 //! Edits of a good file, each breaking one rule, and what is no scenario at all. Messages are compared whole.
 
-use super::{FULL, SMALL, problem, read, seconds};
+use super::{FULL, SMALL, octopus_with, problem, read, seconds};
 use crate::rollback::Policy;
 use crate::rollout::Strategy;
 use crate::rollout::kubernetes::{Bound, Kind};
@@ -399,4 +399,27 @@ fn damaged_files_are_refused() {
             assert!(!problem.contains('\n') && !problem.contains("invalid type"), "{problem}");
         }
     }
+}
+
+#[test]
+fn whoever_is_asked_about_failures_answers_one_way() {
+    let refused = |settings: &str, then: &str| {
+        let text = octopus_with(settings);
+        let line = text.lines().position(|line| line == settings).expect("it was written") + 1;
+        assert_eq!(problem(&text), format!("fleet.toml:{line}: strategy.default.octopus.{then}"));
+    };
+    refused(
+        r#"guided_failure = { answers_after = "2m", answer = "ignore", retries = 3 }"#,
+        r#"guided_failure.retries: must be absent unless answer = "retry""#,
+    );
+    refused(
+        r#"guided_failure = { answers_after = "2m", answer = "retry", retries = 11 }"#,
+        "guided_failure.retries: must be from 1 to 10",
+    );
+    refused(
+        r#"guided_failure = { answers_after = "2m", answer = "shrug" }"#,
+        r#"guided_failure.answer: must be one of "fail", "retry", "ignore", "exclude""#,
+    );
+    refused(r#"guided_failure = { answer = "fail" }"#, "guided_failure.answers_after: must be given");
+    refused(r#"step_timeout = "0s""#, "step_timeout: must exceed 0");
 }

@@ -1,0 +1,586 @@
+//! The checker: what a history must keep, told without a rule of the engine's.
+
+use super::generate::{Case, Orchestrator, fenceposts};
+use rollsim::fleet::{Phase, Version};
+use rollsim::history::{Cause, Change, History, Ledger, Outcome, Window};
+use rollsim::scenario::Scenario;
+use rollsim::time::SimTime;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What a case brought about, so that the whole can be shown not to be empty.
+pub(super) struct Seen {
+    pub(super) outcome: Outcome,
+    pub(super) lost: [u64; Cause::COUNT],
+    pub(super) requests: u64,
+    pub(super) live: bool,
+    /// How many commands could be typed.
+    pub(super) commands: usize,
+    pub(super) asks_a_human: bool,
+}
+
+/// Fails the case with a sentence where something does not hold.
+macro_rules! demand {
+    ($holds:expr, $($sentence:tt)*) => {
+        if !$holds {
+            return Err(format!($($sentence)*));
+        }
+    };
+}
+
+pub(super) struct Checker<'a> {
+    pub(super) case: &'a Case,
+    pub(super) scenario: &'a Scenario,
+    pub(super) history: &'a History,
+}
+
+type Checked = Result<(), String>;
+
+impl Checker<'_> {
+    pub(super) fn check(&self) -> Result<Seen, String> {
+        demand!(self.history.outcome != Outcome::CutShort, "the run was cut short");
+        self.the_books_balance()?;
+        self.intervals_add_up()?;
+        self.losses_have_a_place()?;
+        self.causes_have_a_reason()?;
+        self.lives_are_legal()?;
+        self.nothing_is_asked_for_beyond_the_surge()?;
+        self.places_hold_one_process()?;
+        self.the_promise_is_kept()?;
+        self.the_controller_keeps_the_floor()?;
+        self.workers_are_as_many_as_allowed()?;
+        self.what_serves_is_replaced_first()?;
+        self.targets_go_by_name()?;
+        self.what_has_stopped_stays_stopped()?;
+        self.the_outcome_fits_the_fleet()?;
+        let live = self.must_end_well();
+        if live {
+            self.it_ends_well()?;
+        }
+        let History { outcome, attempts, ledger, .. } = self.history;
+        Ok(Seen {
+            outcome: *outcome,
+            lost: attempts.failed,
+            requests: ledger.arrivals,
+            live,
+            commands: self.case.commands.count,
+            asks_a_human: self.history.reported.iter().any(|report| report.word == "Paused"),
+        })
+    }
+
+    fn rollout_at(&self) -> SimTime {
+        SimTime::START + self.scenario.study.rollout_at()
+    }
+
+    fn ends_at(&self) -> SimTime {
+        SimTime::START + self.scenario.study.ends_at()
+    }
+
+    fn the_books_balance(&self) -> Checked {
+        let History { ledger, attempts, baseline, window, .. } = self.history;
+        one_fate_each("the run", ledger)?;
+        let ends: u64 = attempts.succeeded + attempts.failed.iter().sum::<u64>() + attempts.open;
+        demand!(attempts.sent == ends, "{} attempts were sent and {ends} ended", attempts.sent);
+        demand!(attempts.succeeded == ledger.served, "a request is served by one attempt");
+        demand!(attempts.sent >= ledger.arrivals, "every request is tried at least once");
+        let most = ledger.arrivals * u64::from(self.case.attempts);
+        demand!(attempts.sent <= most, "{} attempts for at most {most}", attempts.sent);
+        for cause in Cause::ALL {
+            let (failed, lost) = (attempts.failed[cause.index()], ledger.lost[cause.index()]);
+            demand!(failed >= lost, "{lost} requests lost and {failed} attempts failed by {cause:?}");
+            let is_final = self.case.attempts > 1 || failed == lost;
+            demand!(
+                is_final,
+                "without retries, {failed} failed attempts by {cause:?} lose as many requests, not {lost}"
+            );
+        }
+        for (name, part) in [("the baseline", baseline), ("the window", window)] {
+            one_fate_each(name, &part.ledger)?;
+            window_adds_up(name, part)?;
+        }
+        let mut both = baseline.ledger;
+        both.add(&window.ledger);
+        within("baseline and window", &both, ledger)?;
+        let covers_all = !self.scenario.study.warm_up.is_zero() || both == *ledger;
+        demand!(covers_all, "without a warm-up, the two windows are the run");
+        Ok(())
+    }
+
+    fn intervals_add_up(&self) -> Checked {
+        let History { intervals, baseline, window, .. } = self.history;
+        let study = &self.scenario.study;
+        let before = (study.baseline.as_nanos() / study.interval.as_nanos()) as usize;
+        let after = study.window.as_nanos().div_ceil(study.interval.as_nanos()) as usize;
+        demand!(intervals.len() == before + after, "{} intervals, not {before} + {after}", intervals.len());
+        for (place, interval) in intervals.iter().enumerate() {
+            one_fate_each(&format!("interval {place}"), &interval.ledger)?;
+            demand!(
+                interval.latency.len() == interval.ledger.served,
+                "interval {place}: a latency for each served request"
+            );
+        }
+        let sum = |intervals: &[rollsim::history::Interval]| {
+            let mut sum = Ledger::default();
+            for interval in intervals {
+                sum.add(&interval.ledger);
+            }
+            sum
+        };
+        within("the intervals before the rollout", &sum(&intervals[..before]), &baseline.ledger)?;
+        let found = sum(&intervals[before..]);
+        demand!(found == window.ledger, "the intervals hold {found:?}, the window {:?}", window.ledger);
+        Ok(())
+    }
+
+    fn losses_have_a_place(&self) -> Checked {
+        let mut lost = [0; Cause::COUNT];
+        for (key, requests) in &self.history.losses {
+            demand!(*requests > 0, "{key:?} lost nothing");
+            let has_place = key.version.is_some() == (key.cause != Cause::NoEndpoint);
+            demand!(has_place, "{key:?}: only without an endpoint no instance is concerned");
+            demand!(
+                key.cause != Cause::Defect || key.version == Some(Version::NEW),
+                "{key:?}: the old version is sound"
+            );
+            lost[key.cause.index()] += requests;
+        }
+        demand!(lost == self.history.window.ledger.lost, "losses {lost:?}, not {:?}", self.history.window.ledger.lost);
+        Ok(())
+    }
+
+    fn causes_have_a_reason(&self) -> Checked {
+        let failed = |cause: Cause| self.history.attempts.failed[cause.index()];
+        let late = failed(Cause::TimedOutWaiting) + failed(Cause::TimedOutInService);
+        demand!(self.case.has_timeout || late == 0, "{late} attempts timed out without a time-out");
+        demand!(self.case.has_defect || failed(Cause::Defect) == 0, "errors without a defect");
+        demand!(!self.case.is_sound || failed(Cause::Crash) == 0, "crashes where nothing breaks");
+        let stale = failed(Cause::StaleEndpoint);
+        demand!(!self.case.never_stale || stale == 0, "{stale} attempts met nobody, but the news were in time");
+        Ok(())
+    }
+
+    fn lives_are_legal(&self) -> Checked {
+        let mut last: BTreeMap<u32, Change> = BTreeMap::new();
+        let mut now = SimTime::START;
+        for change in &self.history.changes {
+            demand!(change.at >= now && change.at <= self.ends_at(), "{change:?} comes out of order");
+            now = change.at;
+            demand!(!change.listed || change.to == Phase::Ready, "{change:?}: only who is ready is listed");
+            match last.insert(change.instance.0, *change) {
+                None => {
+                    let is_first_fleet = change.at == SimTime::START && change.version == Version::OLD;
+                    let born = if is_first_fleet { Phase::Ready } else { Phase::Pulling };
+                    demand!(change.to == born, "{change:?} begins a life");
+                    demand!(
+                        is_first_fleet || change.at >= self.rollout_at(),
+                        "{change:?}: launched before the rollout"
+                    );
+                }
+                Some(before) => {
+                    let same = (before.version, before.slot) == (change.version, change.slot);
+                    demand!(same, "{change:?} is somebody else than {before:?}");
+                    let is_note = before.to == change.to && before.to != Phase::Gone;
+                    demand!(is_note || is_legal(before.to, change.to), "{change:?} after {:?}", before.to);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn nothing_is_asked_for_beyond_the_surge(&self) -> Checked {
+        let mut now = SimTime::START;
+        let Orchestrator::Kubernetes { surge, unavailable, at_once, .. } = self.case.orchestrator else {
+            return Ok(());
+        };
+        let most = self.case.commands.sizes.1;
+        let most = most + fenceposts(surge, unavailable, most).0;
+        for wanted in &self.history.wanted {
+            demand!(wanted.at >= now, "{wanted:?} comes out of order");
+            now = wanted.at;
+            demand!(wanted.desired.iter().sum::<u32>() <= most, "{wanted:?} is more than {most}");
+        }
+        self.at_every_moment(|at, fleet| {
+            let live = fleet.values().filter(|change| is_live(change.to)).count() as u32;
+            // A set's controller may create before another one has deleted.
+            demand!(!at_once || live <= most, "{live} live instances at {at:?}, more than {most}");
+            Ok(())
+        })
+    }
+
+    fn places_hold_one_process(&self) -> Checked {
+        let of_a_kind: fn(Phase) -> bool = match self.case.orchestrator {
+            Orchestrator::Kubernetes { .. } => return Ok(()),
+            // A target is empty before the next version is put on it.
+            Orchestrator::Octopus { .. } => |phase| phase != Phase::Gone,
+            Orchestrator::Swarm { update, .. } => {
+                let waits =
+                    !update.start_first && self.case.stops_within_a_minute && !self.is_another_version_asked_for();
+                if !waits {
+                    return Ok(());
+                }
+                |phase| !matches!(phase, Phase::Gone | Phase::Pulling | Phase::Prepared)
+            }
+        };
+        self.at_every_moment(|at, fleet| {
+            let mut slots: Vec<u32> =
+                fleet.values().filter(|change| of_a_kind(change.to)).map(|change| change.slot.0).collect();
+            slots.sort_unstable();
+            let shared = slots.windows(2).find(|pair| pair[0] == pair[1]);
+            demand!(shared.is_none(), "two processes at {at:?} in slot {shared:?}");
+            Ok(())
+        })
+    }
+
+    /// Looks at the fleet as each moment leaves it.
+    fn at_every_moment(&self, mut look: impl FnMut(SimTime, &BTreeMap<u32, Change>) -> Checked) -> Checked {
+        let mut fleet: BTreeMap<u32, Change> = BTreeMap::new();
+        for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
+            for change in moment {
+                fleet.insert(change.instance.0, *change);
+                if change.to == Phase::Gone {
+                    fleet.remove(&change.instance.0);
+                }
+            }
+            look(moment[0].at, &fleet)?;
+        }
+        Ok(())
+    }
+
+    /// When instances become available (+1) and cease to be (-1).
+    fn availability(&self) -> BTreeMap<SimTime, i64> {
+        let min_ready = match self.case.orchestrator {
+            Orchestrator::Kubernetes { min_ready, .. } => Duration::from_secs(min_ready),
+            _ => Duration::ZERO,
+        };
+        let available_from = |ready: SimTime| {
+            let is_counted_in_seconds = !min_ready.is_zero() && ready > SimTime::START;
+            if !is_counted_in_seconds {
+                return ready;
+            }
+            let whole_second = SimTime::from_nanos(ready.nanos() / 1_000_000_000 * 1_000_000_000);
+            (whole_second + min_ready).max(ready)
+        };
+        let mut steps: BTreeMap<SimTime, i64> = BTreeMap::new();
+        let mut listed_since: BTreeMap<u32, SimTime> = BTreeMap::new();
+        for change in &self.history.changes {
+            if change.listed {
+                listed_since.entry(change.instance.0).or_insert(change.at);
+            } else if let Some(since) = listed_since.remove(&change.instance.0).map(available_from)
+                && since < change.at
+            {
+                *steps.entry(since).or_default() += 1;
+                *steps.entry(change.at).or_default() -= 1;
+            }
+        }
+        for since in listed_since.into_values() {
+            *steps.entry(available_from(since)).or_default() += 1;
+        }
+        steps
+    }
+
+    fn the_promise_is_kept(&self) -> Checked {
+        if !self.case.is_sound {
+            return Ok(());
+        }
+        let (fewest, most) = self.case.commands.sizes;
+        let is_moved = self.case.commands.retargets && !self.case.commands.is_one_undo;
+        let moved = if is_moved { self.case.commands.count as u32 } else { 0 };
+        let floor = |undone| {
+            let floors = (fewest..=most).map(|desired| self.case.orchestrator.floor(desired, undone, moved));
+            floors.min().map_or(0, i64::from)
+        };
+        let mut available = 0;
+        for (at, step) in self.availability() {
+            available += step;
+            let undone = !is_moved && self.history.rollback_at.is_some_and(|undone_at| undone_at <= at);
+            demand!(available >= floor(undone), "{available} available at {at:?}, promised are {}", floor(undone));
+        }
+        Ok(())
+    }
+
+    fn live_at_the_end(&self) -> BTreeMap<u32, Change> {
+        let mut fleet: BTreeMap<u32, Change> = BTreeMap::new();
+        for change in &self.history.changes {
+            fleet.insert(change.instance.0, *change);
+        }
+        fleet.retain(|_, change| change.to != Phase::Gone);
+        fleet
+    }
+
+    fn is_another_version_asked_for(&self) -> bool {
+        self.case.commands.retargets || self.history.rollback_at.is_some()
+    }
+
+    /// Whatever breaks, Kubernetes sends nobody away who is available where too few would be left.
+    fn the_controller_keeps_the_floor(&self) -> Checked {
+        let Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates, at_once } = self.case.orchestrator
+        else {
+            return Ok(());
+        };
+        let is_told_by_ages = min_ready > 0 && self.is_another_version_asked_for();
+        if !at_once || recreates || is_told_by_ages || self.case.commands.scales() {
+            return Ok(());
+        }
+        let floor = i64::from(self.case.desired - fenceposts(surge, unavailable, self.case.desired).1);
+        let steps = self.availability();
+        let mut serving: BTreeMap<u32, Change> = BTreeMap::new();
+        for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
+            let at = moment[0].at;
+            let left = |change: &&Change| serving.contains_key(&change.instance.0) && change.to == Phase::Draining;
+            let sent_away = moment.iter().filter(left).count();
+            let lapsed = moment.iter().any(|change| matches!(change.to, Phase::Down | Phase::Unready));
+            if sent_away > 0 && !lapsed {
+                let available: i64 = steps.range(..=at).map(|(_, step)| step).sum();
+                // Who has only just become ready is sent away as one that never was available.
+                let before: i64 = steps.range(..at).map(|(_, step)| step).sum();
+                demand!(
+                    available >= floor || available >= before,
+                    "{sent_away} sent away at {at:?}, {available} of {floor} are left"
+                );
+            }
+            for change in moment {
+                if change.to == Phase::Ready {
+                    serving.insert(change.instance.0, *change);
+                } else {
+                    serving.remove(&change.instance.0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Swarm has no more new tasks on their way at once than it has workers.
+    fn workers_are_as_many_as_allowed(&self) -> Checked {
+        let Orchestrator::Swarm { update, .. } = self.case.orchestrator else { return Ok(()) };
+        let most = if update.parallelism == 0 { u32::MAX } else { update.parallelism };
+        if self.is_another_version_asked_for() || self.case.commands.scales() {
+            return Ok(());
+        }
+        let mut on_their_way: BTreeMap<u32, Phase> = BTreeMap::new();
+        for change in &self.history.changes {
+            match change.to {
+                Phase::Pulling => {
+                    on_their_way.insert(change.instance.0, change.to);
+                }
+                Phase::Prepared | Phase::Starting => {}
+                _ => {
+                    on_their_way.remove(&change.instance.0);
+                }
+            }
+            let count = on_their_way.len();
+            demand!(count as u64 <= u64::from(most), "{count} new tasks at {:?}, for {most} workers", change.at);
+        }
+        Ok(())
+    }
+
+    /// With start-first, a healthy old task of Swarm goes after a new one of its slot has run.
+    fn what_serves_is_replaced_first(&self) -> Checked {
+        let Orchestrator::Swarm { update, .. } = self.case.orchestrator else { return Ok(()) };
+        if !update.start_first || self.is_another_version_asked_for() || self.case.commands.scales() {
+            return Ok(());
+        }
+        let mut ran: BTreeSet<u32> = BTreeSet::new();
+        for change in &self.history.changes {
+            if change.version == Version::OLD {
+                let is_early = change.to == Phase::Draining && !ran.contains(&change.slot.0);
+                demand!(!is_early, "{change:?}, and no new task has run");
+            } else if change.to == Phase::Ready {
+                ran.insert(change.slot.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// When the turn of each Octopus target came: its old instance leaves the balancer. Only where nothing breaks.
+    fn turns(&self) -> Vec<(SimTime, u32)> {
+        let mut listed: BTreeSet<u32> = BTreeSet::new();
+        let mut turns = Vec::new();
+        for change in self.history.changes.iter().filter(|change| change.version == Version::OLD) {
+            if change.listed {
+                listed.insert(change.instance.0);
+            } else if listed.remove(&change.instance.0) {
+                turns.push((change.at, change.slot.0));
+            }
+        }
+        turns
+    }
+
+    /// When a new process ended before it was up for the first time. Only where being up is being ready.
+    fn first_start_that_fails(&self) -> Option<SimTime> {
+        let mut came_up: BTreeSet<u32> = BTreeSet::new();
+        let is_probed = self.scenario.release.ready_probe.is_some();
+        let is_readied = self.scenario.release.defect.as_ref().is_none_or(|defect| !defect.never_ready);
+        let of_new = self.history.changes.iter().filter(|change| change.version > Version::OLD);
+        for change in of_new.filter(|_| !is_probed && is_readied) {
+            if change.to == Phase::Ready {
+                came_up.insert(change.instance.0);
+            } else if change.to == Phase::Down && !came_up.contains(&change.instance.0) {
+                return Some(change.at);
+            }
+        }
+        None
+    }
+
+    /// The targets of an Octopus deployment go by name, no more at once than the window holds, and none after a
+    /// failure.
+    fn targets_go_by_name(&self) -> Checked {
+        let Orchestrator::Octopus { window, takes_out, is_guided, leaves_out, .. } = self.case.orchestrator else {
+            return Ok(());
+        };
+        if self.is_another_version_asked_for() || self.case.commands.scales() || self.case.has_fault {
+            return Ok(());
+        }
+        let turns = self.turns();
+        for (place, (at, slot)) in turns.iter().enumerate() {
+            demand!(*slot as usize == place, "the turn of target {slot} at {at:?} is the {place}th");
+        }
+        let reported = &self.history.reported;
+        for (place, report) in reported.iter().enumerate() {
+            if !matches!(report.word, "Failed" | "Paused") {
+                continue;
+            }
+            let until = reported.get(place + 1).map_or(self.ends_at(), |next| next.at);
+            let late = turns.iter().find(|(at, _)| report.at < *at && *at < until);
+            demand!(late.is_none(), "{report:?}, and the turn of (at, target) {late:?} comes");
+        }
+        if let Some(failed_at) = self.first_start_that_fails().filter(|_| !is_guided) {
+            let late = turns.iter().find(|(at, _)| *at > failed_at);
+            demand!(late.is_none(), "a start failed at {failed_at:?}, and the turn of (at, target) {late:?} comes");
+        }
+        // A target is back when it serves again; one that failed is not, and stops the others.
+        let returns = takes_out && !leaves_out && !self.case.has_defect;
+        let mut out: BTreeSet<u32> = BTreeSet::new();
+        for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
+            for change in moment {
+                if change.listed {
+                    out.remove(&change.slot.0);
+                } else if change.version == Version::OLD && matches!(change.to, Phase::Ready | Phase::Draining) {
+                    out.insert(change.slot.0);
+                }
+            }
+            let (at, count) = (moment[0].at, out.len());
+            let serves_late = self.scenario.release.ready_probe.is_some();
+            let is_kept = !returns || serves_late || count <= window as usize;
+            demand!(is_kept, "{count} targets are out at {at:?}, with a window of {window}");
+        }
+        Ok(())
+    }
+
+    /// A rollout that was paused or has failed goes on only when somebody acts.
+    fn what_has_stopped_stays_stopped(&self) -> Checked {
+        let stops = |word: &str| matches!(word, "DeploymentPaused" | "paused" | "rollback_paused" | "Failed");
+        let History { reported, wanted, .. } = self.history;
+        for (place, report) in reported.iter().enumerate().filter(|(_, report)| stops(report.word)) {
+            let next = reported.get(place + 1);
+            let nobody_acts = self.case.commands.count == 0 && self.case.is_left_to_itself;
+            demand!(next.is_none() || !nobody_acts, "{report:?}, then {next:?}, and nobody acted");
+            if self.case.commands.scales() {
+                continue;
+            }
+            let until = next.map(|next| next.at);
+            let late =
+                wanted.iter().find(|wanted| wanted.at > report.at && until.is_none_or(|until| wanted.at < until));
+            demand!(late.is_none(), "{report:?}, and {late:?} is wanted");
+        }
+        Ok(())
+    }
+
+    /// What was reported as done is there.
+    fn the_outcome_fits_the_fleet(&self) -> Checked {
+        if self.case.commands.count > 0 && !self.case.commands.is_one_undo {
+            return Ok(()); // What was typed by then is not told; `it_ends_well` knows it where all was.
+        }
+        let History { outcome, ended_at, rollback_at, .. } = self.history;
+        let target = match outcome {
+            Outcome::Completed => Version::NEW,
+            Outcome::RolledBack => Version::OLD,
+            Outcome::Unfinished => {
+                demand!(ended_at.is_none(), "what is unfinished has no end: {ended_at:?}");
+                return Ok(());
+            }
+            Outcome::Paused | Outcome::Stuck | Outcome::Failed | Outcome::CutShort => {
+                demand!(ended_at.is_some(), "{outcome:?} since when?");
+                return Ok(());
+            }
+        };
+        demand!(rollback_at.is_some() == (target == Version::OLD), "{outcome:?}, asked for at {rollback_at:?}");
+        let ended_at = ended_at.ok_or("done, but when?")?;
+        demand!(ended_at >= self.rollout_at() && ended_at <= self.ends_at(), "done at {ended_at:?}");
+        // Whoever was excluded or ignored stays as it is.
+        let may_be_left_out = matches!(self.case.orchestrator, Orchestrator::Octopus { leaves_out: true, .. });
+        if may_be_left_out && !self.case.is_sound {
+            return Ok(());
+        }
+        let live = |version: Version| {
+            self.live_at_the_end().values().filter(|change| is_live(change.to) && change.version == version).count()
+        };
+        let (there, others) = (live(target), target.others().map(live).sum::<usize>());
+        demand!(there == self.case.desired as usize, "{outcome:?} with {there} of {}", self.case.desired);
+        // Swarm keeps the old task of a slot whose new one did not run.
+        let may_keep_others = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && !self.case.is_sound;
+        demand!(may_keep_others || others == 0, "{outcome:?}, but {others} others live");
+        Ok(())
+    }
+
+    fn must_end_well(&self) -> bool {
+        self.case.is_sound && self.case.is_left_alone && self.case.has_time
+    }
+
+    fn it_ends_well(&self) -> Checked {
+        let commands = self.case.commands;
+        let expected = if commands.target < commands.newest { Outcome::RolledBack } else { Outcome::Completed };
+        let outcome = self.history.outcome;
+        if commands.stays_paused && outcome == Outcome::Paused {
+            return Ok(());
+        }
+        demand!(outcome == expected, "{outcome:?}, not {expected:?}");
+        let target = Version(commands.target);
+        let fleet = self.live_at_the_end();
+        let serves = |change: &&Change| change.version == target && change.to == Phase::Ready && change.listed;
+        let serving = fleet.values().filter(serves).count();
+        demand!(serving == commands.size as usize, "{serving} of {} serve in the end", commands.size);
+        demand!(fleet.len() == serving, "{} exist in the end, {serving} serve", fleet.len());
+        Ok(())
+    }
+}
+
+fn one_fate_each(what: &str, ledger: &Ledger) -> Checked {
+    let fates = ledger.served + ledger.lost.iter().sum::<u64>() + ledger.open;
+    demand!(ledger.arrivals == fates, "{what}: {} arrived and {fates} have a fate", ledger.arrivals);
+    Ok(())
+}
+
+fn window_adds_up(name: &str, window: &Window) -> Checked {
+    let served = window.ledger.served;
+    demand!(window.latency.len() == served, "{name}: a latency for each served request");
+    demand!(window.served_by.iter().sum::<u64>() == served, "{name}: every request is served by one version");
+    let longest = u128::from(window.latency.max()) * 1000;
+    demand!(window.latency_sum <= (longest + 1000) * u128::from(served), "{name}: the mean exceeds the maximum");
+    Ok(())
+}
+
+fn within(what: &str, part: &Ledger, whole: &Ledger) -> Checked {
+    let fewer = part.arrivals <= whole.arrivals && part.served <= whole.served && part.open <= whole.open;
+    let lost_fewer = part.lost.iter().zip(whole.lost).all(|(part, whole)| *part <= whole);
+    demand!(fewer && lost_fewer, "{what}: {part:?} of {whole:?}");
+    Ok(())
+}
+
+fn is_live(phase: Phase) -> bool {
+    !matches!(phase, Phase::Draining | Phase::Stopping | Phase::Gone)
+}
+
+/// What an instance may do next, told once more in other words.
+fn is_legal(from: Phase, to: Phase) -> bool {
+    let next: &[Phase] = match from {
+        Phase::Pulling => &[Phase::Prepared, Phase::Gone],
+        Phase::Prepared | Phase::Down => &[Phase::Starting, Phase::Gone],
+        Phase::Starting => &[Phase::Ready, Phase::Down, Phase::Stopping],
+        Phase::Ready => &[Phase::Unready, Phase::Draining, Phase::Down],
+        Phase::Unready => &[Phase::Ready, Phase::Draining, Phase::Down],
+        Phase::Draining => &[Phase::Stopping, Phase::Gone],
+        Phase::Stopping => &[Phase::Gone],
+        Phase::Gone => &[],
+    };
+    next.contains(&to)
+}

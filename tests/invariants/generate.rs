@@ -1,0 +1,774 @@
+//! The cases: random small scenarios, and what may be demanded of their runs.
+
+use rollsim::random::{GOLDEN, mix};
+use std::fmt::Write;
+
+/// SplitMix64.
+struct Luck(u64);
+
+impl Luck {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        mix(self.0)
+    }
+
+    /// From `low` to `high`, both possible.
+    fn within(&mut self, low: u64, high: u64) -> u64 {
+        low + self.bits() % (high - low + 1)
+    }
+
+    fn count(&mut self, low: u32, high: u32) -> u32 {
+        u32::try_from(self.within(low.into(), high.into())).expect("between two of them")
+    }
+
+    fn percent(&mut self, percent: u64) -> bool {
+        self.within(1, 100) <= percent
+    }
+
+    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.within(0, words.len() as u64 - 1) as usize]
+    }
+
+    /// Milliseconds up to a limit; often none at all, and often whole seconds.
+    fn millis(&mut self, longest: u64) -> u64 {
+        match self.within(0, 3) {
+            0 => 0,
+            1 => self.within(0, longest / 1000) * 1000,
+            _ => self.within(0, longest),
+        }
+    }
+
+    /// A delay as it is written, and milliseconds that it will hardly ever exceed.
+    fn delay(&mut self, longest: u64) -> Delay {
+        let typical = self.within(1, longest);
+        match self.within(0, 7) {
+            0 => Delay::fixed(0),
+            1 => Delay {
+                text: format!(r#"{{ uniform = {{ low = "0s", high = "{typical}ms" }} }}"#),
+                longest: typical,
+                is_fixed: false,
+            },
+            2 => Delay::drawn(typical, "exponential", &format!(r#"mean = "{typical}ms""#)),
+            3 => Delay::drawn(typical, "gamma", &format!(r#"shape = 2.5, mean = "{typical}ms""#)),
+            4 => Delay::drawn(typical, "weibull", &format!(r#"shape = 1.5, scale = "{typical}ms""#)),
+            5 => Delay::drawn(typical, "lognormal", &format!(r#"median = "{typical}ms", p95 = "{}ms""#, typical * 2)),
+            _ => Delay::fixed(self.millis(longest)),
+        }
+    }
+}
+
+struct Delay {
+    text: String,
+    longest: u64,
+    is_fixed: bool,
+}
+
+impl Delay {
+    fn fixed(millis: u64) -> Self {
+        Delay { text: format!(r#""{millis}ms""#), longest: millis, is_fixed: true }
+    }
+
+    fn drawn(typical: u64, name: &str, parameters: &str) -> Self {
+        Delay { text: format!("{{ {name} = {{ {parameters} }} }}"), longest: typical * 30, is_fixed: false }
+    }
+}
+
+/// A scenario, and what may be demanded of its runs.
+#[expect(clippy::struct_excessive_bools, reason = "each says what may be demanded, and they are independent")]
+pub(super) struct Case {
+    pub(super) text: String,
+    pub(super) desired: u32,
+    pub(super) orchestrator: Orchestrator,
+    /// Nothing is broken and nothing breaks.
+    pub(super) is_sound: bool,
+    /// Nobody but the orchestrator and its user has a say.
+    pub(super) is_left_alone: bool,
+    /// There is no judge at all but the orchestrator.
+    pub(super) is_left_to_itself: bool,
+    /// Something breaks.
+    pub(super) has_fault: bool,
+    /// What people type, and what that comes to once all of it is typed.
+    pub(super) commands: Commands,
+    /// The window is long enough for any rollout that can end.
+    pub(super) has_time: bool,
+    pub(super) has_defect: bool,
+    pub(super) has_timeout: bool,
+    pub(super) attempts: u32,
+    /// Whoever is listed still serves when the last balancer has heard that it is not.
+    pub(super) never_stale: bool,
+    /// An old task of Swarm is surely gone before its worker stops waiting for it.
+    pub(super) stops_within_a_minute: bool,
+}
+
+/// What people type while the rollout is under way.
+#[derive(Clone, Copy)]
+pub(super) struct Commands {
+    /// How many of them.
+    pub(super) count: usize,
+    /// Another version is asked for, at least once.
+    pub(super) retargets: bool,
+    /// The old version is asked for again, and nothing else.
+    pub(super) is_one_undo: bool,
+    /// The fewest and the most instances that are asked for.
+    pub(super) sizes: (u32, u32),
+    /// In the end: the version, the newest one until then, how many instances, and whether it is paused.
+    pub(super) target: u8,
+    pub(super) newest: u8,
+    pub(super) size: u32,
+    pub(super) stays_paused: bool,
+}
+
+impl Commands {
+    /// Nothing but the rollout itself.
+    fn none(desired: u32) -> Self {
+        Commands {
+            count: 0,
+            retargets: false,
+            is_one_undo: false,
+            sizes: (desired, desired),
+            target: 1,
+            newest: 1,
+            size: desired,
+            stays_paused: false,
+        }
+    }
+
+    pub(super) fn scales(&self) -> bool {
+        self.sizes.0 != self.sizes.1
+    }
+}
+
+/// What an orchestrator is not asked yet, because it cannot do it: (orchestrator, command). With `ROLLSIM_ALL_COMMANDS`
+/// set it is asked all the same.
+const NOT_YET: [(&str, &str); 3] = [
+    ("swarm", "deploy"),
+    ("swarm", "scale"),
+    // A prepared task whose update was superseded is never started where the next but one update wants it again.
+    ("swarm", "undo twice"),
+];
+
+fn may_ask(orchestrator: &str, command: &str) -> bool {
+    std::env::var_os("ROLLSIM_ALL_COMMANDS").is_some() || !NOT_YET.contains(&(orchestrator, command))
+}
+
+/// The settings that promises follow from.
+pub(super) enum Orchestrator {
+    Kubernetes { surge: Bound, unavailable: Bound, min_ready: u64, recreates: bool, at_once: bool },
+    Swarm { update: Swarm, rollback: Swarm },
+    Octopus { window: u32, waits_for_ready: bool, takes_out: bool, is_guided: bool, leaves_out: bool },
+}
+
+/// A count, or a share in percent.
+#[derive(Clone, Copy)]
+pub(super) enum Bound {
+    Count(u32),
+    Share(u32),
+}
+
+/// Kubernetes' surge and unavailable instances, of so many: the surge's share rounds up, the other one down; where both
+/// come to nothing, one may go.
+pub(super) fn fenceposts(surge: Bound, unavailable: Bound, desired: u32) -> (u32, u32) {
+    let surge = match surge {
+        Bound::Count(count) => count,
+        Bound::Share(share) => (share * desired).div_ceil(100),
+    };
+    let unavailable = match unavailable {
+        Bound::Count(count) => count.min(desired),
+        Bound::Share(share) => share * desired / 100,
+    };
+    (surge, if surge == 0 && unavailable == 0 { 1 } else { unavailable })
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Swarm {
+    pub(super) parallelism: u32,
+    pub(super) start_first: bool,
+}
+
+impl Swarm {
+    /// Slots that the workers may have stopped at once.
+    fn stopped(self, slots: u32) -> u32 {
+        match (self.start_first, self.parallelism) {
+            (true, _) => 0,
+            (false, 0) => slots,
+            (false, workers) => workers.min(slots),
+        }
+    }
+}
+
+impl Orchestrator {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Orchestrator::Kubernetes { .. } => "kubernetes",
+            Orchestrator::Swarm { .. } => "swarm",
+            Orchestrator::Octopus { .. } => "octopus",
+        }
+    }
+
+    /// The fewest available instances, where the old version was asked for again, or any other one so often.
+    pub(super) fn floor(&self, desired: u32, undone: bool, moved: u32) -> u32 {
+        let missing = match *self {
+            // Octopus takes a process that is up for a target that serves, unless a test tells it otherwise.
+            Orchestrator::Kubernetes { recreates: true, .. } | Orchestrator::Octopus { waits_for_ready: false, .. } => {
+                desired
+            }
+            // Who goes first is told by powers of two of ages: one that is available may go before one that is only
+            // ready.
+            Orchestrator::Kubernetes { min_ready: 1.., .. } if undone || moved > 0 => desired,
+            Orchestrator::Kubernetes { surge, unavailable, at_once, .. } => {
+                // A pass between the resizing of an old set and its next status counts instances that are about to
+                // go. The original does so, too: a recorded scale-down went two below the bound.
+                fenceposts(surge, unavailable, desired).1 + if at_once { 0 } else { 2 }
+            }
+            // An update takes its own slots while those of the ones before are still on their way.
+            Orchestrator::Swarm { update, rollback } => {
+                let (forth, back) = (update.stopped(desired), rollback.stopped(desired));
+                forth + if undone { back } else { moved * forth.max(back) }
+            }
+            Orchestrator::Octopus { window, .. } => window,
+        };
+        desired.saturating_sub(missing)
+    }
+}
+
+/// A part of a scenario under way: what is drawn first decides what is drawn later.
+struct Draft {
+    luck: Luck,
+    text: String,
+    desired: u32,
+    /// The most instances that anybody may ask for.
+    most: u32,
+    /// The release.
+    pull: u64,
+    start: u64,
+    probe: Option<Probe>,
+    drain: u64,
+    pre_stop: u64,
+    grace: Option<u64>,
+    propagation: Delay,
+    has_defect: bool,
+    has_fault: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Probe {
+    initial_delay: u64,
+    period: u64,
+    passes: u64,
+    failures: u64,
+}
+
+impl Probe {
+    /// From the process being up to its being ready, at most.
+    fn notices_within(self) -> u64 {
+        self.initial_delay + self.period * self.passes
+    }
+}
+
+impl Draft {
+    fn line(&mut self, line: impl AsRef<str>) {
+        writeln!(self.text, "{}", line.as_ref()).expect("a string takes any line");
+    }
+
+    fn maybe(&mut self, percent: u64, line: impl AsRef<str>) {
+        if self.luck.percent(percent) {
+            self.line(line);
+        }
+    }
+
+    fn release(&mut self, is_octopus: bool) {
+        self.line("[release]");
+        let (pull, start) = (self.luck.delay(8_000), self.luck.delay(15_000));
+        self.line(format!("pull = {}", pull.text));
+        // A broken release that starts again in no time would do so for ever.
+        let start = if start.is_fixed { Delay::fixed(start.longest.max(100)) } else { start };
+        self.line(format!("start = {}", start.text));
+        (self.pull, self.start) = (pull.longest, start.longest);
+        if self.luck.percent(50) {
+            let probe = Probe {
+                initial_delay: self.luck.millis(5_000),
+                period: self.luck.within(100, 10_000),
+                passes: self.luck.within(1, 3),
+                failures: self.luck.within(1, 200),
+            };
+            let Probe { initial_delay, period, passes, failures } = probe;
+            self.line(format!(
+                r#"ready_probe = {{ initial_delay = "{initial_delay}ms", period = "{period}ms", success_threshold = {passes}, failure_threshold = {failures} }}"#
+            ));
+            self.probe = Some(probe);
+        }
+        if self.luck.percent(30) {
+            let (factor, over) = (self.luck.within(1, 5), self.luck.within(1, 60_000));
+            let shape = self.luck.pick(&["linear", "exponential"]);
+            self.line(format!(r#"warm_up = {{ factor = {factor}, over = "{over}ms", shape = "{shape}" }}"#));
+        }
+        self.drain = self.luck.millis(10_000);
+        self.pre_stop = self.luck.millis(8_000);
+        let (drain, pre_stop) = (self.drain, self.pre_stop);
+        self.line(format!("drain = \"{drain}ms\"\npre_stop = \"{pre_stop}ms\""));
+        if is_octopus || self.luck.percent(60) {
+            let grace = self.luck.millis(30_000);
+            self.line(format!(r#"grace = "{grace}ms""#));
+            self.grace = Some(grace);
+        }
+        let stop = self.luck.delay(5_000);
+        self.line(format!("stop = {}", stop.text));
+        self.maybe(30, r#"restart = { initial = "1s", longest = "20s", reset_after = "30s" }"#);
+        self.maybe(20, "slowdown = 1.7");
+        if self.has_defect {
+            self.defect();
+        }
+    }
+
+    fn defect(&mut self) {
+        let mut parts = Vec::new();
+        for part in [
+            r#"error_rate = "30%""#,
+            "slowdown = 4",
+            r#"failed_start = "40%""#,
+            "never_ready = true",
+            r#"crash_after = { exponential = { mean = "20s" } }"#,
+            r#"unready = { after = { exponential = { mean = "15s" } }, lasts = "4s" }"#,
+        ] {
+            if self.luck.percent(30) {
+                parts.push(part.to_owned());
+            }
+        }
+        if parts.is_empty() {
+            parts.push(r#"error_rate = "100%""#.to_owned());
+        }
+        if self.luck.percent(50) {
+            parts.push(format!(r#"chance = "{}%""#, self.luck.within(0, 100)));
+        }
+        if self.luck.percent(50) {
+            parts.push(format!(r#"appears_after = "{}ms""#, self.luck.millis(30_000)));
+        }
+        self.line(format!("defect = {{ {} }}", parts.join(", ")));
+    }
+
+    fn kubernetes(&mut self) -> Rollout {
+        self.line("[strategy.case.kubernetes]");
+        let desired = self.desired;
+        let recreates = self.luck.percent(15);
+        let (mut surge, mut unavailable) = (Bound::Count(0), Bound::Count(0));
+        if recreates {
+            self.line(r#"type = "Recreate""#);
+        } else {
+            let (share_more, share_fewer) = (self.luck.count(0, 120), self.luck.count(1, 100));
+            surge = if self.luck.percent(50) {
+                self.line(format!(r#"max_surge = "{share_more}%""#));
+                Bound::Share(share_more)
+            } else {
+                let more = self.luck.count(0, desired + 2);
+                self.line(format!("max_surge = {more}"));
+                Bound::Count(more)
+            };
+            unavailable = if matches!(surge, Bound::Share(0) | Bound::Count(0)) || self.luck.percent(50) {
+                self.line(format!(r#"max_unavailable = "{share_fewer}%""#));
+                Bound::Share(share_fewer)
+            } else {
+                let fewer = self.luck.count(0, desired + 2);
+                self.line(format!("max_unavailable = {fewer}"));
+                Bound::Count(fewer)
+            };
+        }
+        let min_ready = if self.luck.percent(40) { self.luck.within(1, 20) } else { 0 };
+        if min_ready > 0 {
+            self.line(format!("min_ready_seconds = {min_ready}"));
+        }
+        let reports_lack_of_progress = self.luck.percent(30);
+        if reports_lack_of_progress {
+            let deadline = self.luck.within(min_ready + 1, min_ready + 60);
+            self.line(format!("progress_deadline_seconds = {deadline}"));
+        } else {
+            self.line("progress_deadline_seconds = 2147483647");
+        }
+        // Further settings of a Deployment are drawn here: quota, pod replacement, the control plane.
+        let latency = self.luck.millis(2_000);
+        // One of three: as fast as can be, as slow as can be told, or as fast as it is by default.
+        let latency = match self.luck.within(0, 2) {
+            0 => {
+                self.line("control_plane = { at_once = true }");
+                0
+            }
+            1 => {
+                let limit = "qps = 1000000, burst = 1000000";
+                let latencies = format!(r#"watch = "{latency}ms", pass = "{latency}ms", create = "0s", write = "0s""#);
+                self.line(format!("control_plane = {{ {latencies}, {limit} }}"));
+                2 * latency
+            }
+            _ => 1_000,
+        };
+        let step = self.start_to_stop(0, 30_000) + 1000 * (min_ready + 1) + 3 * latency;
+        Rollout {
+            orchestrator: Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates, at_once: latency == 0 },
+            lasts: u64::from(self.most) * 2 * step,
+            can_be_stuck: reports_lack_of_progress,
+            fails_sound_releases: false,
+            drains: self.drain,
+        }
+    }
+
+    fn swarm_config(&mut self, key: &str, actions: &[&str]) -> (Swarm, u64) {
+        let parallelism = if self.luck.percent(40) { 1 } else { self.luck.count(0, 5) };
+        let start_first = self.luck.percent(40);
+        let (delay, monitor) = (self.luck.millis(10_000), self.luck.millis(15_000));
+        let action = self.luck.pick(actions);
+        let order = if start_first { "start-first" } else { "stop-first" };
+        let ratio = self.luck.pick(&["0", "0.1", "0.5", "1"]);
+        self.line(format!(
+            r#"{key} = {{ parallelism = {parallelism}, delay = "{delay}ms", monitor = "{monitor}ms", max_failure_ratio = {ratio}, failure_action = "{action}", order = "{order}" }}"#
+        ));
+        let slot = self.start_to_stop(10_000, 10_000) + delay;
+        (Swarm { parallelism, start_first }, u64::from(self.most) * slot + 2 * delay + monitor + 1000)
+    }
+
+    fn swarm(&mut self) -> Rollout {
+        self.line("[strategy.case.swarm]");
+        let (update, forth) = self.swarm_config("update", &["pause", "continue", "rollback"]);
+        let (rollback, back) = self.swarm_config("rollback", &["pause", "continue"]);
+        // Further settings of a service are drawn here: restart conditions and attempts.
+        let (latency, restart) = (self.luck.millis(4_000), self.luck.within(500, 8_000));
+        self.line(format!("stop_latency = \"{latency}ms\"\nrestart_delay = \"{restart}ms\""));
+        // Health is given up before a slow start has come to its end.
+        let fails =
+            self.probe.is_some_and(|probe| probe.initial_delay + probe.period * (probe.failures - 1) <= self.start);
+        Rollout {
+            orchestrator: Orchestrator::Swarm { update, rollback },
+            lasts: forth + back,
+            can_be_stuck: false,
+            fails_sound_releases: fails,
+            drains: self.drain + latency,
+        }
+    }
+
+    fn octopus(&mut self) -> Rollout {
+        self.line("[strategy.case.octopus]");
+        let window = self.luck.count(1, self.desired + 2);
+        self.line(format!("window_size = {window}"));
+        let takes_out = self.luck.percent(60);
+        let (going, coming) = (self.luck.millis(5_000), self.luck.millis(5_000));
+        if takes_out {
+            self.line(format!("take_out = \"{going}ms\"\nput_back = \"{coming}ms\""));
+            self.maybe(50, "put_back_always = true");
+        }
+        let mut test = 0;
+        let mut fails = false;
+        // A process that is up is enough for a target without a test.
+        let mut waits_for_ready = self.probe.is_none();
+        if self.luck.percent(60) {
+            let finds = self.luck.within(0, 100);
+            test = self.luck.millis(60_000);
+            self.line(format!(r#"test = {{ takes = "{test}ms", finds = "{finds}%" }}"#));
+            fails = self.probe.is_some_and(|probe| test < probe.notices_within());
+            waits_for_ready = true;
+        }
+        let child_step = self.start_to_stop(0, 0).max(going).max(coming).max(test);
+        let target = self.start_to_stop(0, 0) + going + test + coming;
+        if self.luck.percent(20) {
+            let timeout = self.luck.within(1, 2 * child_step);
+            self.line(format!(r#"step_timeout = "{timeout}ms""#));
+            fails |= timeout <= child_step;
+        }
+        let mut leaves_out = false;
+        let mut asks = 0;
+        let is_guided = self.luck.percent(40);
+        if is_guided {
+            let answers_after = self.luck.delay(60_000);
+            let answer = self.luck.pick(&["fail", "retry", "ignore", "exclude"]);
+            let retries = if answer == "retry" && self.luck.percent(50) { ", retries = 2" } else { "" };
+            let after = &answers_after.text;
+            self.line(format!(r#"guided_failure = {{ answers_after = {after}, answer = "{answer}"{retries} }}"#));
+            leaves_out = answer == "ignore" || answer == "exclude";
+            asks = answers_after.longest;
+        }
+        if self.luck.percent(30) {
+            self.line("skip_unavailable = true");
+            leaves_out = true;
+        }
+        Rollout {
+            orchestrator: Orchestrator::Octopus { window, waits_for_ready, takes_out, is_guided, leaves_out },
+            lasts: u64::from(self.most) * target + if fails { asks } else { 0 },
+            can_be_stuck: false,
+            fails_sound_releases: fails,
+            drains: if takes_out { self.drain } else { 0 },
+        }
+    }
+
+    /// What people type, and when the last of it is at the latest if nothing is paused for long.
+    fn commands(&mut self, orchestrator: &str, lasts: u64) -> (Commands, u64) {
+        let mut all = Commands::none(self.desired);
+        let mut after = self.luck.within(0, lasts / 10);
+        if self.luck.percent(40) {
+            return (all, 0);
+        }
+        if self.luck.percent(40) {
+            self.line(format!("commands = [{{ after = \"{after}ms\", do = \"undo\" }}]"));
+            return (Commands { count: 1, retargets: true, is_one_undo: true, target: 0, ..all }, after);
+        }
+        let mut written = Vec::new();
+        let mut previous = 0;
+        for _ in 0..self.luck.within(1, 4) {
+            // Where it is paused, nothing need become ready any more.
+            let when = if !all.stays_paused && self.luck.percent(30) {
+                format!("when_ready = {}", self.luck.count(1, all.size))
+            } else {
+                format!("after = \"{after}ms\"")
+            };
+            after += self.luck.within(0, lasts / 4);
+            let what = match self.luck.within(0, 6) {
+                0 | 1 if all.stays_paused => {
+                    all.stays_paused = false;
+                    "do = \"resume\"".to_owned()
+                }
+                0 => {
+                    all.stays_paused = true;
+                    "do = \"pause\"".to_owned()
+                }
+                1 | 2 if !all.retargets || may_ask(orchestrator, "undo twice") => {
+                    (previous, all.target) = (all.target, previous);
+                    (all.retargets, all.stays_paused) = (true, false);
+                    "do = \"undo\"".to_owned()
+                }
+                3 | 4 if may_ask(orchestrator, "scale") && self.most > self.desired => {
+                    all.size = self.luck.count(1, self.most);
+                    all.sizes = (all.sizes.0.min(all.size), all.sizes.1.max(all.size));
+                    format!("do = \"scale\", instances = {}", all.size)
+                }
+                5 | 6 if may_ask(orchestrator, "deploy") => {
+                    let version = self.luck.count(2, 3) as u8;
+                    if version != all.target {
+                        (previous, all.target) = (all.target, version);
+                        all.newest = all.newest.max(version);
+                        (all.retargets, all.stays_paused) = (true, false);
+                    }
+                    format!("do = \"deploy\", version = {}", version + 1)
+                }
+                _ => continue,
+            };
+            written.push(format!("{{ {when}, {what} }}"));
+        }
+        if !written.is_empty() {
+            self.line(format!("commands = [{}]", written.join(", ")));
+        }
+        all.count = written.len();
+        (all, after)
+    }
+
+    /// The longest that one instance takes from its launch to being ready, and another one from there to being gone.
+    fn start_to_stop(&self, stop_latency: u64, default_grace: u64) -> u64 {
+        let ready = self.pull + self.start + self.probe.map_or(0, Probe::notices_within);
+        ready + self.drain + stop_latency + self.grace.unwrap_or(default_grace) + 1000
+    }
+
+    fn faults(&mut self, lasts: u64) {
+        let mtbf = (lasts / self.luck.within(1, 20)).max(5_000);
+        if self.luck.percent(60) {
+            let (repair, share) = (self.luck.delay(20_000).text, self.luck.within(1, 100));
+            self.line(format!("[faults.crash]\nmtbf = \"{mtbf}ms\"\nrepair = {repair}"));
+            self.maybe(50, format!(r#"share = "{share}%""#));
+        }
+        if self.luck.percent(60) {
+            let (at, repair) = (self.luck.within(0, lasts / 2), self.luck.delay(20_000).text);
+            let whom = match self.luck.within(0, 2) {
+                0 => format!(r#"share = "{}%""#, self.luck.within(0, 100)),
+                1 => format!("instances = {}", self.luck.count(1, self.desired)),
+                _ => "zone = 0".to_owned(),
+            };
+            self.line(format!("[faults.outage]\nat = \"{at}ms\"\nrepair = {repair}\n{whom}"));
+        }
+    }
+
+    /// Whether somebody has a say besides the orchestrator and its user, seen from a sound release.
+    fn judge(&mut self, can_be_stuck: bool) -> bool {
+        self.line("[rollback]");
+        match self.luck.within(0, 5) {
+            0 => {
+                self.line(r#"policy = "none""#);
+                false
+            }
+            1 => {
+                self.line(r#"policy = "pause""#);
+                can_be_stuck
+            }
+            2 | 3 => {
+                let (notices, then) = (self.luck.delay(30_000).text, self.luck.pick(&["roll-back", "pause"]));
+                let watches_requests = self.luck.percent(50);
+                let alarm = if watches_requests { r#", alarm = "5%""# } else { "" };
+                self.line(format!(
+                    r#"policy = {{ operator = {{ notices_after = {notices}, then = "{then}"{alarm} }} }}"#
+                ));
+                can_be_stuck || watches_requests
+            }
+            _ => {
+                self.line(r#"policy = "orchestrator""#);
+                false
+            }
+        }
+    }
+
+    /// Most of some hundred requests come around the beginning of the rollout. Returns the seconds from one to the
+    /// next.
+    fn traffic(&mut self, rollout_at: u64, run: u64) -> f64 {
+        self.line("[traffic]");
+        let most = if self.luck.percent(5) { 3_000 } else { 600 };
+        let requests = self.luck.within(10, most) as f64;
+        let seconds = |millis: u64| millis as f64 / 1000.0;
+        let busy = self.luck.within(1, (run - rollout_at) / 4 + 1);
+        let gap = match self.luck.within(0, 3) {
+            0 => {
+                let rate = requests / seconds(run);
+                self.line(format!("rate = {rate}"));
+                1.0 / rate
+            }
+            1 => {
+                let (rate, amplitude) = (requests / seconds(run), self.luck.within(0, 100));
+                let period = self.luck.within(60_000, 600_000);
+                let (peak, from) = (self.luck.within(0, period - 1), self.luck.within(0, period - 1));
+                self.line(format!(
+                    r#"diurnal = {{ mean = {rate}, amplitude = "{amplitude}%", period = "{period}ms", peak_at = "{peak}ms", starts_at = "{from}ms" }}"#
+                ));
+                1.0 / rate
+            }
+            _ => {
+                let rate = requests / seconds(busy + rollout_at);
+                let quiet = (rollout_at + busy, rollout_at + busy + 1 + run / 8);
+                self.line(format!(
+                    r#"steps = [{{ from = "0s", rate = {rate} }}, {{ from = "{}ms", rate = 0 }}, {{ from = "{}ms", rate = {} }}]"#,
+                    quiet.0,
+                    quiet.1,
+                    rate.min(50.0 / seconds(run)),
+                ));
+                1.0 / rate
+            }
+        };
+        self.maybe(20, r#"arrivals = "deterministic""#);
+        gap
+    }
+
+    fn client(&mut self, work_millis: u64) -> (bool, u32) {
+        self.line("[client]");
+        let has_timeout = self.luck.percent(60);
+        if has_timeout {
+            let timeout = self.luck.within(1, 4 * work_millis + 1);
+            self.line(format!(r#"timeout = "{timeout}ms""#));
+        }
+        let mut attempts = 1;
+        if self.luck.percent(50) {
+            attempts = self.luck.count(1, 4);
+            let (backoff, more) = (self.luck.millis(work_millis + 1000), self.luck.millis(5_000));
+            let (limit, jitter) = (backoff + more, self.luck.within(0, 100));
+            self.line(format!(
+                r#"retries = {{ attempts = {attempts}, backoff = "{backoff}ms", backoff_limit = "{limit}ms", jitter = "{jitter}%" }}"#
+            ));
+        }
+        (has_timeout, attempts)
+    }
+}
+
+/// What an orchestrator's table comes to.
+struct Rollout {
+    orchestrator: Orchestrator,
+    /// A bound on the time that it takes forth and back, milliseconds.
+    lasts: u64,
+    can_be_stuck: bool,
+    /// Its checks are too strict for the release even though that is sound.
+    fails_sound_releases: bool,
+    /// How long an instance serves on before preStop.
+    drains: u64,
+}
+
+impl Case {
+    pub(super) fn draw(number: u64) -> Case {
+        let mut luck = Luck(mix(number));
+        let desired = luck.count(1, 12);
+        let most = if luck.percent(30) { desired + 4 } else { desired };
+        let is_troubled = luck.percent(50);
+        let (has_defect, has_fault) = (is_troubled && luck.percent(60), is_troubled && luck.percent(60));
+        let propagation = if luck.percent(30) { luck.delay(30_000) } else { luck.delay(1_000) };
+        let probe = None;
+        let (pull, start, drain, pre_stop, grace) = (0, 0, 0, 0, None);
+        let text = String::new();
+        let mut draft = Draft {
+            luck,
+            text,
+            desired,
+            most,
+            pull,
+            start,
+            probe,
+            drain,
+            pre_stop,
+            grace,
+            propagation,
+            has_defect,
+            has_fault,
+        };
+        draft.finish(number)
+    }
+}
+
+impl Draft {
+    fn finish(&mut self, number: u64) -> Case {
+        let desired = self.desired;
+        let (workers, zones) = (self.luck.count(1, 4), self.luck.count(1, desired));
+        let queue = if self.luck.percent(50) { self.luck.count(0, 3) } else { 100 };
+        self.line(format!("[service]\ninstances = {desired}\nworkers = {workers}\nqueue = {queue}\nzones = {zones}"));
+        let kind = self.luck.within(0, 2);
+        self.release(kind == 2);
+        let rollout = match kind {
+            0 => self.kubernetes(),
+            1 => self.swarm(),
+            _ => self.octopus(),
+        };
+        let (commands, last_after) = self.commands(["kubernetes", "swarm", "octopus"][kind as usize], rollout.lasts);
+        let has_time = self.luck.percent(85);
+        let enough = (2 + commands.count as u64) * rollout.lasts + last_after + 60_000;
+        let window = if has_time { enough } else { self.luck.within(1, enough) };
+        let (warm_up, baseline) = (self.luck.millis(20_000), self.luck.within(1, 30_000));
+        let interval = (window / self.luck.within(1, 40)).max(1);
+        let run = warm_up + baseline + window;
+        let is_meddled_with = self.judge(rollout.can_be_stuck);
+        if self.has_fault {
+            self.faults(rollout.lasts);
+        }
+        let gap = self.traffic(warm_up + baseline, run);
+        let load = self.luck.within(1, 15) as f64 / 10.0;
+        let work = (gap * 1000.0 * load * f64::from(desired * workers)).clamp(1.0, 60_000.0) as u64;
+        let is_fixed = self.luck.percent(30);
+        let drawn = format!(r#"{{ exponential = {{ mean = "{work}ms" }} }}"#);
+        self.line(format!("work = {}", if is_fixed { format!(r#""{work}ms""#) } else { drawn }));
+        let (has_timeout, attempts) = self.client(work);
+        let policy = self.luck.pick(&["round-robin", "random", "least-connections", "power-of-two"]);
+        let draining = self.luck.percent(70);
+        let propagation = self.propagation.text.clone();
+        self.line(format!("[balancer]\npolicy = \"{policy}\"\ndraining = {draining}\npropagation = {propagation}"));
+        self.line(format!(
+            "[study]\nreplications = 2\nseed = {number}\nwarm_up = \"{warm_up}ms\"\nbaseline = \"{baseline}ms\"\nwindow = \"{window}ms\"\ninterval = \"{interval}ms\""
+        ));
+        let grace = self.grace.unwrap_or(match kind {
+            0 => 30_000,
+            _ => 10_000,
+        });
+        let is_sound = !self.has_defect && !self.has_fault && !rollout.fails_sound_releases;
+        Case {
+            desired,
+            orchestrator: rollout.orchestrator,
+            is_sound,
+            is_left_alone: !is_meddled_with,
+            is_left_to_itself: self.text.contains(r#"policy = "orchestrator""#)
+                || self.text.contains(r#"policy = "none""#),
+            has_fault: self.has_fault,
+            commands,
+            has_time,
+            has_defect: self.has_defect,
+            has_timeout,
+            attempts,
+            never_stale: is_sound
+                && self.propagation.is_fixed
+                && self.propagation.longest <= rollout.drains + self.pre_stop.min(grace),
+            stops_within_a_minute: rollout.drains + grace < 60_000,
+            text: std::mem::take(&mut self.text),
+        }
+    }
+}
