@@ -2,7 +2,7 @@
 
 use super::{Failure, NEGATIVE};
 use clap::Args;
-use rollsim::conformance::{Contents, Recording, Set, Verdict, cases, fit, hold, read};
+use rollsim::conformance::{Case, Contents, Recording, Set, Verdict, cases, fit, hold, read};
 use rollsim::report::verdicts;
 use std::io::Write;
 use std::path::PathBuf;
@@ -53,10 +53,10 @@ impl Conformance {
     }
 }
 
-fn search(cases: &[PathBuf]) -> Result<ExitCode, Failure> {
+fn search(cases: &[Case]) -> Result<ExitCode, Failure> {
     let mut recordings: Vec<Recording> = Vec::new();
     for case in cases {
-        if let Contents::Rollout(recording) = read(case)? {
+        if let Contents::Rollout(recording) = read(&case.folder)? {
             recordings.push(*recording);
         }
     }

@@ -24,11 +24,11 @@ fn mistake(file: &Path, line: usize, field: &str, problem: impl Into<String>) ->
 /// The text of a file that is not too large.
 fn text(path: &Path) -> Result<String, LoadError> {
     let refused = |error: io::Error| LoadError::Io(path.to_owned(), error);
-    let file = File::open(path).map_err(refused)?;
-    let is_file = file.metadata().map_err(refused)?.is_file();
-    if !is_file {
+    // A pipe in the place of a file would be waited for.
+    if !path.metadata().map_err(refused)?.is_file() {
         return Err(mistake(path, 1, "", "must be a file"));
     }
+    let file = File::open(path).map_err(refused)?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(refused)?;
     if bytes.len() as u64 > MOST_BYTES {
@@ -49,11 +49,6 @@ pub(super) struct Json {
 
 impl Json {
     pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
-        // A pipe in the place of a file would be waited for.
-        let is_file = path.metadata().map_err(|error| LoadError::Io(path.to_owned(), error))?.is_file();
-        if !is_file {
-            return Err(mistake(path, 1, "", "must be a file"));
-        }
         Ok(Json { path: path.to_owned(), text: text(path)? })
     }
 
@@ -61,9 +56,10 @@ impl Json {
         let mut json = serde_json::Deserializer::from_str(&self.text);
         let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let at = error.path().to_string();
-            let field = if at == "." { "" } else { &at };
             let error = error.inner();
-            mistake(&self.path, error.line(), field, problem(&error.to_string()))
+            // Where the text itself is broken no field is concerned.
+            let field = if at == "." || !error.is_data() { "" } else { &at };
+            mistake(&self.path, error.line(), field, problem(error))
         })?;
         let ended = json.end();
         ended.map_err(|error| mistake(&self.path, error.line(), "", "must hold one value and nothing after it"))?;
@@ -79,11 +75,20 @@ impl Json {
 }
 
 /// The parser's words in ours.
-fn problem(message: &str) -> String {
-    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+fn problem(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(&*message, |(message, _)| message);
+    if !error.is_data() {
+        return format!("must be JSON: {message}");
+    }
     if let Some((given, expected)) =
         message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
     {
+        let expected = match expected {
+            "f64" | "u32" => "a number",
+            other if other.starts_with("struct ") => "an object",
+            other => other,
+        };
         return format!("must be {expected}, not {given}");
     }
     if let Some(key) = message.strip_prefix("missing field ") {
@@ -108,10 +113,6 @@ pub(super) struct Row<'a> {
 
 impl Table {
     pub(super) fn read(path: &Path, needed: &[&str]) -> Result<Self, LoadError> {
-        let is_file = path.metadata().map_err(|error| LoadError::Io(path.to_owned(), error))?.is_file();
-        if !is_file {
-            return Err(mistake(path, 1, "", "must be a file"));
-        }
         let text = text(path)?;
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let broken = |error: csv::Error| {

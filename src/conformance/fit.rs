@@ -9,6 +9,9 @@ use rayon::prelude::*;
 /// Steps of the search, microseconds.
 const STEPS: [u64; 5] = [8_000, 4_000, 2_000, 1_000, 500];
 
+/// A distance beyond which it does not matter how far off a replay is.
+const FAR_OFF: f64 = 3.0;
+
 /// The result of a search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
@@ -59,8 +62,8 @@ fn moved(mut constants: Constants, which: usize, step: u64, grows: bool) -> Cons
     constants
 }
 
-/// Each replay counts the same, and by its distance rather than its square: a repetition in which the recording
-/// machine stalled must not outweigh the others.
+/// Each replay counts the same, by its distance rather than its square, and up to a limit: what is far off is so for
+/// another reason, such as a stall of the recording machine, and must not outweigh the others.
 fn misfit(recordings: &[&Recording], constants: Constants) -> Option<f64> {
     let jobs: Vec<_> = recordings
         .iter()
@@ -72,7 +75,8 @@ fn misfit(recordings: &[&Recording], constants: Constants) -> Option<f64> {
         .filter_map(|(recording, repetition, recorded)| {
             let strategy = constants.put_into(&recording.strategy);
             let simulated = replay(recording, &strategy, repetition).duration?;
-            Some(simulated.abs_diff(*recorded).as_secs_f64() / slack(*recorded).as_secs_f64())
+            let distance = simulated.abs_diff(*recorded).as_secs_f64() / slack(*recorded).as_secs_f64();
+            Some(distance.min(FAR_OFF))
         })
         .collect();
     // A rollout that does not end says nothing of how long things take.

@@ -29,6 +29,15 @@ const MOST_CASES: usize = 10_000;
 /// How many folders deep cases are looked for.
 const DEEPEST: u32 = 2;
 
+/// A folder that holds a recording.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Case {
+    /// Its path below the folder that was searched.
+    pub name: String,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
 /// What became of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -45,7 +54,7 @@ pub enum Verdict {
 /// A case, judged.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// The name of its folder.
+    /// Its name.
     pub name: String,
     /// What was recorded; `None` where that is not supported.
     pub set: Option<Set>,
@@ -55,26 +64,27 @@ pub struct Judged {
     pub verdict: Verdict,
 }
 
-/// The folders of all cases in some folders, in the order of their names: a folder is a case when it holds a
+/// All cases in some folders, in the order of their names: a folder is a case when it holds a
 /// `meta.json`, and is searched for cases otherwise.
 ///
 /// # Errors
 /// When a folder cannot be read.
-pub fn cases(folders: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
+pub fn cases(folders: &[PathBuf]) -> Result<Vec<Case>, LoadError> {
     let mut found = Vec::new();
     for folder in folders {
-        search(folder, DEEPEST, &mut found)?;
+        search(folder, String::new(), DEEPEST, &mut found)?;
     }
     found.sort();
-    found.dedup();
+    found.dedup_by(|a, b| a.folder == b.folder);
     Ok(found)
 }
 
-fn search(folder: &Path, deeper: u32, found: &mut Vec<PathBuf>) -> Result<(), LoadError> {
+fn search(folder: &Path, name: String, deeper: u32, found: &mut Vec<Case>) -> Result<(), LoadError> {
     let refused = |error| LoadError::Io(folder.to_owned(), error);
     let entries = fs::read_dir(folder).map_err(refused)?;
     if folder.join("meta.json").exists() {
-        found.push(folder.to_owned());
+        let name = if name.is_empty() { last_name(folder) } else { name };
+        found.push(Case { name, folder: folder.to_owned() });
         return Ok(());
     }
     let mut folders = Vec::new();
@@ -89,22 +99,28 @@ fn search(folder: &Path, deeper: u32, found: &mut Vec<PathBuf>) -> Result<(), Lo
         }
     }
     folders.sort();
-    folders.iter().try_for_each(|folder| search(folder, deeper - 1, found))
+    folders.iter().try_for_each(|below| {
+        let name = if name.is_empty() { last_name(below) } else { format!("{name}/{}", last_name(below)) };
+        search(below, name, deeper - 1, found)
+    })
+}
+
+fn last_name(folder: &Path) -> String {
+    folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
 }
 
 /// Replays and judges every case, in parallel; results come in the order of the cases.
 ///
 /// # Errors
 /// Of the first case whose files cannot be read or do not hold.
-pub fn hold(cases: &[PathBuf]) -> Result<Vec<Judged>, LoadError> {
-    let judged: Vec<Result<Judged, LoadError>> =
-        cases.par_iter().with_max_len(1).map(|folder| hold_one(folder)).collect();
+pub fn hold(cases: &[Case]) -> Result<Vec<Judged>, LoadError> {
+    let judged: Vec<Result<Judged, LoadError>> = cases.par_iter().with_max_len(1).map(hold_one).collect();
     judged.into_iter().collect()
 }
 
-fn hold_one(folder: &Path) -> Result<Judged, LoadError> {
-    let name = folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned();
-    let Contents::Rollout(recording) = read(folder)? else {
+fn hold_one(case: &Case) -> Result<Judged, LoadError> {
+    let name = case.name.clone();
+    let Contents::Rollout(recording) = read(&case.folder)? else {
         return Ok(Judged { name, set: None, pairs: Vec::new(), verdict: Verdict::NotSupported });
     };
     let constants = Constants::of(recording.set);
@@ -119,7 +135,7 @@ fn hold_one(folder: &Path) -> Result<Judged, LoadError> {
     let set = recording.set;
     let pairs: Vec<Pair> = recording.repetitions.into_iter().zip(simulated).map(pair).collect();
     let differences = judge(&pairs, set.judges_duration());
-    let verdict = match stalls::of(&name) {
+    let verdict = match stalls::of(set, &last_name(&case.folder)) {
         _ if differences.is_empty() => Verdict::Agrees,
         Some(stall) => Verdict::Excused(differences, stall),
         None => Verdict::Differs(differences),

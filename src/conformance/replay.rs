@@ -172,9 +172,6 @@ fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> See
     let mut asked = history.asked.iter().peekable();
     for at in moments {
         let is_watched = at >= began;
-        if is_watched && !eye.instances.is_empty() {
-            watcher.look(&eye.figures());
-        }
         while let Some(asked) = asked.next_if(|asked| asked.at <= at) {
             eye.target = asked.version;
         }
@@ -188,13 +185,10 @@ fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> See
                 eye.instances.insert(change.instance, *change);
             }
             if is_watched {
-                watcher.look(&eye.figures());
+                watcher.pass(&eye.figures());
             }
         }
-        if is_watched {
-            watcher.look(&eye.figures());
-        }
-        watcher.settle(since_began(at), &eye.state());
+        watcher.settle(since_began(at), &eye.state(), &eye.figures());
     }
     let outcome = history.reported.last().map_or("", |report| report.word);
     watcher.end(study.window, outcome, duration(set, history).map(since_began))

@@ -28,13 +28,16 @@ pub enum Keep {
     Last,
 }
 
-/// A count of a repetition under its name.
+/// A count of a repetition under its name. A simulation does in no time what takes a real system some milliseconds, in
+/// an order that nobody knows: its extremes lie anywhere between what was passed through and what lasted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Figure {
     /// Its name.
     pub name: &'static str,
-    /// Its value.
-    pub value: u32,
+    /// Its lowest value.
+    pub low: u32,
+    /// Its highest value; the same in a recording.
+    pub high: u32,
 }
 
 /// One repetition.
@@ -54,31 +57,28 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Watcher {
     keep: &'static [(&'static str, Keep)],
-    values: Vec<Option<u32>>,
+    /// What was passed through, be it for no time.
+    passed: Vec<Option<u32>>,
+    /// What lasted.
+    lasted: Vec<Option<u32>>,
     states: Vec<(Duration, State)>,
 }
 
 impl Watcher {
     /// One that keeps these counts.
     pub fn new(keep: &'static [(&'static str, Keep)]) -> Self {
-        Watcher { keep, values: vec![None; keep.len()], states: Vec::new() }
+        Watcher { keep, passed: vec![None; keep.len()], lasted: vec![None; keep.len()], states: Vec::new() }
     }
 
     /// The counts have these values now, in the order of their names, be it for no time.
-    pub fn look(&mut self, values: &[u32]) {
-        debug_assert_eq!(values.len(), self.keep.len(), "a value for each name");
-        for ((kept, (_, keep)), value) in self.values.iter_mut().zip(self.keep).zip(values) {
-            let kept_before = *kept;
-            *kept = Some(match keep {
-                Keep::Least => kept_before.map_or(*value, |kept| kept.min(*value)),
-                Keep::Most => kept_before.map_or(*value, |kept| kept.max(*value)),
-                Keep::Last => *value,
-            });
-        }
+    pub fn pass(&mut self, values: &[u32]) {
+        keep(self.keep, &mut self.passed, values);
     }
 
-    /// This is the state from a moment on; moments come in order.
-    pub fn settle(&mut self, at: Duration, state: &[u32]) {
+    /// This is the state from a moment on, and the counts have these values; moments come in order.
+    pub fn settle(&mut self, at: Duration, state: &[u32], values: &[u32]) {
+        self.pass(values);
+        keep(self.keep, &mut self.lasted, values);
         while self.states.last().is_some_and(|(from, _)| *from >= at) {
             self.states.pop(); // It was held for no time.
         }
@@ -96,12 +96,25 @@ impl Watcher {
             held: to.saturating_sub(*from),
         };
         let plateaus = self.states.iter().zip(ends).map(plateau).collect();
-        let figure = |((name, _), value): (&(&'static str, Keep), &Option<u32>)| Figure {
-            name,
-            value: value.unwrap_or_default(),
+        let figure = |place: usize| {
+            let of = |values: &[Option<u32>]| values[place].unwrap_or_default();
+            let (passed, lasted) = (of(&self.passed), of(&self.lasted));
+            Figure { name: self.keep[place].0, low: passed.min(lasted), high: passed.max(lasted) }
         };
-        let figures = self.keep.iter().zip(&self.values).map(figure).collect();
+        let figures = (0..self.keep.len()).map(figure).collect();
         Seen { plateaus, figures, outcome: outcome.to_lowercase(), duration }
+    }
+}
+
+fn keep(how: &[(&str, Keep)], kept: &mut [Option<u32>], values: &[u32]) {
+    debug_assert_eq!(values.len(), how.len(), "a value for each name");
+    for ((kept, (_, how)), value) in kept.iter_mut().zip(how).zip(values) {
+        let before = kept.unwrap_or(*value);
+        *kept = Some(match how {
+            Keep::Least => before.min(*value),
+            Keep::Most => before.max(*value),
+            Keep::Last => *value,
+        });
     }
 }
 
@@ -113,12 +126,13 @@ mod tests {
     fn a_watcher_keeps_extremes_and_merges_equal_states() {
         let mut watcher = Watcher::new(&[("least", Keep::Least), ("most", Keep::Most), ("last", Keep::Last)]);
         for (ms, value) in [(0, 4), (10, 3), (10, 7), (500, 7), (700, 5)] {
-            watcher.look(&[value, value, value]);
-            watcher.settle(Duration::from_millis(ms), &[value]);
+            watcher.settle(Duration::from_millis(ms), &[value], &[value; 3]);
         }
+        watcher.pass(&[9; 3]);
+        watcher.settle(Duration::from_millis(900), &[5], &[5; 3]);
         let seen = watcher.end(Duration::from_secs(1), "Done", None);
-        let values: Vec<u32> = seen.figures.iter().map(|figure| figure.value).collect();
-        assert_eq!(values, [3, 7, 5]);
+        let values: Vec<(u32, u32)> = seen.figures.iter().map(|figure| (figure.low, figure.high)).collect();
+        assert_eq!(values, [(3, 3), (7, 9), (5, 5)], "what is passed through may or may not have been seen");
         let held: Vec<(u32, u128)> =
             seen.plateaus.iter().map(|plateau| (plateau.state[0], plateau.held.as_millis())).collect();
         assert_eq!(held, [(4, 10), (7, 690), (5, 300)]);

@@ -80,7 +80,8 @@ pub fn side_by_side(case: &Judged) -> String {
         let (was, is) = (ended(&recorded.outcome, recorded.duration), ended(&simulated.outcome, simulated.duration));
         let _ = writeln!(text, "recorded: {was}; simulated: {is}");
         for (was, is) in recorded.figures.iter().zip(&simulated.figures) {
-            let _ = writeln!(text, "{}: recorded {}, simulated {}", was.name, was.value, is.value);
+            let to = if is.low == is.high { String::new() } else { format!(" to {}", is.high) };
+            let _ = writeln!(text, "{}: recorded {}, simulated {}{to}", was.name, was.low, is.low);
         }
     }
     text
