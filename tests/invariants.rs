@@ -103,7 +103,7 @@ fn is_plain(case: &Case) -> bool {
 }
 
 fn is_kubernetes(case: &Case) -> bool {
-    is_plain(case) && matches!(case.orchestrator, Orchestrator::Kubernetes { recreates: false, .. })
+    is_plain(case) && matches!(case.orchestrator, Orchestrator::Kubernetes { recreates: false, at_once: true, .. })
 }
 
 fn is_octopus(case: &Case) -> bool {

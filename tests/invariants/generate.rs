@@ -215,11 +215,10 @@ impl Orchestrator {
             // Who goes first is told by powers of two of ages: one that is available may go before one that is only
             // ready.
             Orchestrator::Kubernetes { min_ready: 1.., .. } if undone || moved > 0 => desired,
-            Orchestrator::Kubernetes { surge, unavailable, at_once, .. } => {
-                // A pass between the resizing of an old set and its next status counts instances that are about to
-                // go. The original does so, too: a recorded scale-down went two below the bound.
-                fenceposts(surge, unavailable, desired).1 + if at_once { 0 } else { 2 }
-            }
+            // A pass between the resizing of an old set and its next status counts instances that are about to go, more
+            // than once where the writes are slow. The original does so, too: a recorded scale-down went two below.
+            Orchestrator::Kubernetes { at_once: false, .. } => desired,
+            Orchestrator::Kubernetes { surge, unavailable, .. } => fenceposts(surge, unavailable, desired).1,
             // An update takes its own slots while those of the ones before are still on their way.
             Orchestrator::Swarm { update, rollback } => {
                 let (forth, back) = (update.stopped(desired), rollback.stopped(desired));
