@@ -279,7 +279,10 @@ impl Checker<'_> {
     }
 
     fn the_promise_is_kept(&self) -> Checked {
-        if !self.case.is_sound {
+        // Scaling takes from all sets of a Deployment in proportion, available or not.
+        let is_shared_out =
+            matches!(self.case.orchestrator, Orchestrator::Kubernetes { .. }) && self.case.commands.scales();
+        if !self.case.is_sound || is_shared_out {
             return Ok(());
         }
         let (fewest, most) = self.case.commands.sizes;
