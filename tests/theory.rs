@@ -170,9 +170,9 @@ fn a_swarm_update_stops_first() {
         let strategy = format!("swarm]\nupdate = {{ {update} }}");
         Walk { instances: 4, release: SWARM_TASK, strategy: &strategy }.lasts(seconds);
     };
-    // A slot takes the daemon's 2 s, 1 s of stopping and 3 s of starting; at the end the last tasks are watched for 5
-    // s.
-    let slot = 2.0 + 1.0 + 3.0;
+    // A slot takes the agent's 1 s, the daemon's 2 s, 1 s of stopping and 3 s of starting; at the end the last tasks are
+    // watched for 5 s.
+    let slot = 1.0 + 2.0 + 1.0 + 3.0;
     lasts("parallelism = 1", 4.0 * slot + 5.0);
     lasts("parallelism = 2", 2.0 * slot + 5.0);
     lasts("parallelism = 0", slot + 5.0);
@@ -202,10 +202,10 @@ fn a_swarm_update_that_starts_first_waits_for_no_stop() {
 
 #[test]
 fn a_swarm_rollback_by_hand_goes_one_by_one() {
-    // Three slots are done after 18 s, and a rollback stops and starts each of them once more.
+    // Three slots are done after 7 s, and a rollback stops and starts each of them once more.
     let strategy =
         "swarm]\nupdate = { parallelism = 4, monitor = \"1m\" }\ncommands = [{ after = \"40s\", do = \"undo\" }]";
-    Walk { instances: 3, release: SWARM_TASK, strategy }.ends(Outcome::RolledBack, 40.0 + 3.0 * 6.0 + 5.0);
+    Walk { instances: 3, release: SWARM_TASK, strategy }.ends(Outcome::RolledBack, 40.0 + 3.0 * 7.0 + 5.0);
 }
 
 #[test]

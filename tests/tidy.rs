@@ -1,6 +1,7 @@
 //! Does the house keep its shape? A module uses only what stands above it in `lib.rs`, and the model keeps off
 //! clocks.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -58,15 +59,20 @@ fn a_module_uses_only_what_stands_above_it() {
 
 #[test]
 fn an_orchestrator_knows_no_other_orchestrator() {
-    let orchestrators: Vec<String> = sources(Path::new("src/rollout"))
-        .iter()
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .filter(|name| name != "mod")
-        .collect();
-    for here in &orchestrators {
-        let text = fs::read_to_string(format!("src/rollout/{here}.rs")).expect("a source file");
-        for other in orchestrators.iter().filter(|other| *other != here) {
-            assert!(!text.contains(&format!("{other}::")), "{here}.rs uses {other}");
+    // An orchestrator is a file, or a folder of files.
+    let folder = Path::new("src/rollout");
+    let orchestrator_of = |path: &Path| {
+        let inside = path.strip_prefix(folder).expect("below the folder");
+        let first = inside.components().next().expect("a name").as_os_str().to_string_lossy().into_owned();
+        first.trim_end_matches(".rs").to_owned()
+    };
+    let files = sources(folder);
+    let orchestrators: BTreeSet<String> =
+        files.iter().map(|path| orchestrator_of(path)).filter(|name| name != "mod").collect();
+    for path in files.iter().filter(|path| orchestrators.contains(&orchestrator_of(path))) {
+        let text = fs::read_to_string(path).expect("a source file");
+        for other in orchestrators.iter().filter(|other| **other != orchestrator_of(path)) {
+            assert!(!text.contains(&format!("{other}::")), "{} uses {other}", path.display());
         }
     }
 }
