@@ -353,7 +353,8 @@ pub(super) struct Swarm {
     /// From a task being told to stop until its process is: the agent's back-off of 1 s and the daemon's sleep of 2 s.
     /// Default: "3s".
     pub stop_latency: Option<Span>,
-    /// What people type while the rollout is under way, in order.
+    /// What people type while the rollout is under way, in order. Swarm itself has no pause: it is taken to keep workers
+    /// from further slots.
     pub commands: Option<Vec<Table<Command>>>,
 }
 
