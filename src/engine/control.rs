@@ -328,12 +328,17 @@ impl Engine<'_> {
         let latency = self.strategy.stop_latency();
         match self.fleet[id].phase() {
             Phase::Down => self.gone(id),
-            Phase::Pulling | Phase::Prepared if latency.is_zero() => self.gone(id),
-            Phase::Pulling | Phase::Prepared => {
+            phase @ (Phase::Pulling | Phase::Prepared) => {
                 // Nothing runs there yet, but the orchestrator takes its time all the same.
+                let recorded = self.runtimes[id.index()].recorded.as_ref().filter(|_| phase == Phase::Prepared);
+                let takes = latency + recorded.map_or(Duration::ZERO, |life| life.stop);
+                if takes.is_zero() {
+                    self.gone(id);
+                    return;
+                }
                 let life = self.end_life(id);
                 self.enter(id, Phase::Stopping);
-                self.control.schedule(self.now + latency, Event::Exited { instance: id, life });
+                self.control.schedule(self.now + takes, Event::Exited { instance: id, life });
             }
             Phase::Starting if latency.is_zero() => self.told_to_stop_within(id, self.grace()),
             Phase::Starting => {

@@ -48,6 +48,7 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
 
 fn task_dirty(inputs: &Value) -> Option<Value> {
     let (change, node_satisfies) = match inputs["difference"].as_str()? {
+        "none" => return Some(json!({ "dirty": false })), // It is of the same version.
         "image" => (Change::Image, true),
         "placement_constraint_not_satisfied_by_node" => (Change::Placement, false),
         "placement_constraint_satisfied_by_node" => (Change::Placement, true),
