@@ -105,8 +105,8 @@ impl Phase {
         use Phase::{Down, Draining, Gone, Prepared, Pulling, Ready, Starting, Stopping, Unready};
         matches!(
             (self, next),
-            (Pulling, Prepared | Down | Gone)
-                | (Prepared, Starting | Down | Gone)
+            (Pulling, Prepared | Down | Stopping | Gone)
+                | (Prepared, Starting | Down | Stopping | Gone)
                 | (Starting, Ready | Down | Stopping | Gone)
                 | (Ready, Unready | Down | Draining | Stopping | Gone)
                 | (Unready, Ready | Down | Draining | Stopping | Gone)

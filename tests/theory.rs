@@ -175,9 +175,9 @@ fn a_swarm_update_stops_first() {
         let strategy = format!("swarm]\nupdate = {{ {update} }}");
         Walk { instances: 4, release: SWARM_TASK, strategy: &strategy }.lasts(seconds);
     };
-    // A slot takes the daemon's 2 s, 1 s of stopping and 3 s of starting; at the end the last tasks are watched for 5
-    // s.
-    let slot = 2.0 + 1.0 + 3.0;
+    // A slot takes the agent's 1 s, the daemon's 2 s, 1 s of stopping and 3 s of starting; at the end the last tasks are
+    // watched for 5 s.
+    let slot = 1.0 + 2.0 + 1.0 + 3.0;
     lasts("parallelism = 1", 4.0 * slot + 5.0);
     lasts("parallelism = 2", 2.0 * slot + 5.0);
     lasts("parallelism = 0", slot + 5.0);
@@ -207,10 +207,45 @@ fn a_swarm_update_that_starts_first_waits_for_no_stop() {
 
 #[test]
 fn a_swarm_rollback_by_hand_goes_one_by_one() {
-    // Three slots are done after 18 s, and a rollback stops and starts each of them once more.
+    // Three slots are done after 7 s, and a rollback stops and starts each of them once more.
     let strategy =
         "swarm]\nupdate = { parallelism = 4, monitor = \"1m\" }\ncommands = [{ after = \"40s\", do = \"undo\" }]";
-    Walk { instances: 3, release: SWARM_TASK, strategy }.ends(Outcome::RolledBack, 40.0 + 3.0 * 6.0 + 5.0);
+    Walk { instances: 3, release: SWARM_TASK, strategy }.ends(Outcome::RolledBack, 40.0 + 3.0 * 7.0 + 5.0);
+}
+
+#[test]
+fn a_swarm_update_begins_anew_when_the_service_grows() {
+    // The first slot is done after 7 s, and the second one's task starts by itself. What is missing after 10 s is new at
+    // once, and the other two slots take 7 s each.
+    let strategy = "swarm]\ncommands = [{ after = \"10s\", do = \"scale\", instances = 6 }]";
+    Walk { instances: 4, release: SWARM_TASK, strategy }.lasts(10.0 + 2.0 * 7.0 + 5.0);
+}
+
+#[test]
+fn a_swarm_update_that_is_halted_finishes_the_slot_in_work() {
+    let strategy = "swarm]\ncommands = [{ after = \"10s\", do = \"pause\" }, { after = \"30s\", do = \"resume\" }]";
+    Walk { instances: 4, release: SWARM_TASK, strategy }.lasts(30.0 + 2.0 * 7.0 + 5.0);
+}
+
+#[test]
+fn a_swarm_rollback_that_leaves_two_tasks_in_a_slot_reads_completed_in_the_end() {
+    // The first new task fails after 19 s, seen once the last slot is done after 24 s. The rollback takes both slots; when
+    // the other new task fails after 31 s, the supervisor replaces it beside the rollback's own task, which runs from 32 s
+    // on. The rollback is completed after 37 s, and one more update makes do with one of the two: it pauses for 4 s and
+    // watches for 20 s, as an update does.
+    let update =
+        "parallelism = 1, delay = \"4s\", monitor = \"20s\", failure_action = \"rollback\", order = \"start-first\"";
+    let rollback = "parallelism = 0, order = \"start-first\"";
+    let strategy = format!("swarm]\nupdate = {{ {update} }}\nrollback = {{ {rollback} }}");
+    let release = "start = \"8s\"\ndefect = { crash_after = \"11s\" }";
+    let scenario = Walk { instances: 2, release, strategy: &strategy }.scenario();
+    let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
+    let began = SimTime::START + scenario.study.rollout_at();
+    let reported: Vec<(u64, &str)> =
+        history.reported.iter().map(|report| (report.at.since(began).as_secs(), report.word)).collect();
+    let in_turn = [(0, "updating"), (24, "rollback_started"), (37, "rollback_completed"), (61, "completed")];
+    assert_eq!(reported, in_turn);
+    assert_eq!(history.outcome, Outcome::RolledBack);
 }
 
 #[test]

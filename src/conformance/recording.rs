@@ -526,7 +526,8 @@ fn swarm_case(folder: &Path, json: &Json, set: Set) -> Result<Recording, LoadErr
     let strategy = Strategy::Swarm(swarm::Settings {
         update,
         rollback,
-        restart_delay: restart_delay.unwrap_or(swarm::RESTART_DELAY),
+        restart: swarm::RestartPolicy { delay: restart_delay.unwrap_or(swarm::RESTART_DELAY), ..Default::default() },
+        change: swarm::Change::default(),
         // Recorded stops hold whatever the daemon itself waits.
         stop_latency: Duration::ZERO,
         commands: Vec::new(),

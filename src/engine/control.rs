@@ -298,7 +298,7 @@ impl Engine<'_> {
         let ran_since = was_up.then_some(up_at);
         self.enter(id, Phase::Down);
         self.lose_all_at(id, Cause::Crash);
-        let restart = self.scenario.release.restart.or(self.strategy.restart());
+        let restart = self.strategy.restarts_in_place(self.scenario.release.restart);
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
         let delay = match (repair, restart) {
@@ -325,17 +325,43 @@ impl Engine<'_> {
 
     /// Sends an instance away.
     fn terminate(&mut self, id: InstanceId, drain: bool) {
+        let latency = self.strategy.stop_latency();
         match self.fleet[id].phase() {
-            Phase::Pulling | Phase::Prepared | Phase::Down => self.gone(id),
-            Phase::Starting => self.told_to_stop_within(id, self.grace()),
+            Phase::Down => self.gone(id),
+            phase @ (Phase::Pulling | Phase::Prepared) => {
+                // Nothing runs there yet, but the orchestrator takes its time all the same.
+                let recorded = self.runtimes[id.index()].recorded.as_ref().filter(|_| phase == Phase::Prepared);
+                let takes = latency + recorded.map_or(Duration::ZERO, |life| life.stop);
+                if takes.is_zero() {
+                    self.gone(id);
+                    return;
+                }
+                let life = self.end_life(id);
+                self.enter(id, Phase::Stopping);
+                self.control.schedule(self.now + takes, Event::Exited { instance: id, life });
+            }
+            Phase::Starting if latency.is_zero() => self.told_to_stop_within(id, self.grace()),
+            Phase::Starting => {
+                self.end_life(id); // It will not be up any more.
+                self.enter(id, Phase::Stopping);
+                let told_at = self.now + latency;
+                self.control.schedule(told_at + self.grace(), Event::GraceOver { instance: id });
+                self.exits_after(id, told_at);
+            }
             Phase::Ready | Phase::Unready => {
                 self.enter(id, Phase::Draining);
-                let drain =
-                    if drain { self.scenario.release.drain + self.strategy.stop_latency() } else { Duration::ZERO };
+                let drain = if drain { self.scenario.release.drain + latency } else { Duration::ZERO };
                 self.control.schedule(self.now + drain, Event::DrainFinished { instance: id });
             }
             Phase::Draining | Phase::Stopping | Phase::Gone => {}
         }
+    }
+
+    /// News of the life so far will find that it is over.
+    fn end_life(&mut self, id: InstanceId) -> u32 {
+        let runtime = &mut self.runtimes[id.index()];
+        runtime.life += 1;
+        runtime.life
     }
 
     fn grace(&self) -> Duration {
@@ -366,7 +392,7 @@ impl Engine<'_> {
     /// SIGTERM: no new request is taken; what is there may finish until the kill.
     fn told_to_stop_within(&mut self, id: InstanceId, left: Duration) {
         if self.fleet[id].phase() == Phase::Starting {
-            self.runtimes[id.index()].life += 1; // It will not be up any more.
+            self.end_life(id); // It will not be up any more.
         }
         self.enter(id, Phase::Stopping);
         self.control.schedule(self.now + left, Event::GraceOver { instance: id });
@@ -377,14 +403,18 @@ impl Engine<'_> {
 
     /// A stopping process has nothing left to do.
     pub(super) fn finished_last_request(&mut self, id: InstanceId) {
+        self.exits_after(id, self.now);
+    }
+
+    /// Its process was told to stop at this moment, and has nothing left to do.
+    fn exits_after(&mut self, id: InstanceId, told_at: SimTime) {
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
         let stop = match &runtime.recorded {
             Some(life) => life.stop,
             None => self.scenario.release.stop.sample(&mut runtime.stop),
         };
-        let exits_at = self.now + stop;
-        self.control.schedule(exits_at, Event::Exited { instance: id, life });
+        self.control.schedule(told_at + stop, Event::Exited { instance: id, life });
     }
 
     fn killed(&mut self, id: InstanceId) {

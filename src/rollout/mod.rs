@@ -183,12 +183,13 @@ impl Strategy {
         }
     }
 
-    /// How crashed processes are restarted by the orchestrator's own rules; `None`: they are not.
-    pub fn restart(&self) -> Option<Restart> {
+    /// How a process that ended unasked is started again in its place: by this rule if one is given, or by the
+    /// orchestrator's own; `None`: it is not. Swarm never does, it replaces the task.
+    pub fn restarts_in_place(&self, given: Option<Restart>) -> Option<Restart> {
         match self {
-            Strategy::Kubernetes(_) => Some(kubernetes::RESTART),
-            Strategy::Swarm(settings) => Some(settings.restart()),
-            Strategy::Octopus(_) => None,
+            Strategy::Kubernetes(_) => given.or(Some(kubernetes::RESTART)),
+            Strategy::Swarm(_) => None,
+            Strategy::Octopus(_) => given,
         }
     }
 
@@ -209,7 +210,8 @@ impl Strategy {
         }
     }
 
-    /// How long the orchestrator itself waits between taking an instance out of the balancers and stopping it.
+    /// How long the orchestrator itself takes from sending an instance away until its process is told to stop, whatever
+    /// the instance is doing.
     pub fn stop_latency(&self) -> Duration {
         match self {
             Strategy::Swarm(settings) => settings.stop_latency,

@@ -27,7 +27,8 @@ const MOST_INTERVALS_OF_ALL_STRATEGIES: u128 = 50_000;
 pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'_>) -> Checked<Scenario> {
     let root = Place::default();
     let service = service(&root.key("service"), &raw.service.0)?;
-    let strategies = strategies(&root.key("strategy"), raw.strategy, &service, sources)?;
+    let restart = raw.release.0.restart.as_ref();
+    let strategies = strategies(&root.key("strategy"), raw.strategy, &service, restart, sources)?;
     let study = study(&root.key("study"), &raw.study.0, &strategies)?;
     let traffic = traffic(&root.key("traffic"), raw.traffic.0, study.ends_at(), sources)?;
     let client = client(&root.key("client"), raw.client)?;

@@ -4,8 +4,8 @@
 use super::raw_delay::Delay;
 use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table};
 use super::words::{
-    AnswerWord, ArrivalsWord, CauseWord, ChoiceWord, CommandWord, DeploymentWord, FailureWord, OrderWord, OutcomeWord,
-    PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
+    AnswerWord, ArrivalsWord, CauseWord, ChangeWord, ChoiceWord, CommandWord, ConditionWord, DeploymentWord,
+    FailureWord, OrderWord, OutcomeWord, PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -186,7 +186,8 @@ pub(super) struct Release {
     pub grace: Option<Span>,
     /// What the process needs to exit once it was told to stop and has no request left. Default: "0s".
     pub stop: Option<Delay>,
-    /// How crashed processes are started again. Absent: by the orchestrator's own rule.
+    /// How crashed processes are started again in their place. Absent: by the orchestrator's own rule. Swarm replaces
+    /// tasks instead, with `initial` as the default of its restart_delay.
     pub restart: Option<Table<Restart>>,
     /// A factor on the work of the new version's requests. Default: 1.
     #[schemars(range(max = 1_000_000))]
@@ -364,11 +365,23 @@ pub(super) struct Swarm {
     pub update: Option<Table<SwarmUpdate<FailureWord>>>,
     /// `--rollback-*`.
     pub rollback: Option<Table<SwarmUpdate<RollbackFailureWord>>>,
-    /// `--restart-delay`. Default: "5s".
+    /// In what the versions differ. Tasks that have their image are kept where only the credentials for it change; nodes
+    /// satisfy all constraints, so all tasks are kept where only placement does. Default: "image".
+    pub change: Option<ChangeWord>,
+    /// `--restart-condition`: which tasks that ended are replaced. Default: "any".
+    pub restart_condition: Option<ConditionWord>,
+    /// `--restart-delay`: from a failure until the replacement starts. Default: "5s", or `initial` of release.restart.
     pub restart_delay: Option<Span>,
-    /// What the daemon sleeps before it stops a container. Default: "2s".
+    /// `--restart-max-attempts`: replacements of a slot after which it is given up; 0: never. Default: 0.
+    #[schemars(range(max = 1_000_000))]
+    pub restart_max_attempts: Option<Count>,
+    /// `--restart-window`: only replacements this young count; "0s": all of them. Default: "0s".
+    pub restart_window: Option<Span>,
+    /// From a task being told to stop until its process is: the agent's back-off of 1 s and the daemon's sleep of 2 s.
+    /// Default: "3s".
     pub stop_latency: Option<Span>,
-    /// What people type while the rollout is under way, in order.
+    /// What people type while the rollout is under way, in order. Swarm itself has no pause: it is taken to keep workers
+    /// from further slots.
     pub commands: Option<Vec<Table<Command>>>,
 }
 

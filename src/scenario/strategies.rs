@@ -23,14 +23,17 @@ pub(super) fn strategies(
     place: &Place,
     raw: Named<raw::Orchestrator>,
     service: &Service,
+    restart: Option<&Table<raw::Restart>>,
     sources: &mut Sources<'_>,
 ) -> Checked<Vec<NamedStrategy>> {
+    // Swarm's supervisor knows one delay.
+    let restart_delay = restart.map_or(swarm::RESTART_DELAY, |Table(restart)| restart.initial.0);
     place.holds(!raw.0.is_empty(), "at least one strategy must be given")?;
     place.holds(raw.0.len() <= MOST_STRATEGIES, "must hold at most 1,000 strategies")?;
     let mut one = |(name, raw): (String, raw::Orchestrator)| {
         let place = place.key(&name);
         place.holds(is_name(&name), "must have a name of 1 to 60 letters, digits, `-`, `_` and `.`")?;
-        let strategy = strategy(&place, raw, service.instances.get(), sources)?;
+        let strategy = strategy(&place, raw, service.instances.get(), restart_delay, sources)?;
         Ok(NamedStrategy { name, strategy })
     };
     raw.0.into_iter().map(&mut one).collect()
@@ -41,12 +44,18 @@ fn is_name(name: &str) -> bool {
     (1..=60).contains(&name.len()) && name.chars().all(may_stand)
 }
 
-fn strategy(place: &Place, raw: raw::Orchestrator, instances: u32, sources: &mut Sources<'_>) -> Checked<Strategy> {
+fn strategy(
+    place: &Place,
+    raw: raw::Orchestrator,
+    instances: u32,
+    restart_delay: Duration,
+    sources: &mut Sources<'_>,
+) -> Checked<Strategy> {
     match (raw.kubernetes, raw.swarm, raw.octopus) {
         (Some(Table(raw)), None, None) => {
             kubernetes(&place.key("kubernetes"), raw, instances).map(Strategy::Kubernetes)
         }
-        (None, Some(Table(raw)), None) => swarm(&place.key("swarm"), raw).map(Strategy::Swarm),
+        (None, Some(Table(raw)), None) => swarm(&place.key("swarm"), raw, restart_delay).map(Strategy::Swarm),
         (None, None, Some(Table(raw))) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
         _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus")),
     }
@@ -121,15 +130,28 @@ fn rolling_update(place: &Place, raw: &raw::Kubernetes, instances: u32) -> Check
     Ok(kubernetes::Kind::RollingUpdate { max_surge: surge, max_unavailable: unavailable })
 }
 
-fn swarm(place: &Place, raw: raw::Swarm) -> Checked<swarm::Settings> {
+fn swarm(place: &Place, raw: raw::Swarm, default_delay: Duration) -> Checked<swarm::Settings> {
+    let restart = restart_policy(&place.key("restart_max_attempts"), &raw, default_delay)?;
     let update = raw.update.map(|Table(raw)| update_config(&place.key("update"), &raw, |word| word.0));
     let rollback = raw.rollback.map(|Table(raw)| update_config(&place.key("rollback"), &raw, |word| word.0));
     Ok(swarm::Settings {
         update: update.transpose()?.unwrap_or_default(),
         rollback: rollback.transpose()?.unwrap_or_default(),
-        restart_delay: span_or(raw.restart_delay, swarm::RESTART_DELAY),
+        restart,
+        change: raw.change.map_or(swarm::Change::default(), |word| word.0),
         stop_latency: span_or(raw.stop_latency, swarm::STOP_LATENCY),
         commands: commands(&place.key("commands"), raw.commands)?,
+    })
+}
+
+fn restart_policy(attempts_at: &Place, raw: &raw::Swarm, default_delay: Duration) -> Checked<swarm::RestartPolicy> {
+    let original = swarm::RestartPolicy::default();
+    let attempts = |written: Count| count(attempts_at, written, 0..=1_000_000);
+    Ok(swarm::RestartPolicy {
+        condition: raw.restart_condition.map_or(original.condition, |word| word.0),
+        delay: span_or(raw.restart_delay, default_delay),
+        max_attempts: raw.restart_max_attempts.map_or(Ok(original.max_attempts), attempts)?,
+        window: span_or(raw.restart_window, original.window),
     })
 }
 

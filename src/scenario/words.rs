@@ -4,7 +4,7 @@ use super::units::words;
 use super::{Arrivals, Choice, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::kubernetes::PodReplacement;
-use crate::rollout::swarm::{FailureAction, Order};
+use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
 
 /// A judge without settings.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,23 @@ words! {
 words! {
     /// `--update-order`.
     OrderWord: Order { "stop-first" => Order::StopFirst, "start-first" => Order::StartFirst }
+}
+words! {
+    /// `--restart-condition`.
+    ConditionWord: Condition {
+        "any" => Condition::Any,
+        "on-failure" => Condition::OnFailure,
+        "none" => Condition::None,
+    }
+}
+words! {
+    /// What an update changes.
+    ChangeWord: Change {
+        "image" => Change::Image,
+        "force" => Change::Force,
+        "pull-credentials" => Change::PullCredentials,
+        "placement" => Change::Placement,
+    }
 }
 words! {
     /// A judge without settings.

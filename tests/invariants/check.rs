@@ -519,7 +519,11 @@ impl Checker<'_> {
             self.live_at_the_end().values().filter(|change| is_live(change.to) && change.version == version).count()
         };
         let (there, others) = (live(target), target.others().map(live).sum::<usize>());
-        demand!(there == self.case.desired as usize, "{outcome:?} with {there} of {}", self.case.desired);
+        // Where replacements are limited, Swarm leaves a slot empty in the end, and calls that done, too.
+        let gives_up = matches!(self.case.orchestrator, Orchestrator::Swarm { gives_slots_up: true, .. });
+        let may_lack = gives_up && !self.case.is_sound;
+        let is_enough = there == self.case.desired as usize || may_lack && there < self.case.desired as usize;
+        demand!(is_enough, "{outcome:?} with {there} of {}", self.case.desired);
         // Swarm keeps the old task of a slot whose new one did not run.
         let may_keep_others = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && !self.case.is_sound;
         demand!(may_keep_others || others == 0, "{outcome:?}, but {others} others live");
@@ -577,8 +581,9 @@ fn is_live(phase: Phase) -> bool {
 /// What an instance may do next, told once more in other words.
 fn is_legal(from: Phase, to: Phase) -> bool {
     let next: &[Phase] = match from {
-        Phase::Pulling => &[Phase::Prepared, Phase::Gone],
-        Phase::Prepared | Phase::Down => &[Phase::Starting, Phase::Gone],
+        Phase::Pulling => &[Phase::Prepared, Phase::Stopping, Phase::Gone],
+        Phase::Prepared => &[Phase::Starting, Phase::Stopping, Phase::Gone],
+        Phase::Down => &[Phase::Starting, Phase::Gone],
         Phase::Starting => &[Phase::Ready, Phase::Down, Phase::Stopping],
         Phase::Ready => &[Phase::Unready, Phase::Draining, Phase::Down],
         Phase::Unready => &[Phase::Ready, Phase::Draining, Phase::Down],

@@ -138,23 +138,10 @@ impl Commands {
     }
 }
 
-/// What an orchestrator is not asked yet, because it cannot do it: (orchestrator, command). With `ROLLSIM_ALL_COMMANDS`
-/// set it is asked all the same.
-const NOT_YET: [(&str, &str); 3] = [
-    ("swarm", "deploy"),
-    ("swarm", "scale"),
-    // A prepared task whose update was superseded is never started where the next but one update wants it again.
-    ("swarm", "undo twice"),
-];
-
-fn may_ask(orchestrator: &str, command: &str) -> bool {
-    std::env::var_os("ROLLSIM_ALL_COMMANDS").is_some() || !NOT_YET.contains(&(orchestrator, command))
-}
-
 /// The settings that promises follow from.
 pub(super) enum Orchestrator {
     Kubernetes { surge: Bound, unavailable: Bound, min_ready: u64, recreates: bool, at_once: bool },
-    Swarm { update: Swarm, rollback: Swarm },
+    Swarm { update: Swarm, rollback: Swarm, gives_slots_up: bool },
     Octopus { window: u32, waits_for_ready: bool, takes_out: bool, is_guided: bool, leaves_out: bool },
 }
 
@@ -220,7 +207,7 @@ impl Orchestrator {
             Orchestrator::Kubernetes { at_once: false, .. } => desired,
             Orchestrator::Kubernetes { surge, unavailable, .. } => fenceposts(surge, unavailable, desired).1,
             // An update takes its own slots while those of the ones before are still on their way.
-            Orchestrator::Swarm { update, rollback } => {
+            Orchestrator::Swarm { update, rollback, .. } => {
                 let (forth, back) = (update.stopped(desired), rollback.stopped(desired));
                 forth + if undone { back } else { moved * forth.max(back) }
             }
@@ -426,14 +413,19 @@ impl Draft {
         self.line("[strategy.case.swarm]");
         let (update, forth) = self.swarm_config("update", &["pause", "continue", "rollback"]);
         let (rollback, back) = self.swarm_config("rollback", &["pause", "continue"]);
-        // Further settings of a service are drawn here: restart conditions and attempts.
         let (latency, restart) = (self.luck.millis(4_000), self.luck.within(500, 8_000));
         self.line(format!("stop_latency = \"{latency}ms\"\nrestart_delay = \"{restart}ms\""));
+        self.maybe(20, r#"restart_condition = "on-failure""#);
+        let gives_slots_up = self.luck.percent(30);
+        if gives_slots_up {
+            let (attempts, window) = (self.luck.within(1, 3), self.luck.millis(60_000));
+            self.line(format!("restart_max_attempts = {attempts}\nrestart_window = \"{window}ms\""));
+        }
         // Health is given up before a slow start has come to its end.
         let fails =
             self.probe.is_some_and(|probe| probe.initial_delay + probe.period * (probe.failures - 1) <= self.start);
         Rollout {
-            orchestrator: Orchestrator::Swarm { update, rollback },
+            orchestrator: Orchestrator::Swarm { update, rollback, gives_slots_up },
             lasts: forth + back,
             can_be_stuck: false,
             fails_sound_releases: fails,
@@ -495,7 +487,7 @@ impl Draft {
     }
 
     /// What people type, and when the last of it is at the latest if nothing is paused for long.
-    fn commands(&mut self, orchestrator: &str, lasts: u64) -> (Commands, u64) {
+    fn commands(&mut self, lasts: u64) -> (Commands, u64) {
         let mut all = Commands::none(self.desired);
         let mut after = self.luck.within(0, lasts / 10);
         if self.luck.percent(40) {
@@ -524,17 +516,17 @@ impl Draft {
                     all.stays_paused = true;
                     "do = \"pause\"".to_owned()
                 }
-                1 | 2 if !all.retargets || may_ask(orchestrator, "undo twice") => {
+                1 | 2 => {
                     (previous, all.target) = (all.target, previous);
                     (all.retargets, all.stays_paused) = (true, false);
                     "do = \"undo\"".to_owned()
                 }
-                3 | 4 if may_ask(orchestrator, "scale") && self.most > self.desired => {
+                3 | 4 if self.most > self.desired => {
                     all.size = self.luck.count(1, self.most);
                     all.sizes = (all.sizes.0.min(all.size), all.sizes.1.max(all.size));
                     format!("do = \"scale\", instances = {}", all.size)
                 }
-                5 | 6 if may_ask(orchestrator, "deploy") => {
+                5 | 6 => {
                     let version = self.luck.count(2, 3) as u8;
                     if version != all.target {
                         (previous, all.target) = (all.target, version);

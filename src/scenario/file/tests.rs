@@ -62,6 +62,10 @@ type = "Recreate"
 update = { parallelism = 2, delay = "10s", monitor = "6s", max_failure_ratio = 0.1, failure_action = "rollback", order = "start-first" }
 rollback = { failure_action = "continue" }
 restart_delay = "6s"
+restart_condition = "on-failure"
+restart_max_attempts = 7
+restart_window = "1m"
+change = "force"
 stop_latency = "0s"
 commands = [{ after = "40s", do = "undo" }]
 
@@ -246,7 +250,13 @@ fn the_strategies_keep_their_order_and_words() {
             order: Order::StartFirst,
         },
         rollback: UpdateConfig { failure_action: FailureAction::Continue, ..UpdateConfig::default() },
-        restart_delay: seconds(6),
+        restart: swarm::RestartPolicy {
+            condition: swarm::Condition::OnFailure,
+            delay: seconds(6),
+            max_attempts: 7,
+            window: seconds(60),
+        },
+        change: swarm::Change::Force,
         stop_latency: Duration::ZERO,
         commands: vec![undo_after(40)],
     };

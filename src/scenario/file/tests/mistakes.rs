@@ -22,10 +22,10 @@ fn unknown_keys_are_mistakes() {
         "35: strategy.zebra.kubernetes.maxSurge: unknown key, did you mean `max_surge`?",
     );
     rejects("zones = 3", "size = 3", "5: service.size: unknown key, expected one of instances, workers, queue, zones");
-    rejects("[budget]", "[budgets]", "68: budgets: unknown key, did you mean `budget`?");
+    rejects("[budget]", "[budgets]", "72: budgets: unknown key, did you mean `budget`?");
     rejects("{ lognormal", "{ lognorml", "10: traffic.work.lognorml: unknown key, did you mean `lognormal`?");
-    rejects("finds =", "find =", "56: strategy.\"octo.1\".octopus.test.find: unknown key, did you mean `finds`?");
-    rejects("[expect.anew]", "[expect.anw]", "85: expect.anw: must name a strategy, did you mean `anew`?");
+    rejects("finds =", "find =", "60: strategy.\"octo.1\".octopus.test.find: unknown key, did you mean `finds`?");
+    rejects("[expect.anew]", "[expect.anw]", "89: expect.anw: must name a strategy, did you mean `anew`?");
     rejects(
         ".swarm.swarm]",
         ".swarm.nomad]",
@@ -43,7 +43,7 @@ fn what_must_be_there_is_missed() {
     rejects("queue = 64\n", "", "1: service.queue: must be given");
     rejects("period = \"5s\", ", "", "24: release.ready_probe.period: must be given");
     rejects(", p95 = \"90ms\"", "", "10: traffic.work.lognormal.p95: must be given");
-    rejects("[study]\n", "[study2]\n", "75: study2: unknown key, did you mean `study`?");
+    rejects("[study]\n", "[study2]\n", "79: study2: unknown key, did you mean `study`?");
     rejects("grace = \"20s\"\n", "", "21: release.grace: must be given, for Octopus has no default of its own");
     assert_eq!(problem(""), "fleet.toml:1: service: must be given");
     let idle = SMALL.replace("[strategy.default.kubernetes]\n", "");
@@ -56,7 +56,7 @@ fn values_have_their_kinds() {
     rejects("instances = 12", "instances = -12", "2: service.instances: must be a whole number, 0 or more");
     rejects("instances = 12", "instances = 1e2", "2: service.instances: must be a whole number, 0 or more");
     rejects("instances = 12", "instances = 0", "2: service.instances: must be from 1 to 100,000");
-    rejects("seed = 7", "seed = 99999999999999999999999999999999999999999", "77: study.seed: must fit in 64 bits");
+    rejects("seed = 7", "seed = 99999999999999999999999999999999999999999", "81: study.seed: must fit in 64 bits");
     rejects("rate = 900", "rate = \"900\"", "8: traffic.rate: must be a number");
     rejects("rate = 900", "rate = nan", "8: traffic.rate: must be finite");
     rejects("\"deterministic\"", "\"bursty\"", "9: traffic.arrivals: must be \"poisson\" or \"deterministic\"");
@@ -83,12 +83,12 @@ fn values_have_their_kinds() {
         "timeout = \"2 sex\"",
         "13: client.timeout: must be a duration such as \"250ms\", \"30s\" or \"5m\"",
     );
-    rejects("mtbf = \"30d\"", "mtbf = \"367d\"", "65: faults.crash.mtbf: must be at most 366 days");
+    rejects("mtbf = \"30d\"", "mtbf = \"367d\"", "69: faults.crash.mtbf: must be at most 366 days");
     rejects("jitter = \"50%\"", "jitter = 0.5", "14: client.retries.jitter: must be a share such as \"25%\"");
     rejects("jitter = \"50%\"", "jitter = \"150%\"", "14: client.retries.jitter: must be at most 100%");
     rejects("retries = {", "retries = 3 # {", "14: client.retries: must be a table");
     rejects("timeout = \"2s\"", "timeout = \"2s\"\n[release2]", "14: release2: unknown key, did you mean `release`?");
-    rejects("duration = [\"30s\", \"40s\"]", "duration = \"30s\"", "87: expect.anew.duration: must be a list");
+    rejects("duration = [\"30s\", \"40s\"]", "duration = \"30s\"", "91: expect.anew.duration: must be a list");
     let listed = SMALL.replace("[service]\ninstances = 4\nworkers = 1\nqueue = 0\n", "service = [4, 1, 0, 1]\n");
     assert_eq!(problem(&listed), "fleet.toml:1: service: must be a table");
     let worded = SMALL.replace("[strategy.default.kubernetes]\n", "[strategy]\ndefault = 1\n");
@@ -177,8 +177,8 @@ fn distributions_hold_together() {
         "exponential = { mean = \"0s\" }",
         "29: release.stop.exponential.mean: must exceed 0",
     );
-    rejects("shape = 1.5,", "shape = inf,", "62: rollback.policy.operator.notices_after.weibull.shape: must be finite");
-    rejects("minimum = \"1m\"", "minimum = \"0s\"", "65: faults.crash.repair.pareto.minimum: must exceed 0");
+    rejects("shape = 1.5,", "shape = inf,", "66: rollback.policy.operator.notices_after.weibull.shape: must be finite");
+    rejects("minimum = \"1m\"", "minimum = \"0s\"", "69: faults.crash.repair.pareto.minimum: must exceed 0");
     rejects(
         "{ exponential = { mean = \"1s\" } }",
         "{ empirical = \"\" }",
@@ -268,9 +268,9 @@ fn strategies_hold_together() {
     rejects(
         "window_size = 1",
         "window_size = 0",
-        "54: strategy.\"octo.1\".octopus.window_size: must be from 1 to 100,000",
+        "58: strategy.\"octo.1\".octopus.window_size: must be from 1 to 100,000",
     );
-    rejects("take_out = \"2s\"\n", "", "56: strategy.\"octo.1\".octopus.put_back: must be absent without take_out");
+    rejects("take_out = \"2s\"\n", "", "60: strategy.\"octo.1\".octopus.put_back: must be absent without take_out");
     rejects(
         "[strategy.anew.kubernetes]\ntype = \"Recreate\"",
         "[strategy.zebra.octopus]",
@@ -279,7 +279,7 @@ fn strategies_hold_together() {
     rejects(
         "[strategy.\"octo.1\".octopus]",
         "[strategy.\"octo 1\".octopus]",
-        "53: strategy.\"octo 1\": must have a name of 1 to 60 letters, digits, `-`, `_` and `.`",
+        "57: strategy.\"octo 1\": must have a name of 1 to 60 letters, digits, `-`, `_` and `.`",
     );
     let crowd = FULL.replace("instances = 12", "instances = 100000").replace("\"25%\"", "\"2147483647%\"");
     let too_many = "must come to at most 2,147,483,647 instances";
@@ -295,19 +295,19 @@ fn strategies_hold_together() {
 
 #[test]
 fn faults_and_judges_hold_together() {
-    let exactly_one = "66: faults.outage: must hold exactly one of share, instances, zone";
+    let exactly_one = "70: faults.outage: must hold exactly one of share, instances, zone";
     rejects("zone = 2, ", "", exactly_one);
     rejects("zone = 2, ", "zone = 2, instances = 1, ", exactly_one);
-    rejects("zone = 2, ", "zone = 3, ", "66: faults.outage.zone: must be from 0 to 2");
-    rejects("zone = 2, ", "instances = 13, ", "66: faults.outage.instances: must be from 1 to 12");
-    rejects("mtbf = \"30d\"", "mtbf = \"0s\"", "65: faults.crash.mtbf: must exceed 0");
+    rejects("zone = 2, ", "zone = 3, ", "70: faults.outage.zone: must be from 0 to 2");
+    rejects("zone = 2, ", "instances = 13, ", "70: faults.outage.instances: must be from 1 to 12");
+    rejects("mtbf = \"30d\"", "mtbf = \"0s\"", "69: faults.crash.mtbf: must exceed 0");
     let policy = "policy = { operator = { notices_after = { weibull = { shape = 1.5, scale = \"2m\" } }, then = \"pause\", alarm = \"1%\" } }";
-    rejects(policy, "policy = \"nobody\"", "62: rollback.policy: must be one of \"orchestrator\", \"none\", \"pause\"");
-    rejects(policy, "policy = { judge = {} }", "62: rollback.policy.judge: unknown key, expected one of operator");
+    rejects(policy, "policy = \"nobody\"", "66: rollback.policy: must be one of \"orchestrator\", \"none\", \"pause\"");
+    rejects(policy, "policy = { judge = {} }", "66: rollback.policy.judge: unknown key, expected one of operator");
     rejects(
         policy,
         "policy = 1",
-        "62: rollback.policy: must be \"orchestrator\", \"none\", \"pause\", or a table { operator = { ... } }",
+        "66: rollback.policy: must be \"orchestrator\", \"none\", \"pause\", or a table { operator = { ... } }",
     );
     for (written, then) in [("none", Policy::None), ("pause", Policy::Pause), ("orchestrator", Policy::Orchestrator)] {
         assert_eq!(read(&FULL.replace(policy, &format!("policy = {written:?}"))).rollback, then);
@@ -316,43 +316,43 @@ fn faults_and_judges_hold_together() {
 
 #[test]
 fn the_study_holds_together() {
-    rejects("replications = 200", "replications = 1", "76: study.replications: must be from 2 to 100,000");
-    rejects("baseline = \"40s\"", "baseline = \"0s\"", "79: study.baseline: must exceed 0");
-    rejects("window = \"10m\"", "window = \"0s\"", "80: study.window: must exceed 0");
+    rejects("replications = 200", "replications = 1", "80: study.replications: must be from 2 to 100,000");
+    rejects("baseline = \"40s\"", "baseline = \"0s\"", "83: study.baseline: must exceed 0");
+    rejects("window = \"10m\"", "window = \"0s\"", "84: study.window: must exceed 0");
     rejects(
         "window = \"10m\"",
         "window = \"366d\"",
-        "80: study.window: must come to at most 366 days together with warm_up and baseline",
+        "84: study.window: must come to at most 366 days together with warm_up and baseline",
     );
-    rejects("interval = \"2s\"", "interval = \"0s\"", "81: study.interval: must exceed 0");
-    rejects("interval = \"2s\"", "interval = \"11m\"", "81: study.interval: must be at most the window");
+    rejects("interval = \"2s\"", "interval = \"0s\"", "85: study.interval: must exceed 0");
+    rejects("interval = \"2s\"", "interval = \"11m\"", "85: study.interval: must be at most the window");
     rejects(
         "interval = \"2s\"",
         "interval = \"1ms\"",
-        "81: study.interval: must be long enough for at most 100,000 in baseline and window",
+        "85: study.interval: must be long enough for at most 100,000 in baseline and window",
     );
     rejects(
         "replications = 200",
         "replications = 100000",
-        "81: study.interval: must come to at most 50,000,000 intervals over all runs: choose a longer interval or fewer replications",
+        "85: study.interval: must come to at most 50,000,000 intervals over all runs: choose a longer interval or fewer replications",
     );
-    rejects("confidence = \"99%\"", "confidence = \"49%\"", "82: study.confidence: must be from 50% to 99.99%");
+    rejects("confidence = \"99%\"", "confidence = \"49%\"", "86: study.confidence: must be from 50% to 99.99%");
     rejects(
         "against = \"anew\"",
         "against = \"zebr\"",
-        "83: study.against: must name a strategy, did you mean `zebra`?",
+        "87: study.against: must name a strategy, did you mean `zebra`?",
     );
-    rejects("against = \"anew\"", "against = \"blue\"", "83: study.against: must name a strategy");
-    rejects("lost = [0, 10.5]", "lost = [0]", "88: expect.anew.lost: must be two values, from and to");
+    rejects("against = \"anew\"", "against = \"blue\"", "87: study.against: must name a strategy");
+    rejects("lost = [0, 10.5]", "lost = [0]", "92: expect.anew.lost: must be two values, from and to");
     rejects(
         "lost = [0, 10.5]",
         "lost = [5, 1]",
-        "88: expect.anew.lost: must be [from, to] with from at most to, and not negative",
+        "92: expect.anew.lost: must be [from, to] with from at most to, and not negative",
     );
     rejects(
         "main_cause = \"stale_endpoint\"",
         "main_cause = 1",
-        "91: expect.anew.main_cause: must be one of \"no_endpoint\", \"stale_endpoint\", \"cut_off\", \"queue_full\", \"timed_out_waiting\", \"timed_out_in_service\", \"defect\", \"crash\"",
+        "95: expect.anew.main_cause: must be one of \"no_endpoint\", \"stale_endpoint\", \"cut_off\", \"queue_full\", \"timed_out_waiting\", \"timed_out_in_service\", \"defect\", \"crash\"",
     );
 }
 
@@ -360,7 +360,7 @@ fn the_study_holds_together() {
 fn what_is_no_toml_has_a_line() {
     rejects("zones = 3", "zones = 3\nzones = 4", "6: duplicate key");
     rejects("zones = 3", "zones = ", "5: string values must be quoted, expected literal string");
-    rejects("[budget]", "[budget", "68: unclosed table, expected `]`");
+    rejects("[budget]", "[budget", "72: unclosed table, expected `]`");
 }
 
 /// None of these may panic, hang or overflow the stack.
