@@ -712,7 +712,7 @@ impl Draft {
             1 => self.swarm(),
             _ => self.octopus(),
         };
-        let (commands, last_after) = self.commands(["kubernetes", "swarm", "octopus"][kind as usize], rollout.lasts);
+        let (commands, last_after) = self.commands(rollout.lasts);
         let has_time = self.luck.percent(85);
         let enough = (2 + commands.count as u64) * rollout.lasts + last_after + 60_000;
         let window = if has_time { enough } else { self.luck.within(1, enough) };
