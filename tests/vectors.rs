@@ -5,6 +5,8 @@
 //! input is prose, or belongs to a function that the simulation has no use for. `ROLLSIM_VECTORS` names a folder with
 //! further files: of those, what an adapter answers must come out as it says.
 
+#[path = "vectors/kubernetes.rs"]
+mod kubernetes;
 #[path = "vectors/swarm.rs"]
 mod swarm;
 
@@ -17,6 +19,8 @@ type Played = (&'static str, fn() -> Value);
 /// The vectors of one orchestrator and what answers them.
 struct Orchestrator {
     file: &'static str,
+    /// What the ids of its vectors begin with.
+    prefix: &'static str,
     vectors: &'static str,
     /// What a function comes to; `None` where this one is not known, or not for these inputs.
     answer: fn(&str, &Value) -> Option<Value>,
@@ -26,13 +30,24 @@ struct Orchestrator {
     not_kept: &'static [(&'static str, &'static str)],
 }
 
-const ORCHESTRATORS: &[Orchestrator] = &[Orchestrator {
-    file: "swarm.json",
-    vectors: include_str!("vectors/swarm.json"),
-    answer: swarm::answer,
-    played: swarm::PLAYED,
-    not_kept: swarm::NOT_KEPT,
-}];
+const ORCHESTRATORS: &[Orchestrator] = &[
+    Orchestrator {
+        file: "kubernetes.json",
+        prefix: "k8s-",
+        vectors: include_str!("vectors/kubernetes.json"),
+        answer: kubernetes::answer,
+        played: &[],
+        not_kept: kubernetes::NOT_KEPT,
+    },
+    Orchestrator {
+        file: "swarm.json",
+        prefix: "swarm-",
+        vectors: include_str!("vectors/swarm.json"),
+        answer: swarm::answer,
+        played: swarm::PLAYED,
+        not_kept: swarm::NOT_KEPT,
+    },
+];
 
 /// What became of a vector.
 #[derive(Debug, PartialEq)]
@@ -103,14 +118,17 @@ fn every_vector_that_is_kept_comes_out_as_it_says() {
 fn further_vectors_come_out_as_they_say() {
     let Some(folder) = std::env::var_os("ROLLSIM_VECTORS").map(PathBuf::from) else { return };
     let mut differing = Vec::new();
-    for orchestrator in ORCHESTRATORS {
-        let file = folder.join(orchestrator.file);
-        if !file.exists() {
-            continue;
-        }
-        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    for file in files.iter().filter(|file| file.extension().is_some_and(|ending| ending == "json")) {
+        let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let mut answered = 0;
         for vector in vectors(&text) {
+            let is_its = |orchestrator: &&Orchestrator| {
+                vector["id"].as_str().is_some_and(|id| id.starts_with(orchestrator.prefix))
+            };
+            let Some(orchestrator) = ORCHESTRATORS.iter().find(is_its) else { continue };
             match judge(orchestrator, &vector) {
                 Verdict::Answered | Verdict::Played => answered += 1,
                 Verdict::Differs(how) => differing.push(how),

@@ -1,8 +1,9 @@
-//! The constants of a set that bring the simulated durations closest to the recorded ones over all of its cases.
+//! The constants of a set that reproduce most of its cases, and bring the simulated durations closest to the recorded
+//! ones.
 
 use super::constants::Constants;
-use super::judge::slack;
-use super::recording::{Recording, Set};
+use super::judge::{Pair, judge, slack};
+use super::recording::{Recording, Repetition, Set};
 use super::replay::replay;
 use rayon::prelude::*;
 
@@ -17,8 +18,8 @@ const FAR_OFF: f64 = 3.0;
 pub struct Fit {
     /// The best constants that were found.
     pub constants: Constants,
-    /// Mean distance of a simulated duration from its recorded one, in units of what is allowed, as it was with the
-    /// constants in force.
+    /// How many cases are not reproduced, and added to that the mean distance of a simulated duration from its recorded
+    /// one in units of what is allowed, as it was with the constants in force.
     pub misfit_before: f64,
     /// And as it is with these.
     pub misfit: f64,
@@ -55,30 +56,36 @@ fn moved(mut constants: Constants, which: usize, step: u64, grows: bool) -> Cons
     let field = match which {
         0 => &mut constants.watch,
         1 => &mut constants.pass,
-        2 => &mut constants.create,
-        _ => &mut constants.write,
+        2 => &mut constants.call,
+        _ => &mut constants.create,
     };
     *field = if grows { *field + step } else { field.saturating_sub(step) };
     constants
 }
 
-/// Each replay counts the same, by its distance rather than its square, and up to a limit: what is far off is so for
-/// another reason, such as a stall of the recording machine, and must not outweigh the others.
+/// How many cases are not reproduced, and how far the durations are off. Each replay counts the same, by its distance
+/// rather than its square, and up to a limit: what is far off is so for another reason, such as a stall of the recording
+/// machine, and must not outweigh the others.
 fn misfit(recordings: &[&Recording], constants: Constants) -> Option<f64> {
-    let jobs: Vec<_> = recordings
-        .iter()
-        .flat_map(|recording| recording.repetitions.iter().map(move |repetition| (*recording, repetition)))
-        .filter_map(|(recording, repetition)| Some((recording, repetition, repetition.seen.duration?)))
-        .collect();
-    let distances: Vec<f64> = jobs
-        .par_iter()
-        .filter_map(|(recording, repetition, recorded)| {
-            let strategy = constants.put_into(&recording.strategy);
-            let simulated = replay(recording, &strategy, repetition).duration?;
-            let distance = simulated.abs_diff(*recorded).as_secs_f64() / slack(*recorded).as_secs_f64();
+    let of_one = |recording: &&Recording| {
+        let strategy = constants.put_into(&recording.strategy);
+        let pair = |repetition: &Repetition| Pair {
+            repetition: repetition.number,
+            recorded: repetition.seen.clone(),
+            simulated: replay(recording, &strategy, repetition),
+        };
+        let pairs: Vec<Pair> = recording.repetitions.iter().map(pair).collect();
+        let distance = |pair: &Pair| {
+            // A rollout that does not end says nothing of how long things take.
+            let (recorded, simulated) = (pair.recorded.duration?, pair.simulated.duration?);
+            let distance = simulated.abs_diff(recorded).as_secs_f64() / slack(recorded).as_secs_f64();
             Some(distance.min(FAR_OFF))
-        })
-        .collect();
-    // A rollout that does not end says nothing of how long things take.
-    (!distances.is_empty()).then(|| distances.iter().sum::<f64>() / distances.len() as f64)
+        };
+        let differs = !judge(&pairs, recording.set.judges_duration()).is_empty();
+        (differs, pairs.iter().filter_map(distance).collect::<Vec<f64>>())
+    };
+    let judged: Vec<(bool, Vec<f64>)> = recordings.par_iter().map(of_one).collect();
+    let differing = judged.iter().filter(|(differs, _)| *differs).count();
+    let distances: Vec<f64> = judged.into_iter().flat_map(|(_, distances)| distances).collect();
+    (!distances.is_empty()).then(|| differing as f64 + distances.iter().sum::<f64>() / distances.len() as f64)
 }

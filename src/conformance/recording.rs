@@ -1,6 +1,7 @@
 //! A recorded rollout, checked: the orchestrator's settings, and for each repetition the delays of its instances and
 //! what was seen. How the files look is told in README.md.
 
+use super::constants::KUBELET;
 use super::files::{CountOrPercent, Json, Millis, Row, Seconds, Share, Table, Whole, span};
 use super::seen::{Keep, Seen, Watcher};
 use crate::fleet::{Slot, Version};
@@ -101,6 +102,8 @@ pub struct Repetition {
     pub begins: Duration,
     /// How long it was watched.
     pub lasts: Duration,
+    /// When each command of the strategy was really typed after the rollout began, as far as it was noted.
+    pub typed: Vec<Duration>,
     /// The delays of its instances.
     pub recorded: Recorded,
     /// What was seen.
@@ -277,6 +280,14 @@ struct KubernetesResult {
     #[serde(default)]
     start_offset_in_second_ms: Millis,
     rollout_complete_ms: Option<Millis>,
+    /// What was typed, the first request included.
+    #[serde(default)]
+    actions: Vec<Typed>,
+}
+
+#[derive(Deserialize)]
+struct Typed {
+    t_ms: Millis,
 }
 
 fn kubernetes_case(folder: &Path, json: &Json) -> Result<Recording, LoadError> {
@@ -321,6 +332,7 @@ fn kubernetes_case(folder: &Path, json: &Json) -> Result<Recording, LoadError> {
             number,
             begins: Duration::from_nanos(result.start_offset_in_second_ms.0.subsec_nanos().into()),
             lasts: result.end_ms.0,
+            typed: result.actions.iter().skip(1).take(MOST_ACTIONS).map(|action| action.t_ms.0).collect(),
             recorded: pods(&folder.join(format!("pods.r{number}.csv")), scenario)?,
             seen: kubernetes_seen(&folder.join(format!("trace.r{number}.csv")), result)?,
         })
@@ -376,10 +388,14 @@ fn pods(path: &Path, scenario: &KubernetesScenario) -> Result<Recorded, LoadErro
         }
         let mut life = nominal_pod(meta, ordinal);
         let delay = row.millis("ready_delay_ms")?;
-        if let (Some(created), Some(ready)) = (row.millis("created_ms")?, row.millis("ready_ms")?) {
-            life.start = Some(span(ready - created));
-        } else if let Some(delay) = delay.filter(|_| ordinal.is_some()) {
+        // A delay that is known counts from when the kubelet saw the pod. What was seen of it includes the recorder's
+        // own lag, which a busy machine stretches.
+        let seen = row.millis("created_ms")?.zip(row.millis("ready_ms")?);
+        if let Some(delay) = delay.filter(|_| ordinal.is_some()) {
             life.start = (delay >= 0.0).then(|| span(delay));
+            life.pull = KUBELET;
+        } else if let Some((created, ready)) = seen {
+            life.start = Some(span(ready - created));
         }
         if let (Some(deleted), Some(gone)) = (row.millis("delete_ms")?, row.millis("gone_ms")?) {
             life.stop = span(gone - deleted);
@@ -538,6 +554,7 @@ fn swarm_case(folder: &Path, json: &Json, set: Set) -> Result<Recording, LoadErr
             number,
             begins: Duration::ZERO,
             lasts: result.end_ms.0,
+            typed: Vec::new(),
             recorded: tasks(&folder.join(format!("tasks.r{number}.csv")), scenario, set)?,
             seen: swarm_seen(&folder.join(format!("trace.r{number}.csv")), set, result)?,
         })

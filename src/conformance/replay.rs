@@ -1,5 +1,6 @@
 //! A repetition in the simulator: the same settings, the same delays of each instance, no traffic.
 
+use super::judge::slack;
 use super::recording::{Recording, Repetition, Set};
 use super::seen::{Seen, Watcher};
 use crate::distribution::Delay;
@@ -7,8 +8,8 @@ use crate::engine;
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::history::{Change, History};
 use crate::rollback::Policy;
-use crate::rollout::Strategy;
 use crate::rollout::swarm::Order;
+use crate::rollout::{Strategy, When};
 use crate::scenario::{
     Arrivals, Balancer, Budget, Choice, Client, Faults, NamedStrategy, Profile, Release, Retries, Scenario, Service,
     Study, Traffic,
@@ -24,17 +25,27 @@ const BEFORE: Duration = Duration::from_secs(2);
 /// What the simulator does with the delays of a repetition, under a strategy that is the recording's own with its
 /// constants.
 pub fn replay(recording: &Recording, strategy: &Strategy, repetition: &Repetition) -> Seen {
-    let scenario = scenario(recording, strategy, repetition);
-    let history = engine::run(&scenario, strategy, 0);
-    watch(recording.set, strategy, &scenario.study, &history)
+    // A command was typed when the recorder saw its condition, which a few milliseconds decide: the moment is the
+    // repetition's own.
+    let mut strategy = strategy.clone();
+    if let Strategy::Kubernetes(settings) = &mut strategy {
+        for (command, typed) in settings.commands.iter_mut().zip(&repetition.typed) {
+            if matches!(command.when, When::After(_) | When::Stuck) {
+                command.when = When::After(*typed);
+            }
+        }
+    }
+    let scenario = scenario(recording, &strategy, repetition);
+    let history = engine::run(&scenario, &strategy, 0);
+    watch(recording.set, &strategy, &scenario.study, &history)
 }
 
 fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition) -> Scenario {
     let none = Delay::Fixed(Duration::ZERO);
     let retries =
         Retries { attempts: NonZeroU32::MIN, backoff: Duration::ZERO, backoff_limit: Duration::ZERO, jitter: 0.0 };
-    // An interval must exceed 0.
-    let window = repetition.lasts.max(Duration::from_millis(1));
+    // What may end a little later may also be seen to do so.
+    let window = repetition.lasts + slack(repetition.lasts);
     Scenario {
         name: "replay".to_owned(),
         hash: 0,

@@ -95,11 +95,11 @@ fn held(plateaus: &[Plateau]) -> Vec<&Plateau> {
 
 /// The lines that hold the constants of a set.
 pub fn fitted(set: Set, fit: &Fit) -> String {
-    let Constants { watch, pass, create, write } = fit.constants;
+    let Constants { watch, pass, call, create } = fit.constants;
     let name = set.name().to_uppercase();
     format!(
         "// misfit {:.3}, before {:.3}\n\
-         const {name}: Constants = Constants {{ watch: {watch}, pass: {pass}, create: {create}, write: {write} }};\n",
+         const {name}: Constants = Constants {{ watch: {watch}, pass: {pass}, call: {call}, create: {create} }};\n",
         fit.misfit, fit.misfit_before,
     )
 }

@@ -94,7 +94,7 @@ fn control_plane(place: &Place, raw: Option<&Table<raw::ControlPlane>>) -> Check
     let defaults = ControlPlane::default();
     let Some(Table(raw)) = raw else { return Ok(defaults) };
     if raw.at_once == Some(true) {
-        let given = [raw.watch, raw.pass, raw.create, raw.write].iter().any(Option::is_some);
+        let given = [raw.watch, raw.pass, raw.call, raw.create].iter().any(Option::is_some);
         let is_alone = !given && raw.qps.is_none() && raw.burst.is_none();
         place.key("at_once").holds(is_alone, "must stand alone")?;
         return Ok(ControlPlane::AT_ONCE);
@@ -107,7 +107,7 @@ fn control_plane(place: &Place, raw: Option<&Table<raw::ControlPlane>>) -> Check
         watch: span_or(raw.watch, defaults.watch),
         pass: span_or(raw.pass, defaults.pass),
         create: span_or(raw.create, defaults.create),
-        write: span_or(raw.write, defaults.write),
+        call: span_or(raw.call, defaults.call),
         limit: Some(Limit { qps, burst: burst.transpose()?.unwrap_or(limit.burst) }),
     })
 }

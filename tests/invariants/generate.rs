@@ -379,7 +379,7 @@ impl Draft {
             }
             1 => {
                 let limit = "qps = 1000000, burst = 1000000";
-                let latencies = format!(r#"watch = "{latency}ms", pass = "{latency}ms", create = "0s", write = "0s""#);
+                let latencies = format!(r#"watch = "{latency}ms", pass = "{latency}ms", call = "0s", create = "0s""#);
                 self.line(format!("control_plane = {{ {latencies}, {limit} }}"));
                 2 * latency
             }

@@ -4,12 +4,25 @@ use rollsim::fleet::{Fleet, Launch, Phase, Version};
 use rollsim::rollout::View;
 use rollsim::rollout::kubernetes::{
     Bound, Bounds, Condition, ControlPlane, Counts, Kind, Memory, Note, Pod, PodPhase, Reason, ReplicaSet, Scale,
-    SetStatus, Settings, clean_up, resolve_fenceposts, slow_start,
+    SetStatus, Settings, batch_after, clean_up, resolve_fenceposts,
 };
 use rollsim::time::SimTime;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::time::Duration;
+
+/// Functions without a counterpart, and why.
+pub(crate) const NOT_KEPT: &[(&str, &str)] = &[
+    ("find_new_rs", "a version has one set, found by the version: there are no templates to compare"),
+    ("find_old_rs", "all other sets are old ones"),
+    ("revision_history_cleanup", "sets without pods are kept: nothing depends on their number"),
+    ("active_pods", "pods that have failed or succeeded are gone"),
+    ("probe_threshold", "the moments of passes and failures are computed, not counted probe by probe"),
+    ("probe_initial", "an instance is not ready before its first pass"),
+    ("probe_hold", "a restarted process is another life, which earlier probes do not concern"),
+    ("endpoint_conditions", "the balancer lists whoever is ready and not leaving; terminating endpoints are not used"),
+    ("proxy_endpoints", "there is one balancer, without node-local traffic"),
+];
 
 /// What this project's function of that name makes of the inputs; `None`: it has none.
 pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
@@ -69,8 +82,15 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
         }
         "deployment_timed_out" => json!({ "timed_out": timed_out(&input) }),
         "requeue_stuck" => json!({ "requeue_after_s": requeue(&input) }),
-        "proportional_scale" => proportional_scale(&input),
-        "proportional_scale_with_terminating" => json!({ "sizes": scale_with_terminating(&input) }),
+        _ => return answer_of_sets_and_pods(function, &input),
+    })
+}
+
+fn answer_of_sets_and_pods(function: &str, input: &Input<'_>) -> Option<Value> {
+    let inputs = input.0;
+    Some(match function {
+        "proportional_scale" => proportional_scale(input),
+        "proportional_scale_with_terminating" => json!({ "sizes": scale_with_terminating(input) }),
         "replica_set_fraction" => {
             let mut set = set(0, input.count("rs_replicas"), 0);
             let most = input.some("max_replicas_annotation").map(|value| value.as_u64().expect("a count") as u32);
@@ -84,14 +104,14 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
             json!({ "saturated": set.is_saturated(input.count("deployment_replicas")) })
         }
         "pod_deletion_less" => {
-            let (a, b) = (pod(&inputs["a"], &input), pod(&inputs["b"], &input));
+            let (a, b) = (pod(&inputs["a"], input), pod(&inputs["b"], input));
             let by_magnitude = input.is("log_scale_down");
             let before = |a: &Pod, b: &Pod| a.goes_before(b, by_magnitude) == Ordering::Less;
             json!({ "a_before_b": before(&a, &b), "b_before_a": before(&b, &a) })
         }
         "pod_deletion_sort" => {
             let pods = inputs["pods"].as_array()?;
-            let mut order: Vec<(Pod, &Value)> = pods.iter().map(|one| (pod(one, &input), &one["name"])).collect();
+            let mut order: Vec<(Pod, &Value)> = pods.iter().map(|one| (pod(one, input), &one["name"])).collect();
             order.sort_by(|(a, _), (b, _)| a.goes_before(b, input.is("log_scale_down")));
             json!({ "order": order.into_iter().map(|(_, name)| name).collect::<Vec<_>>() })
         }
@@ -112,7 +132,7 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
                 before_scale: None,
             };
             let noted = input.some("annotation").map(|annotation| note(&Input(annotation)));
-            json!({ "needs_update": noted != Some(note(&input)) })
+            json!({ "needs_update": noted != Some(note(input)) })
         }
         "scale_down_old_for_recreate" => {
             let old = inputs["old_rs"].as_array()?;
@@ -130,11 +150,7 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
             let is_created = memory.sets.iter().any(|set| set.version == Version::NEW && set.size > 0);
             json!({ "running": !is_created })
         }
-        "slow_start_batch" => {
-            let count = input.count("count");
-            let done = slow_start(count, input.count("initial_batch"), input.count("successes_allowed"));
-            json!({ "successes": done.successes, "calls": done.calls, "error": done.calls > done.successes })
-        }
+        "slow_start_batch" => slow_start(input),
         _ => return None,
     })
 }
@@ -294,7 +310,7 @@ fn requeue(input: &Input<'_>) -> i64 {
     let now = SimTime::START + Duration::from_secs(1_000_000);
     let at = SimTime::from_nanos(now.nanos() - age.as_nanos() as u64);
     let condition = Condition { reason: reason(condition["reason"].as_str().unwrap_or("")), at };
-    condition.looks_again_after(deadline(input), now).map_or(-1, |after| after.as_secs() as i64)
+    condition.looks_again_after(deadline(input), now).map_or(-1, |after| after.as_secs().cast_signed())
 }
 
 fn proportional_scale(input: &Input<'_>) -> Value {
@@ -404,6 +420,19 @@ fn stand_up(fleet: &mut Fleet, pod: &Value) {
     for phase in life {
         fleet.enter(id, *phase, SimTime::START);
     }
+}
+
+/// Batch after batch, until one fails in part.
+fn slow_start(input: &Input<'_>) -> Value {
+    let (count, allowed) = (input.count("count"), input.count("successes_allowed"));
+    let mut batch = input.count("initial_batch").min(count);
+    let (mut successes, mut calls) = (0, 0);
+    while batch > 0 && successes == calls {
+        calls += batch;
+        successes = calls.min(allowed);
+        batch = batch_after(batch, count - calls);
+    }
+    json!({ "successes": successes, "calls": calls, "error": calls > successes })
 }
 
 fn pod(value: &Value, input: &Input<'_>) -> Pod {

@@ -20,7 +20,7 @@ pub struct Limit {
 }
 
 /// Tokens that requests made at the same moment have reserved, in the order of time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {
     next: SimTime,
     gap: Duration,
@@ -34,6 +34,11 @@ impl Tokens {
         let at = self.next;
         self.next = self.next + self.gap;
         Some(at)
+    }
+
+    /// From when on the next request may be made.
+    pub fn peek(&self) -> Option<SimTime> {
+        (self.left > 0).then_some(self.next)
     }
 
     /// Whether all are used.

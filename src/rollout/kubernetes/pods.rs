@@ -90,25 +90,8 @@ pub(super) fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Ve
     order.into_iter().map(|(.., id)| id).collect()
 }
 
-/// What came of creating `count` instances of which only so many succeed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batches {
-    /// How many were created.
-    pub successes: u32,
-    /// How many creations were tried.
-    pub calls: u32,
-}
-
-/// Creates in batches of `first`, twice that, and so on; the batch in which one fails is the last (`slowStartBatch`).
-pub fn slow_start(count: u32, first: u32, allowed: u32) -> Batches {
-    let (mut done, mut batch) = (Batches { successes: 0, calls: 0 }, first.min(count));
-    while batch > 0 {
-        let successes = batch.min(allowed - done.successes.min(allowed));
-        done = Batches { successes: done.successes + successes, calls: done.calls + batch };
-        if successes < batch {
-            break;
-        }
-        batch = (2 * batch).min(count - done.calls);
-    }
-    done
+/// How many pods are created at once after a batch of so many, where so many are missing: twice as many, and one to
+/// begin with (`slowStartBatch`). The batch in which one fails is the last.
+pub fn batch_after(created: u32, missing: u32) -> u32 {
+    created.saturating_mul(2).max(1).min(missing)
 }

@@ -3,6 +3,7 @@
 use super::client::Tokens;
 use crate::fleet::{Fleet, Phase, Version};
 use crate::time::SimTime;
+use std::time::Duration;
 
 /// Events about one object that a client writes in a burst; a further one comes free only after five minutes
 /// (`EventSourceObjectSpamFilter` of client-go).
@@ -21,21 +22,33 @@ pub struct ReplicaSet {
     pub note: Option<Note>,
     /// What its controller is at; `None`: it has nothing to do.
     pub(super) sync: Option<Sync>,
+    /// It was resized since its controller read it last.
+    pub(super) is_stale: bool,
     /// Creations in a row that were refused.
     pub(super) refusals: u32,
     /// Events about this set that its controller may still write: more are dropped as spam.
     pub(super) events_left: u32,
 }
 
-/// A ReplicaSet's controller brings the number of pods in line, and then writes the set's status (`syncReplicaSet`).
+/// A ReplicaSet's controller brings the number of pods in line, batch by batch, and then writes the set's status
+/// (`syncReplicaSet`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sync {
-    /// When its next write is done.
-    pub write_at: SimTime,
-    /// What it may do next of the same batch.
+    /// When its next request is made, or the next batch begins.
+    pub at: SimTime,
+    /// The requests of the batch that wait for their tokens; none: the next batch begins.
     pub tokens: Tokens,
-    /// How many pods it creates at once next.
-    pub batch: u32,
+    /// How many pods it created at once last.
+    pub created: u32,
+    /// What the batch takes.
+    pub takes: Duration,
+}
+
+impl Sync {
+    /// The next batch begins at a moment.
+    pub(super) fn from(at: SimTime) -> Self {
+        Sync { at, tokens: Tokens::default(), created: 0, takes: Duration::ZERO }
+    }
 }
 
 /// A ReplicaSet's `status`: how many instances it has, those on their way out apart.
@@ -71,6 +84,7 @@ impl ReplicaSet {
             status: Status::default(),
             note: None,
             sync: None,
+            is_stale: false,
             refusals: 0,
             events_left: MOST_EVENTS,
         }
@@ -82,6 +96,7 @@ impl ReplicaSet {
         if size != self.size && self.refusals > 0 {
             self.sync = None;
         }
+        self.is_stale |= size != self.size;
         self.size = size;
         self.note = Some(Note { desired, most, before_scale: None });
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::{Fleet, drawn};
+use crate::fleet::{Fleet, Launch, drawn};
 use crate::rollout::{shown, written};
 
 fn settings(kind: Kind) -> Settings {
@@ -36,14 +36,16 @@ fn under_way(settings: &Settings, fleet: &Fleet, desired: u32) -> Memory {
     memory
 }
 
-/// What is done at once about a fleet, by passes and by the sets' controllers.
-fn decide(letters: &str, settings: &Settings) -> String {
+/// What the sets' controllers do first about a fleet, and the sizes (old, new) that they go by.
+fn decide(letters: &str, settings: &Settings) -> (String, u32, u32) {
     let (fleet, desired) = (drawn::fleet(letters), 4);
     let memory = under_way(settings, &fleet, desired);
     let view = shown(&fleet, desired, &[]);
     let passed = settings.decide(&view, &memory);
     assert_eq!(passed.actions, []);
-    written(&settings.decide(&view, &passed.memory).actions)
+    let decision = settings.decide(&view, &passed.memory);
+    let sizes = decision.memory.sizes();
+    (written(&decision.actions), sizes[0], sizes[1])
 }
 
 /// The sizes (old, new) after one pass.
@@ -81,24 +83,29 @@ fn old_instances_that_do_not_work_go_first_and_below_the_bound() {
     check("oooox", 1, 0, (4, 1));
     check("oooxx", 1, 1, (3, 2));
     // And the instance that does not work is the one that goes.
-    assert_eq!(decide("owoo", &settings(rolling(0, 1))), "-1 +");
+    assert_eq!(decide("owoo", &settings(rolling(0, 1))).0, "-1 +");
 }
 
 #[test]
 fn recreate_waits_until_the_last_old_one_is_gone() {
-    for (letters, then) in [("oooo", "-0 -1 -2 -3"), ("dddd", ""), ("...d", ""), ("....", "+ + + +"), ("....nnnn", "")]
-    {
-        assert_eq!(decide(letters, &settings(Kind::Recreate)), then, "{letters}");
-    }
+    let check = |letters, then, sizes: (u32, u32)| {
+        let expected = (String::from(then), sizes.0, sizes.1);
+        assert_eq!(decide(letters, &settings(Kind::Recreate)), expected, "{letters}");
+    };
+    check("oooo", "-0 -1 -2 -3", (0, 0));
+    check("dddd", "", (0, 0));
+    check("...d", "", (0, 0));
+    check("....", "+", (0, 4)); // one, and then two, and the rest
+    check("....nnnn", "", (0, 4));
     let early = Settings { replacement: Some(PodReplacement::TerminationStarted), ..settings(Kind::Recreate) };
-    assert_eq!(decide("dddd", &early), "+ + + +");
+    assert_eq!(decide("dddd", &early), (String::from("+"), 0, 4));
 }
 
 #[test]
 fn terminating_instances_hold_room_where_the_policy_says_so() {
     let patient = Settings { replacement: Some(PodReplacement::TerminationComplete), ..settings(rolling(1, 1)) };
-    assert_eq!(decide("ddoo", &settings(rolling(1, 1))), "+ + +");
-    assert_eq!(decide("ddoo", &patient), "+");
+    assert_eq!(decide("ddoo", &settings(rolling(1, 1))), (String::from("+"), 2, 3));
+    assert_eq!(decide("ddoo", &patient), (String::from("+"), 2, 1));
     // And completion waits for them.
     for (settings, status) in [(patient, Status::Progressing), (settings(rolling(1, 1)), Status::Completed)] {
         let fleet = drawn::fleet("dnnnn");
@@ -114,18 +121,18 @@ fn a_quota_refuses_pods_and_the_set_is_tried_again_later() {
     let memory = under_way(&settings, &fleet, 4);
     let mut view = shown(&fleet, 4, &[]);
     let passed = settings.decide(&view, &memory);
-    let refused = settings.decide(&view, &passed.memory);
-    assert_eq!(written(&refused.actions), "+");
-    let waits = |decision: &Decision<Memory>| {
-        decision.memory.sets[1].sync.map(|sync| sync.write_at.since(view.now).as_millis())
-    };
-    assert_eq!(waits(&refused), Some(5));
+    let first = settings.decide(&view, &passed.memory);
+    assert_eq!(written(&first.actions), "+"); // a batch of one
     let full = drawn::fleet("oooodb");
     view.fleet = &full;
+    let refused = settings.decide(&view, &first.memory);
+    assert_eq!(written(&refused.actions), ""); // of the batch of two, both
+    let tried_at = |decision: &Decision<Memory>| decision.memory.sets[1].sync.map(|sync| sync.at);
+    assert_eq!(tried_at(&refused), Some(view.now + Duration::from_millis(5)));
     view.now = view.now + Duration::from_millis(5);
     let again = settings.decide(&view, &refused.memory);
     assert_eq!(written(&again.actions), "");
-    assert_eq!(again.memory.sets[1].sync.map(|sync| sync.write_at), Some(view.now + Duration::from_millis(10)));
+    assert_eq!(tried_at(&again), Some(view.now + Duration::from_millis(10)));
     // Another size is heard of at once.
     let mut memory = again.memory;
     memory.sets[1].resize(0, 4, 8);
@@ -135,22 +142,28 @@ fn a_quota_refuses_pods_and_the_set_is_tried_again_later() {
 #[test]
 fn pods_are_created_one_after_the_other_within_the_limit() {
     let limit = Some(Limit { qps: 10.0, burst: 2 });
-    let slow = ControlPlane { create: Duration::from_millis(7), limit, ..ControlPlane::AT_ONCE };
+    let slow = ControlPlane {
+        call: Duration::from_millis(4),
+        create: Duration::from_millis(3),
+        limit,
+        ..ControlPlane::AT_ONCE
+    };
     let settings = Settings { control_plane: slow, ..settings(rolling(4, 0)) };
-    let fleet = drawn::fleet("oooo");
-    let mut view = shown(&fleet, 4, &[]);
-    let began = view.now;
-    let mut memory = under_way(&settings, &fleet, 4);
+    let mut fleet = drawn::fleet("oooo");
+    let began = shown(&fleet, 4, &[]).now;
+    let (mut memory, mut now) = (under_way(&settings, &fleet, 4), began);
     let mut created = Vec::new();
     while created.len() < 4 {
-        let decision = settings.decide(&view, &memory);
-        assert!(decision.actions.len() < 2, "one at a time");
-        created.extend(decision.actions.iter().map(|_| view.now.since(began).as_millis()));
+        let decision = settings.decide(&View { now, ..shown(&fleet, 4, &[]) }, &memory);
+        for _ in &decision.actions {
+            created.push(now.since(began).as_millis());
+            fleet.launch(now, Launch { version: Version::NEW, slot: None, rank: 0, held_out: false });
+        }
         memory = decision.memory;
-        view.now = memory.sets[1].sync.expect("there is more to create").write_at;
+        now = decision.ask_again.expect("there is more to do");
     }
-    // Two at once, each taking its time; then a token every 100 ms, of which events take their share.
-    assert_eq!(created, [7, 14, 107, 307]);
+    // One, and its event takes the other token. Then a token comes every 100 ms, and events take their share.
+    assert_eq!(created, [0, 100, 200, 400]);
 }
 
 #[test]

@@ -52,7 +52,7 @@ max_unavailable = 0
 type = "RollingUpdate"
 min_ready_seconds = 5
 progress_deadline_seconds = 2147483647
-control_plane = { watch = "2ms", pass = "12ms", create = "3ms", write = "1ms", qps = 50, burst = 60 }
+control_plane = { watch = "2ms", pass = "12ms", call = "3ms", create = "1ms", qps = 50, burst = 60 }
 commands = [{ after = "45s", do = "undo" }]
 
 [strategy.anew.kubernetes]
@@ -225,8 +225,8 @@ fn the_strategies_keep_their_order_and_words() {
         control_plane: ControlPlane {
             watch: Duration::from_millis(2),
             pass: Duration::from_millis(12),
-            create: Duration::from_millis(3),
-            write: Duration::from_millis(1),
+            call: Duration::from_millis(3),
+            create: Duration::from_millis(1),
             limit: Some(Limit { qps: 50.0, burst: 60 }),
         },
         commands: vec![undo_after(45)],
