@@ -168,7 +168,7 @@ fn count(point: &mut FleetPoint, change: &Change, by: fn(u32, u32) -> u32) {
 
 /// By how much the number of available instances changes, and when.
 fn availability(history: &History, strategy: &Strategy) -> BTreeMap<SimTime, i64> {
-    let (min_ready, whole_seconds) = strategy.min_ready();
+    let (min_ready, whole_seconds) = strategy.facts().min_ready();
     let mut since: BTreeMap<InstanceId, SimTime> = BTreeMap::new();
     let mut steps: BTreeMap<SimTime, i64> = BTreeMap::new();
     let mut stay = |from: SimTime, to: Option<SimTime>| {

@@ -172,7 +172,7 @@ impl Engine<'_> {
         }
         let started_at = self.now + release.start.sample(&mut runtime.start);
         self.control.schedule(started_at, Event::StartFinished { instance: id, life });
-        if let Some(probe) = release.ready_probe.filter(|_| self.strategy.kills_unhealthy()) {
+        if let Some(probe) = release.ready_probe.filter(|_| self.strategy.facts().kills_unhealthy()) {
             let failures = probe.period.saturating_mul(probe.failure_threshold.get() - 1);
             let given_up_at = self.now + probe.initial_delay + failures;
             self.control.schedule(given_up_at, Event::HealthGivenUp { instance: id, life });
@@ -298,7 +298,7 @@ impl Engine<'_> {
         let ran_since = was_up.then_some(up_at);
         self.enter(id, Phase::Down);
         self.lose_all_at(id, Cause::Crash);
-        let restart = self.strategy.restarts_in_place(self.scenario.release.restart);
+        let restart = self.strategy.facts().restarts_in_place(self.scenario.release.restart);
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
         let delay = match (repair, restart) {
@@ -325,7 +325,7 @@ impl Engine<'_> {
 
     /// Sends an instance away.
     fn terminate(&mut self, id: InstanceId, drain: bool) {
-        let latency = self.strategy.stop_latency();
+        let latency = self.strategy.facts().stop_latency();
         match self.fleet[id].phase() {
             Phase::Down => self.gone(id),
             phase @ (Phase::Pulling | Phase::Prepared) => {
@@ -365,7 +365,7 @@ impl Engine<'_> {
     }
 
     fn grace(&self) -> Duration {
-        let own = self.scenario.release.grace.or(self.strategy.grace());
+        let own = self.scenario.release.grace.or(self.strategy.facts().grace());
         own.expect("a scenario gives it where the orchestrator has none")
     }
 
@@ -385,7 +385,7 @@ impl Engine<'_> {
     fn told_to_stop(&mut self, id: InstanceId) {
         if self.fleet[id].phase() == Phase::Draining {
             let left = self.grace().saturating_sub(self.scenario.release.pre_stop);
-            self.told_to_stop_within(id, left.max(self.strategy.least_time_to_stop()));
+            self.told_to_stop_within(id, left.max(self.strategy.facts().least_time_to_stop()));
         }
     }
 
@@ -553,7 +553,7 @@ impl Engine<'_> {
             return;
         }
         let rollout_at = SimTime::START + self.scenario.study.rollout_at();
-        while let Some(command) = self.strategy.commands().get(self.rollout.typed) {
+        while let Some(command) = self.strategy.facts().commands().get(self.rollout.typed) {
             let is_due = match command.when {
                 When::After(after) => self.now >= rollout_at + after,
                 When::Ready(count) => self.fleet.count(self.rollout.target, Phase::Ready) >= count,

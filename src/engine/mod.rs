@@ -295,7 +295,7 @@ impl<'a> Engine<'a> {
         self.control.schedule(rollout_at, Event::RolloutBegan);
         self.control.schedule(SimTime::START + study.ends_at(), Event::WindowEnded);
         self.control.schedule(SimTime::START + study.ends_at() + study.window, Event::RunEnded);
-        for command in self.strategy.commands() {
+        for command in self.strategy.facts().commands() {
             if let When::After(after) = command.when {
                 self.control.schedule(rollout_at + after, Event::CommandDue);
             }

@@ -2,9 +2,19 @@
 //! It has no clock, queue, generator or log; what it remembers between two decisions is its [`Memory`], handed in and
 //! out.
 //!
-//! To add an orchestrator: write its file with `Settings`, `Memory` and `decide`; add one variant to [`Strategy`] and
-//! to [`Memory`] and one arm to each `match` below; give it a table in `scenario/file.rs`. Nothing else knows
-//! orchestrators apart.
+//! To add an orchestrator:
+//! 1. Write its file here, or a folder of files: `Settings`, all that its users may set, resolved; `Memory`, what it
+//!    remembers between two decisions; `Settings::memory`, what that is before the rollout; and `Settings::decide`, which
+//!    is asked after every event that an orchestrator could see, and again at once after its own actions, until it
+//!    changes nothing any more. It names its sources, and reads like its specification. What happens later it asks for
+//!    by `ask_again`.
+//! 2. Implement [`Facts`] for its `Settings`: what the engine must know of it beside its decisions.
+//! 3. Add its line to `orchestrators!` below: a variant, and the module.
+//! 4. Give it a table in the scenario file: its words in `scenario/raw.rs` (the comments there are the published schema),
+//!    its defaults and bounds in `scenario/strategies.rs`.
+//! 5. Let `tests/invariants` draw it, with what it promises, and answer its own test tables in `tests/vectors.rs`.
+//!
+//! Nothing else knows orchestrators apart: neither the engine nor the reports need a line.
 
 mod command;
 pub mod kubernetes;
@@ -134,116 +144,115 @@ impl Restart {
     }
 }
 
-/// An orchestrator with its settings, resolved against the size of the service.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Strategy {
-    /// A Kubernetes Deployment.
-    Kubernetes(kubernetes::Settings),
-    /// A Docker Swarm service update.
-    Swarm(swarm::Settings),
-    /// An Octopus rolling step.
-    Octopus(octopus::Settings),
-}
+/// What the engine must know of an orchestrator beside its decisions.
+pub trait Facts {
+    /// Its name in tables.
+    fn name(&self) -> &'static str;
 
-/// What an orchestrator remembers between two decisions.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Memory {
-    /// Of a Kubernetes Deployment.
-    Kubernetes(kubernetes::Memory),
-    /// Of a Docker Swarm service update.
-    Swarm(swarm::Memory),
-    /// Of an Octopus rolling step.
-    Octopus(octopus::Memory),
-}
+    /// What is typed while the rollout is under way, in order.
+    fn commands(&self) -> &[Command];
 
-impl Strategy {
-    /// What is remembered before the rollout begins, in a fleet of `desired` old instances.
-    pub fn memory(&self, desired: u32) -> Memory {
-        match self {
-            Strategy::Kubernetes(settings) => Memory::Kubernetes(kubernetes::Memory::new(settings, desired)),
-            Strategy::Swarm(_) => Memory::Swarm(swarm::Memory::default()),
-            Strategy::Octopus(_) => Memory::Octopus(octopus::Memory::new(desired)),
-        }
-    }
-
-    /// What to do now.
-    ///
-    /// # Panics
-    /// When the memory is another orchestrator's: our own mistake.
-    pub fn decide(&self, view: &View<'_>, memory: &Memory) -> Decision<Memory> {
-        match (self, memory) {
-            (Strategy::Kubernetes(settings), Memory::Kubernetes(memory)) => {
-                settings.decide(view, memory).map(Memory::Kubernetes)
-            }
-            (Strategy::Swarm(settings), Memory::Swarm(memory)) => settings.decide(view, memory).map(Memory::Swarm),
-            (Strategy::Octopus(settings), Memory::Octopus(memory)) => {
-                settings.decide(view, memory).map(Memory::Octopus)
-            }
-            (strategy, memory) => unreachable!("{strategy:?} was handed {memory:?}"),
-        }
-    }
-
-    /// How a process that ended unasked is started again in its place: by this rule if one is given, or by the
-    /// orchestrator's own; `None`: it is not. Swarm never does, it replaces the task.
-    pub fn restarts_in_place(&self, given: Option<Restart>) -> Option<Restart> {
-        match self {
-            Strategy::Kubernetes(_) => given.or(Some(kubernetes::RESTART)),
-            Strategy::Swarm(_) => None,
-            Strategy::Octopus(_) => given,
-        }
+    /// How a process that ended unasked is started again in its place, where the scenario gives this rule or none;
+    /// `None`: it is not.
+    fn restarts_in_place(&self, given: Option<Restart>) -> Option<Restart> {
+        given
     }
 
     /// The orchestrator's own time between asking a process to stop and killing it; `None`: it has none.
-    pub fn grace(&self) -> Option<Duration> {
-        match self {
-            Strategy::Kubernetes(_) => Some(kubernetes::GRACE),
-            Strategy::Swarm(_) => Some(swarm::GRACE),
-            Strategy::Octopus(_) => None,
-        }
+    fn grace(&self) -> Option<Duration> {
+        None
     }
 
     /// What a process gets between SIGTERM and the kill at the least, however long its preStop hook took.
-    pub fn least_time_to_stop(&self) -> Duration {
-        match self {
-            Strategy::Kubernetes(_) => kubernetes::PRE_STOP_EXTENSION,
-            Strategy::Swarm(_) | Strategy::Octopus(_) => Duration::ZERO,
-        }
+    fn least_time_to_stop(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// How long the orchestrator itself takes from sending an instance away until its process is told to stop, whatever
     /// the instance is doing.
-    pub fn stop_latency(&self) -> Duration {
-        match self {
-            Strategy::Swarm(settings) => settings.stop_latency,
-            Strategy::Kubernetes(_) | Strategy::Octopus(_) => Duration::ZERO,
-        }
+    fn stop_latency(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// Whether a starting instance that fails its probe often enough is stopped and counted as failed.
-    pub fn kills_unhealthy(&self) -> bool {
-        matches!(self, Strategy::Swarm(_))
+    fn kills_unhealthy(&self) -> bool {
+        false
     }
 
     /// How long an instance must be ready to count as available, and whether that is counted in whole seconds.
-    pub fn min_ready(&self) -> (Duration, bool) {
-        match self {
-            Strategy::Kubernetes(settings) => (settings.min_ready, true),
-            Strategy::Swarm(_) | Strategy::Octopus(_) => (Duration::ZERO, false),
-        }
+    fn min_ready(&self) -> (Duration, bool) {
+        (Duration::ZERO, false)
     }
 
-    /// What is typed while the rollout is under way, in order.
-    pub fn commands(&self) -> &[Command] {
-        match self {
-            Strategy::Kubernetes(settings) => &settings.commands,
-            Strategy::Swarm(settings) => &settings.commands,
-            Strategy::Octopus(settings) => &settings.commands,
-        }
-    }
+    /// Switches its own failure rule off, if it has one that can be.
+    fn ignore_failures(&mut self) {}
+}
 
+/// One line an orchestrator: its variant of [`Strategy`] and of [`Memory`], and its module.
+macro_rules! orchestrators {
+    ($($(#[$doc:meta])* $variant:ident: $module:ident,)*) => {
+        /// An orchestrator with its settings, resolved against the size of the service.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Strategy {
+            $($(#[$doc])* $variant($module::Settings),)*
+        }
+
+        /// What an orchestrator remembers between two decisions.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Memory {
+            $($(#[$doc])* $variant($module::Memory),)*
+        }
+
+        impl Strategy {
+            /// What is remembered before the rollout begins, in a fleet of `desired` old instances.
+            pub fn memory(&self, desired: u32) -> Memory {
+                match self {
+                    $(Strategy::$variant(settings) => Memory::$variant(settings.memory(desired)),)*
+                }
+            }
+
+            /// What to do now.
+            ///
+            /// # Panics
+            /// When the memory is another orchestrator's: our own mistake.
+            pub fn decide(&self, view: &View<'_>, memory: &Memory) -> Decision<Memory> {
+                match (self, memory) {
+                    $((Strategy::$variant(settings), Memory::$variant(memory)) => {
+                        settings.decide(view, memory).map(Memory::$variant)
+                    })*
+                    (strategy, memory) => unreachable!("{strategy:?} was handed {memory:?}"),
+                }
+            }
+
+            /// What else there is to know of the orchestrator.
+            pub fn facts(&self) -> &dyn Facts {
+                match self {
+                    $(Strategy::$variant(settings) => settings,)*
+                }
+            }
+
+            fn facts_mut(&mut self) -> &mut dyn Facts {
+                match self {
+                    $(Strategy::$variant(settings) => settings,)*
+                }
+            }
+        }
+    };
+}
+
+orchestrators! {
+    /// A Kubernetes Deployment.
+    Kubernetes: kubernetes,
+    /// A Docker Swarm service update.
+    Swarm: swarm,
+    /// An Octopus rolling step.
+    Octopus: octopus,
+}
+
+impl Strategy {
     /// The most instances that the service is ever to have, starting from `desired`.
     pub fn most_desired(&self, desired: u32) -> u32 {
-        let scaled = self.commands().iter().filter_map(|command| match command.what {
+        let scaled = self.facts().commands().iter().filter_map(|command| match command.what {
             What::Scale(count) => Some(count),
             What::Pause | What::Resume | What::Undo | What::Deploy(_) => None,
         });
@@ -252,20 +261,9 @@ impl Strategy {
 
     /// The same strategy with its own failure rule switched off where it has one that can be.
     #[must_use]
-    pub fn without_failure_rule(self) -> Strategy {
-        match self {
-            Strategy::Swarm(settings) => Strategy::Swarm(settings.without_failure_rule()),
-            other @ (Strategy::Kubernetes(_) | Strategy::Octopus(_)) => other,
-        }
-    }
-
-    /// The orchestrator's name in tables.
-    pub fn orchestrator(&self) -> &'static str {
-        match self {
-            Strategy::Kubernetes(_) => "kubernetes",
-            Strategy::Swarm(_) => "swarm",
-            Strategy::Octopus(_) => "octopus",
-        }
+    pub fn without_failure_rule(mut self) -> Strategy {
+        self.facts_mut().ignore_failures();
+        self
     }
 }
 

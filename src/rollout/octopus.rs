@@ -20,7 +20,7 @@
 //! whoever asks for it cancels the task before. A target that is added is deployed to when all others were, and one
 //! that is removed is stopped: that is how a service on targets is scaled, with a deployment target trigger.
 
-use super::{Action, Command, Decision, Status, View, earlier};
+use super::{Action, Command, Decision, Facts, Status, View, earlier};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{GOLDEN, mix, unit};
@@ -99,15 +99,6 @@ pub struct Memory {
     targets: u32,
     /// How many of them hold each version, or are about to.
     wanted: [u32; Version::COUNT],
-}
-
-impl Memory {
-    /// Before the rollout: all old.
-    pub fn new(desired: u32) -> Self {
-        let mut wanted = [0; Version::COUNT];
-        wanted[Version::OLD.index()] = desired;
-        Memory { deployment: None, targets: desired, wanted }
-    }
 }
 
 /// One run of the step over all targets.
@@ -192,7 +183,24 @@ impl Draft<'_> {
     }
 }
 
+impl Facts for Settings {
+    fn name(&self) -> &'static str {
+        "octopus"
+    }
+
+    fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+}
+
 impl Settings {
+    /// What is remembered before the rollout: all old.
+    pub fn memory(&self, desired: u32) -> Memory {
+        let mut wanted = [0; Version::COUNT];
+        wanted[Version::OLD.index()] = desired;
+        Memory { deployment: None, targets: desired, wanted }
+    }
+
     /// One decision of the server.
     pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
         let mut memory = before.clone();
@@ -525,9 +533,9 @@ mod tests {
         fn new(letters: &str, settings: Settings) -> Self {
             let desired = letters.len() as u32;
             Walk {
+                memory: settings.memory(desired),
                 settings,
                 fleet: drawn::fleet(letters),
-                memory: Memory::new(desired),
                 now: SimTime::START,
                 desired,
                 target: Version::NEW,
@@ -604,7 +612,7 @@ mod tests {
         assert_eq!(Walk::new("oooo", slow).at(0), "out0 out1 out2");
         let careless = Settings { take_out: None, ..settings(1) };
         let fleet = drawn::fleet("oo");
-        let decision = careless.decide(&shown(&fleet, 2, &[]), &Memory::new(2));
+        let decision = careless.decide(&shown(&fleet, 2, &[]), &careless.memory(2));
         assert_eq!(decision.actions, [Action::Terminate { instance: InstanceId(0), drain: false }]);
     }
 

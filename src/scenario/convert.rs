@@ -12,7 +12,7 @@ use super::{
     Retries, Scenario, Service, Study, Unready, WarmUp, WarmUpShape, Whom, raw,
 };
 use crate::rollback::{Operator, Policy, Verdict};
-use crate::rollout::{Restart, Strategy};
+use crate::rollout::Restart;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ fn release(
     strategies: &[NamedStrategy],
     sources: &mut Sources<'_>,
 ) -> Checked<Release> {
-    let needs_grace = strategies.iter().any(|named| matches!(named.strategy, Strategy::Octopus(_)));
+    let needs_grace = strategies.iter().any(|named| named.strategy.facts().grace().is_none());
     let has_grace = raw.grace.is_some() || !needs_grace;
     place.key("grace").holds(has_grace, "must be given, for Octopus has no default of its own")?;
     Ok(Release {

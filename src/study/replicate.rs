@@ -131,7 +131,7 @@ fn gather(
     let (changes, points) = pool.sample.as_ref().expect("there is a replication 0");
     StrategyResults {
         name: strategy.name.clone(),
-        orchestrator: strategy.strategy.orchestrator().to_owned(),
+        orchestrator: strategy.strategy.facts().name().to_owned(),
         summary: summarise(&runs, against, &scenario.study, &scenario.budget),
         series: series(&strategy.name, &scenario.study, pool),
         losses: losses(&strategy.name, &pool.losses, runs.len()),

@@ -391,7 +391,7 @@ fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
         control_plane: ControlPlane::AT_ONCE,
         commands: Vec::new(),
     };
-    let mut before = Memory::new(&settings, desired);
+    let mut before = settings.memory(desired);
     before.sets[0].size = size;
     before.sets[0].status = SetStatus { replicas: status_replicas, ..SetStatus::default() };
     let view = View {

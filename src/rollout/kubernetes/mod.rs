@@ -25,7 +25,7 @@ pub use scaling::Scale;
 use sets::Sync;
 pub use sets::{Note, ReplicaSet, Status as SetStatus};
 
-use super::{Action, Command, Decision, Restart, Status, View, earlier};
+use super::{Action, Command, Decision, Facts, Restart, Status, View, earlier};
 use crate::fleet::{Phase, Version, available_at};
 use crate::time::SimTime;
 use pods::first_to_go;
@@ -185,29 +185,6 @@ struct Asked {
 }
 
 impl Memory {
-    /// Before the rollout: all old.
-    pub fn new(settings: &Settings, desired: u32) -> Self {
-        let mut old = ReplicaSet::new(Version::OLD, 0);
-        old.resize(desired, desired, settings.kind.bounds(desired).most());
-        old.status = SetStatus { replicas: desired, ready: desired, available: desired, terminating: 0 };
-        let sets = vec![old];
-        Memory {
-            counts: Counts::of(&sets, Version::OLD),
-            sets,
-            asked: Asked { revision: 0, target: Version::OLD, desired, paused: false },
-            typed: None,
-            condition: Condition::new(Reason::NewReplicaSetAvailable, SimTime::START),
-            complete: true,
-            old_exist: false,
-            pass_at: None,
-            busy_until: SimTime::START,
-            deployment_client: Client::default(),
-            set_client: Client::default(),
-            events: 0,
-            event_at: None,
-        }
-    }
-
     fn new_set(&self) -> Option<usize> {
         self.sets.iter().position(|set| set.version == self.asked.target)
     }
@@ -229,6 +206,29 @@ impl Memory {
 }
 
 impl Settings {
+    /// What is remembered before the rollout: all old.
+    pub fn memory(&self, desired: u32) -> Memory {
+        let mut old = ReplicaSet::new(Version::OLD, 0);
+        old.resize(desired, desired, self.kind.bounds(desired).most());
+        old.status = SetStatus { replicas: desired, ready: desired, available: desired, terminating: 0 };
+        let sets = vec![old];
+        Memory {
+            counts: Counts::of(&sets, Version::OLD),
+            sets,
+            asked: Asked { revision: 0, target: Version::OLD, desired, paused: false },
+            typed: None,
+            condition: Condition::new(Reason::NewReplicaSetAvailable, SimTime::START),
+            complete: true,
+            old_exist: false,
+            pass_at: None,
+            busy_until: SimTime::START,
+            deployment_client: Client::default(),
+            set_client: Client::default(),
+            events: 0,
+            event_at: None,
+        }
+    }
+
     /// One decision: whatever of the controllers' work is due.
     pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
         let mut memory = before.clone();
@@ -571,6 +571,32 @@ impl Settings {
         } else if memory.condition.is_overdue(self.progress_deadline, now) {
             memory.condition.reason = Reason::ProgressDeadlineExceeded;
         }
+    }
+}
+
+impl Facts for Settings {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    fn restarts_in_place(&self, given: Option<Restart>) -> Option<Restart> {
+        given.or(Some(RESTART))
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        Some(GRACE)
+    }
+
+    fn least_time_to_stop(&self) -> Duration {
+        PRE_STOP_EXTENSION
+    }
+
+    fn min_ready(&self) -> (Duration, bool) {
+        (self.min_ready, true)
     }
 }
 

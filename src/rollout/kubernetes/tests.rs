@@ -21,7 +21,7 @@ fn rolling(max_surge: u32, max_unavailable: u32) -> Kind {
 /// A rollout under way: sets as large as there are instances, and statuses that tell of them.
 fn under_way(settings: &Settings, fleet: &Fleet, desired: u32) -> Memory {
     let view = shown(fleet, desired, &[]);
-    let mut memory = Memory::new(settings, desired);
+    let mut memory = settings.memory(desired);
     memory.sets.push(ReplicaSet::new(Version::NEW, 0));
     memory.sets[1].resize(0, desired, settings.kind.bounds(desired).most());
     for set in &mut memory.sets {

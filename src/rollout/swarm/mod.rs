@@ -16,7 +16,7 @@ mod updater;
 pub use restart::{Condition, RESTART_DELAY, RestartPolicy, SlotHistory};
 pub use scale::{Occupied, in_order_of_keeping};
 
-use super::{Action, Command, Decision, Status, View, earlier};
+use super::{Action, Command, Decision, Facts, Restart, Status, View, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
 use std::collections::BTreeMap;
@@ -275,7 +275,44 @@ impl Memory {
     }
 }
 
+impl Facts for Settings {
+    fn name(&self) -> &'static str {
+        "swarm"
+    }
+
+    fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    /// Swarm replaces the task instead.
+    fn restarts_in_place(&self, _given: Option<Restart>) -> Option<Restart> {
+        None
+    }
+
+    fn grace(&self) -> Option<Duration> {
+        Some(GRACE)
+    }
+
+    fn stop_latency(&self) -> Duration {
+        self.stop_latency
+    }
+
+    fn kills_unhealthy(&self) -> bool {
+        true
+    }
+
+    /// As `--update-failure-action continue`.
+    fn ignore_failures(&mut self) {
+        self.update.failure_action = FailureAction::Continue;
+    }
+}
+
 impl Settings {
+    /// What is remembered before the rollout: nothing.
+    pub fn memory(&self, _desired: u32) -> Memory {
+        Memory::default()
+    }
+
     /// One decision.
     pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
         let mut memory = before.clone();
@@ -314,13 +351,6 @@ impl Settings {
         desired[view.target.index()] += view.desired.saturating_sub(behind);
         let Turn { actions, ask_again, .. } = turn;
         Decision { actions, memory, ask_again, status, reported, desired, roll_back }
-    }
-
-    /// The same service with `--update-failure-action continue`.
-    #[must_use]
-    pub fn without_failure_rule(mut self) -> Self {
-        self.update.failure_action = FailureAction::Continue;
-        self
     }
 
     /// The restart supervisor: a task that ended is sent away, and replaced by one of the current specification where the
