@@ -184,7 +184,7 @@ enum Late {
 fn see_late(late: Late, reaction: Duration, mut eye: Eye, history: &History, began: SimTime, watcher: &mut Watcher) {
     let mut last: BTreeMap<InstanceId, SimTime> = BTreeMap::new();
     let mut changes: Vec<(SimTime, &Change)> = Vec::with_capacity(history.changes.len());
-    for change in history.changes.iter() {
+    for change in &history.changes {
         let is_up = change.to.is_live() && change.to != Phase::Down;
         let is_late = change.at >= began && is_up == (late == Late::Ups);
         let at = if is_late { change.at + reaction } else { change.at };
