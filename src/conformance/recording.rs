@@ -1,7 +1,7 @@
 //! A recorded rollout, checked: the orchestrator's settings, and for each repetition the delays of its instances and
 //! what was seen. How the files look is told in README.md.
 
-use super::constants::KUBELET;
+use super::constants::{KUBELET, Manager};
 use super::files::{CountOrPercent, Json, Millis, Row, Seconds, Share, Table, Whole, span};
 use super::seen::{Keep, Seen, Watcher};
 use crate::fleet::{Slot, Version};
@@ -598,11 +598,10 @@ fn tasks(path: &Path, scenario: &SwarmScenario, set: Set) -> Result<Recorded, Lo
             orders[usize::from(version == Version::OLD)].push((at, slot));
         }
         let nth = created.entry((version, slot)).or_insert(0);
-        let life = match set {
-            Set::Swarm => task(row, scenario, version, slot, at)?,
-            // The agent keeps to what it was told, to a few milliseconds.
-            Set::Swarmkit | Set::Kubernetes => nominal_task(scenario, version, slot),
-        };
+        let mut life = task(row, scenario, version, slot, at)?;
+        let manager = Manager::of(set).median;
+        life.start = life.start.map(|start| start + manager);
+        life.fails_after = life.fails_after.map(|fails| fails + manager);
         recorded.lives.insert(Key::InSlot(version, slot, *nth), life);
         *nth += 1;
     }
@@ -641,14 +640,24 @@ fn task(row: Row<'_>, scenario: &SwarmScenario, version: Version, slot: Slot, cr
     if let (Some(began), Some(running)) = (began, row.millis("running_ms")?) {
         life.start = Some(span(running - began));
     }
+    if let (Some(began), None) = (began, ended) {
+        match row.millis("running_ms")? {
+            // What had not happened when the recorder left does not happen.
+            None => (life.start, life.fails_after) = (None, None),
+            // It fails so long after it ran.
+            Some(running) => life.fails_after = life.fails_after.map(|after| span(running - began) + after),
+        }
+    }
     if row.text("final_state") == "FAILED" {
         if let (Some(began), Some(ended)) = (began, ended) {
             life.fails_after = Some(span(ended - began));
         }
     } else if let (Some(told), Some(ended)) = (row.millis("desired_shutdown_ms")?, ended)
-        && began.is_some()
+        && began.is_some_and(|began| began <= told)
     {
         life.stop = span(ended - told);
+    } else if let (Some(told), Some(ended)) = (row.millis("desired_shutdown_ms")?, ended) {
+        life.stop_unstarted = span(ended - told);
     }
     Ok(life)
 }

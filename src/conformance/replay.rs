@@ -1,5 +1,6 @@
 //! A repetition in the simulator: the same settings, the same delays of each instance, no traffic.
 
+use super::constants::Manager;
 use super::judge::slack;
 use super::recording::{Recording, Repetition, Set};
 use super::seen::{Seen, Watcher};
@@ -15,7 +16,7 @@ use crate::scenario::{
     Study, Traffic,
 };
 use crate::time::SimTime;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -98,9 +99,22 @@ struct Eye {
     wanted: [u32; Version::COUNT],
     target: Version,
     instances: BTreeMap<InstanceId, Change>,
+    /// What runs, or ran when it was told to stop.
+    ran: BTreeSet<InstanceId>,
 }
 
 impl Eye {
+    fn note(&mut self, change: &Change) {
+        if Eye::is_running(change) {
+            self.ran.insert(change.instance);
+        }
+        if change.to == Phase::Gone {
+            self.instances.remove(&change.instance);
+        } else {
+            self.instances.insert(change.instance, *change);
+        }
+    }
+
     fn count(&self, of: impl Fn(&Change) -> bool) -> u32 {
         self.instances.values().filter(|change| of(change)).count() as u32
     }
@@ -112,7 +126,8 @@ impl Eye {
     fn is_starting(&self, change: &Change) -> bool {
         match change.to {
             Phase::Starting => true,
-            Phase::Pulling | Phase::Prepared => self.starts_first,
+            // What is held has its image soon, and then waits.
+            Phase::Pulling => self.starts_first,
             _ => false,
         }
     }
@@ -127,7 +142,8 @@ impl Eye {
             }
             Set::Swarmkit | Set::Swarm => {
                 let [old, new, _] = self.swarm_state();
-                let live = self.count(|change| change.to.is_terminating() || self.is_starting(change));
+                let is_stopping = |change: &Change| change.to.is_terminating() && self.ran.contains(&change.instance);
+                let live = self.count(|change| is_stopping(change) || self.is_starting(change));
                 vec![old, new, old + new, old + new, old + new + live]
             }
         }
@@ -166,13 +182,49 @@ impl Eye {
     }
 }
 
+/// What is seen only after a manager's reaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// New tasks.
+    Ups,
+    /// Ends of tasks, and their being told to stop.
+    Downs,
+}
+
+/// The extremes of a run whose manager takes its time: it does at once here what it does one after the other there.
+fn see_late(late: Late, reaction: Duration, mut eye: Eye, history: &History, began: SimTime, watcher: &mut Watcher) {
+    let mut last: BTreeMap<InstanceId, SimTime> = BTreeMap::new();
+    let mut changes: Vec<(SimTime, &Change)> = Vec::with_capacity(history.changes.len());
+    for change in &history.changes {
+        let is_up = change.to.is_live() && change.to != Phase::Down;
+        let is_late = change.at >= began && is_up == (late == Late::Ups);
+        let at = if is_late { change.at + reaction } else { change.at };
+        let at = last.get(&change.instance).map_or(at, |last| at.max(*last));
+        last.insert(change.instance, at);
+        changes.push((at, change));
+    }
+    changes.sort_by_key(|(at, _)| *at);
+    for (at, change) in changes {
+        eye.note(change);
+        if at >= began {
+            watcher.pass_extremes(&eye.figures());
+        }
+    }
+}
+
 /// What a recorder would have written of a run.
 fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> Seen {
     let began = SimTime::START + study.rollout_at();
     let since_began = |at: SimTime| at.max(began).since(began);
     let starts_first = matches!(strategy, Strategy::Swarm(settings) if settings.update.order == Order::StartFirst);
-    let mut eye =
-        Eye { set, starts_first, wanted: [0; Version::COUNT], target: Version::NEW, instances: BTreeMap::new() };
+    let mut eye = Eye {
+        set,
+        starts_first,
+        wanted: [0; Version::COUNT],
+        target: Version::NEW,
+        instances: BTreeMap::new(),
+        ran: BTreeSet::new(),
+    };
     let mut watcher = Watcher::new(set.figures());
     let mut moments: Vec<SimTime> = history.changes.iter().map(|change| change.at).collect();
     moments.extend(history.wanted.iter().map(|wanted| wanted.at));
@@ -181,7 +233,8 @@ fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> See
     moments.dedup();
     let (mut changes, mut wanted) = (history.changes.iter().peekable(), history.wanted.iter().peekable());
     let mut asked = history.asked.iter().peekable();
-    for at in moments {
+    let reaction = Manager::of(set).late;
+    for (place, at) in moments.iter().copied().enumerate() {
         let is_watched = at >= began;
         while let Some(asked) = asked.next_if(|asked| asked.at <= at) {
             eye.target = asked.version;
@@ -190,16 +243,27 @@ fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> See
             eye.wanted = wanted.desired;
         }
         while let Some(change) = changes.next_if(|change| change.at <= at) {
-            if change.to == Phase::Gone {
-                eye.instances.remove(&change.instance);
-            } else {
-                eye.instances.insert(change.instance, *change);
-            }
+            eye.note(change);
             if is_watched {
                 watcher.pass(&eye.figures());
             }
         }
-        watcher.settle(since_began(at), &eye.state(), &eye.figures());
+        let lasts = moments.get(place + 1).is_none_or(|next| next.since(at) > reaction || !is_watched);
+        let see = if lasts { Watcher::settle } else { Watcher::enter };
+        see(&mut watcher, since_began(at), &eye.state(), &eye.figures());
+    }
+    if !reaction.is_zero() {
+        for late in [Late::Ups, Late::Downs] {
+            let blank = Eye {
+                set,
+                starts_first,
+                wanted: eye.wanted,
+                target: eye.target,
+                instances: BTreeMap::new(),
+                ran: BTreeSet::new(),
+            };
+            see_late(late, reaction, blank, history, began, &mut watcher);
+        }
     }
     let outcome = history.reported.last().map_or("", |report| report.word);
     watcher.end(study.window, outcome, duration(set, history).map(since_began))

@@ -75,10 +75,24 @@ impl Watcher {
         keep(self.keep, &mut self.passed, values);
     }
 
+    /// The extremes have these values now and then, in an order that nobody knows.
+    pub fn pass_extremes(&mut self, values: &[u32]) {
+        for ((how, kept), value) in self.keep.iter().zip(&mut self.passed).zip(values) {
+            if how.1 != Keep::Last {
+                keep(std::slice::from_ref(how), std::slice::from_mut(kept), std::slice::from_ref(value));
+            }
+        }
+    }
+
     /// This is the state from a moment on, and the counts have these values; moments come in order.
     pub fn settle(&mut self, at: Duration, state: &[u32], values: &[u32]) {
-        self.pass(values);
+        self.enter(at, state, values);
         keep(self.keep, &mut self.lasted, values);
+    }
+
+    /// The same, but the counts are others within moments.
+    pub fn enter(&mut self, at: Duration, state: &[u32], values: &[u32]) {
+        self.pass(values);
         while self.states.last().is_some_and(|(from, _)| *from >= at) {
             self.states.pop(); // It was held for no time.
         }

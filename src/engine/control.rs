@@ -331,7 +331,7 @@ impl Engine<'_> {
             phase @ (Phase::Pulling | Phase::Prepared) => {
                 // Nothing runs there yet, but the orchestrator takes its time all the same.
                 let recorded = self.runtimes[id.index()].recorded.as_ref().filter(|_| phase == Phase::Prepared);
-                let takes = latency + recorded.map_or(Duration::ZERO, |life| life.stop);
+                let takes = latency + recorded.map_or(Duration::ZERO, |life| life.stop_unstarted);
                 if takes.is_zero() {
                     self.gone(id);
                     return;

@@ -17,6 +17,8 @@ pub struct Life {
     pub unready: Option<(Duration, Duration)>,
     /// From being told to stop until it is gone.
     pub stop: Duration,
+    /// The same where it has its image and was never left to start.
+    pub stop_unstarted: Duration,
 }
 
 /// Which launches a life belongs to.
