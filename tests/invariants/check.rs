@@ -213,8 +213,10 @@ impl Checker<'_> {
             // A target is empty before the next version is put on it.
             Orchestrator::Octopus { .. } => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
-                let waits =
-                    !update.start_first && self.case.stops_within_a_minute && !self.is_another_version_asked_for();
+                let waits = !update.start_first
+                    && self.case.stops_within_a_minute
+                    && !self.is_another_version_asked_for()
+                    && !self.case.commands.scales();
                 if !waits {
                     return Ok(());
                 }
@@ -279,10 +281,10 @@ impl Checker<'_> {
     }
 
     fn the_promise_is_kept(&self) -> Checked {
-        // Scaling takes from all sets of a Deployment in proportion, available or not.
-        let is_shared_out =
-            matches!(self.case.orchestrator, Orchestrator::Kubernetes { .. }) && self.case.commands.scales();
-        if !self.case.is_sound || is_shared_out {
+        // Scaling takes from all sets of a Deployment in proportion, available or not; and it begins a Swarm update anew,
+        // which takes a new task that only starts for good, and stops the old one (`useExistingTask`).
+        let takes_more = !matches!(self.case.orchestrator, Orchestrator::Octopus { .. }) && self.case.commands.scales();
+        if !self.case.is_sound || takes_more {
             return Ok(());
         }
         let (fewest, most) = self.case.commands.sizes;
