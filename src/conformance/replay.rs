@@ -45,8 +45,12 @@ fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition)
     let none = Delay::Fixed(Duration::ZERO);
     let retries =
         Retries { attempts: NonZeroU32::MIN, backoff: Duration::ZERO, backoff_limit: Duration::ZERO, jitter: 0.0 };
-    // What may end a little later may also be seen to do so.
-    let window = repetition.lasts + slack(repetition.lasts);
+    // What may end a little later may also be seen to do so; an agent's recorded times end with the recording.
+    let window = match recording.set {
+        Set::Kubernetes => repetition.lasts + slack(repetition.lasts),
+        // An interval must exceed 0.
+        Set::Swarmkit | Set::Swarm => repetition.lasts.max(Duration::from_millis(1)),
+    };
     Scenario {
         name: "replay".to_owned(),
         hash: 0,
