@@ -35,7 +35,7 @@ policy = "power-of-two"
 start = "1s"
 
 [strategy.none.kubernetes]
-controller_latency = "1h"
+control_plane = { pass = "1h" }
 
 [study]
 replications = 2
