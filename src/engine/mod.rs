@@ -1,7 +1,7 @@
 //! The loop: one run, a pure function of (scenario, strategy, seed, replication). It reads no clock and no file, and
 //! computes no statistic.
 //!
-//! Two planes share the clock. The *control plane* (`control`) holds the rare events: the orchestrator's decisions,
+//! Two planes share the clock. The *control plane* (`control`, `lives`) holds the rare events: the orchestrator's decisions,
 //! the lives of instances, news on their way to the balancer, faults, the judge. The *request plane* (`requests`)
 //! runs in a tight loop up to the next control event. This is the plain form: every request is an event at its
 //! arrival and at its departure.
@@ -12,6 +12,7 @@
 //! moment; and new work meets its outcome.
 
 mod control;
+mod lives;
 mod requests;
 
 use crate::balancer::Balancer;
