@@ -3,6 +3,7 @@
 
 use rayon::prelude::*;
 use rollsim::engine;
+use rollsim::fleet::Phase;
 use rollsim::history::{Cause, History, Outcome};
 use rollsim::metrics::{FleetPoint, RunMetrics, fleet_points, measure};
 use rollsim::scenario::{Scenario, parse};
@@ -219,6 +220,49 @@ fn a_swarm_update_begins_anew_when_the_service_grows() {
     // once, and the other two slots take 7 s each.
     let strategy = "swarm]\ncommands = [{ after = \"10s\", do = \"scale\", instances = 6 }]";
     Walk { instances: 4, release: SWARM_TASK, strategy }.lasts(10.0 + 2.0 * 7.0 + 5.0);
+}
+
+#[test]
+fn a_swarm_undo_takes_back_the_last_change_whichever_it_was() {
+    let ends_with = |commands: &str, release: &str, reported: &str, new: u32, old: u32| {
+        let update = "update = { failure_action = \"rollback\" }\nrollback = { failure_action = \"continue\" }";
+        let strategy = format!("swarm]\n{update}\ncommands = [{commands}]");
+        let scenario = Walk { instances: 4, release, strategy: &strategy }.scenario();
+        let strategy = &scenario.strategies[0].strategy;
+        let history = engine::run(&scenario, strategy, 0);
+        let last = *fleet_points(&history, strategy).last().expect("the fleet changed");
+        let word = history.reported.last().expect("it reports").word;
+        assert_eq!((word, last.desired[1], last.desired[0]), (reported, new, old), "{commands}");
+    };
+    let (scale, undo) = ("{ after = \"5s\", do = \"scale\", instances = 6 }", "{ after = \"60s\", do = \"undo\" }");
+    ends_with(scale, SWARM_TASK, "completed", 6, 0);
+    ends_with(undo, SWARM_TASK, "rollback_completed", 0, 4);
+    ends_with(&format!("{scale}, {undo}"), SWARM_TASK, "rollback_completed", 4, 0);
+    let twice = "{ after = \"61s\", do = \"undo\" }";
+    ends_with(&format!("{scale}, {undo}, {twice}"), SWARM_TASK, "rollback_completed", 6, 0);
+    // The failure rule does the same: who scales in mid-update gets the new version everywhere, though it fails.
+    let fails = &format!("{SWARM_TASK}\ndefect = {{ crash_after = \"4s\" }}");
+    ends_with("", fails, "rollback_completed", 0, 4);
+    ends_with(scale, fails, "rollback_completed", 4, 0);
+}
+
+#[test]
+fn a_swarm_task_without_a_process_stops_without_the_agents_back_off() {
+    // Undone at 2 s, while the new tasks are prepared and wait: each of them takes 2 s to stop and 3 s to start.
+    let strategy = "swarm]\nupdate = { parallelism = 0 }\nrollback = { parallelism = 0 }\ncommands = [{ after = \"2s\", do = \"undo\" }]";
+    Walk { instances: 3, release: SWARM_TASK, strategy }.ends(Outcome::RolledBack, 2.0 + 2.0 + 3.0 + 5.0);
+}
+
+#[test]
+fn swarm_replaces_elsewhere_what_is_on_a_node_that_is_down() {
+    // The outage is over after an hour. The manager notices after 15 s, waits for the restart delay of 5 s, and the
+    // replacements start for 3 s.
+    let strategy = "swarm]\n[faults]\noutage = { at = \"60s\", instances = 2, repair = \"1h\" }";
+    let scenario = Walk { instances: 4, release: SWARM_TASK, strategy }.scenario();
+    let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
+    let began = SimTime::START + scenario.study.rollout_at();
+    let back = history.changes.iter().rfind(|change| change.to == Phase::Ready).expect("they come back");
+    assert_eq!(back.at.since(began), std::time::Duration::from_secs(60 + 15 + 5 + 3));
 }
 
 #[test]

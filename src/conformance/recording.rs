@@ -546,6 +546,7 @@ fn swarm_case(folder: &Path, json: &Json, set: Set) -> Result<Recording, LoadErr
         change: swarm::Change::default(),
         // Recorded stops hold whatever the daemon itself waits.
         stop_latency: Duration::ZERO,
+        manager: swarm::Manager::default(),
         commands: Vec::new(),
     });
     let repetition = |result: &SwarmResult| {

@@ -1,7 +1,7 @@
 //! The control plane beside the lives of instances: what happens when, news to the balancer, commands and decisions,
 //! the judge.
 
-use super::{DECISIONS_IN_A_MOMENT, Engine, Event};
+use super::{DECISIONS_IN_A_MOMENT, Engine, Event, Former, Rollout};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::history::{Asked, Outcome, Report, Wanted};
 use crate::random::{Purpose, unit};
@@ -129,7 +129,7 @@ impl Engine<'_> {
             let order = self.streams.of(Purpose::SlotOrder, u64::from(target.0)).order(most);
             order.into_iter().map(Slot).collect()
         });
-        rollout.previous = Some(rollout.target);
+        rollout.previous = Some(Former { version: rollout.target, desired: rollout.desired });
         rollout.target = target;
         rollout.newest = rollout.newest.max(target);
         rollout.revision += 1;
@@ -166,12 +166,19 @@ impl Engine<'_> {
                 What::Resume => self.rollout.halted = false,
                 What::Undo => {
                     if let Some(previous) = self.rollout.previous {
-                        self.aim_at(previous, true);
+                        self.go_back_to(previous);
                     }
                 }
                 What::Deploy(version) if version != self.rollout.target => self.aim_at(version, false),
                 What::Deploy(_) => {} // It is under way already.
-                What::Scale(count) => self.rollout.desired = count,
+                What::Scale(count) => {
+                    let Rollout { target: version, desired, .. } = self.rollout;
+                    if self.strategy.facts().scaling_can_be_undone() {
+                        self.rollout.previous = Some(Former { version, desired });
+                        self.rollout.rolling_back = false;
+                    }
+                    self.rollout.desired = count;
+                }
             }
         }
     }
@@ -254,8 +261,15 @@ impl Engine<'_> {
     /// undo leads there again.
     fn roll_back(&mut self) {
         if let Some(previous) = self.rollout.previous.filter(|_| !self.rollout.rolling_back && !self.window_over) {
-            self.aim_at(previous, true);
+            self.go_back_to(previous);
             self.rollout.previous = None;
+        }
+    }
+
+    fn go_back_to(&mut self, former: Former) {
+        self.aim_at(former.version, true);
+        if self.strategy.facts().scaling_can_be_undone() {
+            self.rollout.desired = former.desired;
         }
     }
 

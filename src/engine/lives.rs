@@ -256,10 +256,11 @@ impl Engine<'_> {
 
     /// Sends an instance away.
     pub(super) fn terminate(&mut self, id: InstanceId, drain: bool) {
-        let latency = self.strategy.facts().stop_latency();
-        match self.fleet[id].phase() {
+        let phase = self.fleet[id].phase();
+        let latency = self.strategy.facts().stop_latency(phase);
+        match phase {
             Phase::Down => self.gone(id),
-            phase @ (Phase::Pulling | Phase::Prepared) => {
+            Phase::Pulling | Phase::Prepared => {
                 // Nothing runs there yet, but the orchestrator takes its time all the same.
                 let recorded = self.runtimes[id.index()].recorded.as_ref().filter(|_| phase == Phase::Prepared);
                 let takes = latency + recorded.map_or(Duration::ZERO, |life| life.stop_unstarted);

@@ -163,12 +163,19 @@ struct Desk {
     phase: Phase,
 }
 
+/// What was asked for before.
+#[derive(Clone, Copy, Debug)]
+struct Former {
+    version: Version,
+    desired: u32,
+}
+
 /// The rollout as the engine sees it.
 #[derive(Debug)]
 struct Rollout {
     target: Version,
     /// What an undo goes back to; `None` before the rollout, and after a rollback that was not typed.
-    previous: Option<Version>,
+    previous: Option<Former>,
     /// The newest version that was asked for.
     newest: Version,
     revision: u32,

@@ -30,7 +30,8 @@ pub enum What {
     Pause,
     /// Go on.
     Resume,
-    /// Back to the version that was asked for before the last one.
+    /// Back to the version that was asked for before the last one; or to whatever was asked for before, where scaling
+    /// is a change like any other.
     Undo,
     /// Roll out this version, whatever is under way.
     Deploy(Version),

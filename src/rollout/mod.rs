@@ -23,7 +23,7 @@ pub mod swarm;
 
 pub use command::{Command, What, When};
 
-use crate::fleet::{Fleet, InstanceId, Slot, Version};
+use crate::fleet::{Fleet, InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
 use std::time::Duration;
 
@@ -168,10 +168,16 @@ pub trait Facts {
         Duration::ZERO
     }
 
-    /// How long the orchestrator itself takes from sending an instance away until its process is told to stop, whatever
-    /// the instance is doing.
-    fn stop_latency(&self) -> Duration {
+    /// How long the orchestrator itself takes from sending away an instance in this phase until its process, if it has one,
+    /// is told to stop.
+    fn stop_latency(&self, _phase: Phase) -> Duration {
         Duration::ZERO
+    }
+
+    /// Whether scaling is a change like a release: an undo, or the orchestrator's own failure rule, takes back the last
+    /// change, whichever it was.
+    fn scaling_can_be_undone(&self) -> bool {
+        false
     }
 
     /// Whether a starting instance that fails its probe often enough is stopped and counted as failed.

@@ -296,7 +296,7 @@ pub(super) struct Command {
     pub when_ready: Option<Count>,
     /// As soon as the orchestrator reports that the rollout is stuck.
     pub when_stuck: Option<bool>,
-    /// What is asked for.
+    /// What is asked for. "undo" goes back to the version before; Swarm takes back its last change, be it a scale.
     #[serde(rename = "do")]
     pub what: CommandWord,
     /// How many instances; with "scale" only.

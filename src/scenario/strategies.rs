@@ -140,6 +140,7 @@ fn swarm(place: &Place, raw: raw::Swarm, default_delay: Duration) -> Checked<swa
         restart,
         change: raw.change.map_or(swarm::Change::default(), |word| word.0),
         stop_latency: span_or(raw.stop_latency, swarm::STOP_LATENCY),
+        manager: swarm::Manager::default(),
         commands: commands(&place.key("commands"), raw.commands)?,
     })
 }

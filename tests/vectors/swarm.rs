@@ -4,8 +4,8 @@
 use super::Played;
 use rollsim::fleet::{Fleet, InstanceId, Launch, Phase, Slot, Version};
 use rollsim::rollout::swarm::{
-    Change, Condition, FailureAction, Memory, Occupied, Order, RestartPolicy, STOP_LATENCY, Settings, SlotHistory,
-    UpdateConfig, in_order_of_keeping,
+    Change, Condition, Ended, FailureAction, Manager, Memory, Occupied, Order, RestartPolicy, STOP_LATENCY, Settings,
+    SpecVersion, Supervisor, UpdateConfig, in_order_of_keeping, oldest_first,
 };
 use rollsim::rollout::{Action, View};
 use rollsim::time::SimTime;
@@ -14,10 +14,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(crate) const NOT_KEPT: &[(&str, &str)] = &[
-    ("startup_reconcile", "managers do not restart in a simulation"),
-    ("node_keeps_task", "nodes are never drained, and come back by themselves"),
+    ("node_keeps_task", "beyond its being up or down: nobody pauses, drains or deletes a node"),
     ("global_service_event", "services are replicated ones"),
-    ("task_sort", "the order of a listing"),
     ("task_history", "tasks that are gone are not stored"),
 ];
 
@@ -42,6 +40,9 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
         "only_placement_differs" => only_placement_differs(inputs),
         "restart_decision" => restart_decision(inputs),
         "scale_down_choice" => scale_down_choice(inputs),
+        "task_sort" => task_sort(inputs),
+        "startup_reconcile" => startup_reconcile(inputs),
+        "node_keeps_task" => node_keeps_task(inputs),
         _ => None,
     }
 }
@@ -86,28 +87,29 @@ fn restart_decision(inputs: &Value) -> Option<Value> {
         max_attempts: written["max_attempts"].as_u64().unwrap_or(0) as u32,
         window: millis("window_ms"),
     };
-    let mut history = SlotHistory::default();
-    let (mut now, mut version) = (SimTime::START + Duration::from_hours(1), Version::OLD);
-    let mut restarted = false;
-    for event in inputs["history"].as_array()? {
+    let (slot, mut supervisor) = (Slot(1), Supervisor::default());
+    let (mut now, mut spec) = (SimTime::START + Duration::from_hours(1), SpecVersion(1));
+    let (mut restarted, mut delay) = (false, Duration::ZERO);
+    for (task, event) in inputs["history"].as_array()?.iter().enumerate() {
         now = now + Duration::from_millis(event["after_ms"].as_u64().unwrap_or(0)) + Duration::from_millis(1);
         restarted = match event["event"].as_str()? {
-            ended @ ("failed" | "completed") => {
-                let replaces = policy.replaces(ended == "completed", version, now, Some(&history));
-                if replaces {
-                    history.record(&policy, version, now);
-                }
-                replaces
+            how @ ("failed" | "completed") => {
+                let ended = Ended { task: InstanceId(task as u32), spec, at: now, well: how == "completed" };
+                let replacement = supervisor.ended(&policy, slot, ended, spec, now);
+                delay = replacement.map_or(delay, |replacement| replacement.starts_after);
+                replacement.is_some()
             }
             "service_update" => {
                 let is_another = event["spec_changed"] == true || event["force"] == true;
-                version.0 += u8::from(is_another);
-                is_another && Change::Force.replaces(Phase::Gone, true)
+                spec.0 += u32::from(is_another);
+                // An update takes care of what was given up, where that is outdated.
+                let is_outdated = |ended: Ended| ended.spec != spec && Change::Force.replaces(Phase::Gone, true);
+                supervisor.given_up(false).any(|(_, ended)| is_outdated(ended))
             }
             _ => return None,
         };
     }
-    let delay = policy.delay.as_millis() as u64;
+    let delay = delay.as_millis() as u64;
     Some(json!({ "restart": restarted, "initial_desired": "ready", "min_delay_before_running_ms": delay }))
 }
 
@@ -125,6 +127,54 @@ fn scale_down_choice(inputs: &Value) -> Option<Value> {
         .split_off((inputs["replicas"].as_u64()? as usize).min(slots.len()));
     let goes = |task: &&Value| slot_of(task).is_some_and(|slot| removed.contains(&slot));
     Some(json!({ "removed": tasks.iter().filter(goes).map(|task| task["id"].clone()).collect::<Vec<_>>() }))
+}
+
+fn task_sort(inputs: &Value) -> Option<Value> {
+    let tasks = inputs["tasks"].as_array()?;
+    let at = |task: &Value| Some(SimTime::START + Duration::from_secs(task["timestamp_s"].as_u64()?));
+    let timed = |(place, task): (usize, &Value)| Some((at(task)?, InstanceId(place as u32)));
+    let is_plain = tasks.iter().all(|task| task.as_object().is_some_and(|keys| keys.len() == 2));
+    let timed: Option<Vec<(SimTime, InstanceId)>> = tasks.iter().enumerate().map(timed).collect();
+    let order = oldest_first(timed.filter(|_| is_plain)?);
+    Some(json!({ "order": order.iter().map(|(_, id)| tasks[id.index()]["id"].clone()).collect::<Vec<_>>() }))
+}
+
+/// What the manager does at once about the tasks that it finds.
+fn startup_reconcile(inputs: &Value) -> Option<Value> {
+    if inputs["mode"] != "replicated" {
+        return None;
+    }
+    let mut service = Service::new(0, UpdateConfig::default(), |_, _| false);
+    service.settings.restart = RestartPolicy::default();
+    service.replicas = inputs["replicas"].as_u64()? as u32;
+    for task in inputs["tasks"].as_array()? {
+        if task["desired"] != "running" {
+            return None;
+        }
+        // Slots of the vectors are counted from 1.
+        let slot = Slot(task["slot"].as_u64()?.checked_sub(1)? as u32);
+        service.finds(slot, task["state"].as_str()?, task["node"].as_str()?)?;
+    }
+    let found = service.fleet.len();
+    service.decide_at_once();
+    let live = |(id, _): &(InstanceId, _)| id.index() < found;
+    let kept = service.fleet.all_live().filter(live).count();
+    let created = service.fleet.len() - found;
+    Some(json!({ "shut_down": found - kept, "created": created, "live": service.fleet.all_live().count() }))
+}
+
+fn node_keeps_task(inputs: &Value) -> Option<Value> {
+    let (state, node) = match (inputs["availability"].as_str(), inputs["node_state"].as_str()) {
+        (Some("active"), Some(node @ ("ready" | "down"))) => ("running", node),
+        (None, None) => ("new", "ready"), // It is assigned to none yet.
+        _ => return None,
+    };
+    let mut service = Service::new(0, UpdateConfig::default(), |_, _| false);
+    service.settings.restart = RestartPolicy::default();
+    service.replicas = 1;
+    service.finds(Slot(0), state, node)?;
+    service.decide_at_once();
+    Some(json!({ "keeps": service.fleet.live(Version::OLD) == 1 && service.fleet.len() == 1 }))
 }
 
 // --- the fleet
@@ -164,12 +214,34 @@ impl Service {
             restart: RestartPolicy { condition: Condition::None, ..RestartPolicy::default() },
             change: Change::Image,
             stop_latency: STOP_LATENCY,
+            manager: Manager::default(),
             commands: Vec::new(),
         };
         let now = SimTime::START + Duration::from_hours(1);
         let (target, memory) = (Version::OLD, Memory::default());
         let (revision, rolling_back, stops, reported) = (0, false, true, "");
         Service { settings, fleet, memory, now, replicas, target, revision, rolling_back, fails, stops, reported }
+    }
+
+    /// A task that is there already; `None` where no instance is in such a state.
+    fn finds(&mut self, slot: Slot, state: &str, node: &str) -> Option<()> {
+        let phases: &[Phase] = match (state, node) {
+            ("new" | "pending" | "assigned", "ready") => &[],
+            ("ready", "ready") => &[Phase::Prepared],
+            ("starting", "ready") => &[Phase::Prepared, Phase::Starting],
+            ("running", "ready") => &[Phase::Prepared, Phase::Starting, Phase::Ready],
+            ("failed", "ready") | ("running", "down") => &[Phase::Prepared, Phase::Starting, Phase::Ready, Phase::Down],
+            _ => return None,
+        };
+        let launch = Launch { version: Version::OLD, slot: Some(slot), rank: 0, held_out: false };
+        let id = self.fleet.launch(SimTime::START, launch);
+        for phase in phases {
+            self.fleet.enter(id, *phase, SimTime::START);
+        }
+        if node == "down" {
+            self.fleet.note_repair(id); // It has been silent for an hour.
+        }
+        Some(())
     }
 
     fn aim_at(&mut self, target: Version, rolling_back: bool) {
@@ -179,6 +251,13 @@ impl Service {
 
     /// Lets time pass until nothing is left to do.
     fn settle(&mut self) {
+        while let Some(at) = self.decide_at_once() {
+            self.now = at;
+        }
+    }
+
+    /// All that is decided now. Returns when the orchestrator wishes to be asked again.
+    fn decide_at_once(&mut self) -> Option<SimTime> {
         let order: Vec<Slot> = (0..self.replicas).map(Slot).collect();
         for _ in 0..10_000 {
             let view = View {
@@ -198,8 +277,7 @@ impl Service {
             if decision.roll_back {
                 self.aim_at(Version::OLD, true);
             } else if is_content {
-                let Some(at) = decision.ask_again else { return };
-                self.now = at;
+                return decision.ask_again;
             }
         }
         panic!("never content");

@@ -1,25 +1,30 @@
-//! What a Docker Swarm service update decides: the reconciler, the updater with its workers and its failure monitor, and
-//! the restart supervisor.
+//! What a Docker Swarm service update decides: the reconciler, the updater with its workers and its failure monitor,
+//! and the restart supervisor.
 //!
-//! Sources: `manager/orchestrator/{replicated,update,restart}` of moby/swarmkit, `daemon/cluster/executor/container` of
-//! moby/moby. A task is an instance here, RUNNING is ready, because a task with a health check is RUNNING only once that
-//! passed, and a node is a zone. What the original's events set off happens here within one moment: first the
-//! supervisor, then the reconciler, then the updater.
+//! Sources: `manager/orchestrator/{replicated,update,restart}` of moby/swarmkit at 3e72cb64,
+//! `daemon/cluster/executor/container` of moby/moby. A task is an instance here, RUNNING is ready, because a task with
+//! a health check is RUNNING only once that passed, and a node is a zone. The original's threads react to the same
+//! events at once; where nothing says how long each takes ([`Manager`]), the updater's are first, which act on the
+//! event of a task itself: the event loop with the supervisor and the reconciler waits for the end of its batch.
 //!
 //! Swarm has no command that pauses an update. Where somebody pauses the rollout all the same, workers finish the slots
 //! they are at and take no others, and nobody looks at failures, until it is resumed.
 
+mod event_loop;
 mod restart;
 mod scale;
 mod updater;
 
-pub use restart::{Condition, RESTART_DELAY, RestartPolicy, SlotHistory};
+#[cfg(test)]
+mod tests;
+
+pub use event_loop::oldest_first;
+pub use restart::{Condition, Ended, RESTART_DELAY, Replacement, RestartPolicy, SpecVersion, Supervisor};
 pub use scale::{Occupied, in_order_of_keeping};
 
 use super::{Action, Command, Decision, Facts, Restart, Status, View, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use updater::Run;
 
@@ -94,8 +99,8 @@ impl Default for UpdateConfig {
 }
 
 impl UpdateConfig {
-    /// The monitoring period in force: a delay at least as long stretches it to the delay and a second.
-    fn monitor_in_force(&self) -> Duration {
+    /// The monitoring period after the last slot: a delay at least as long stretches it to the delay and a second.
+    fn last_monitor(&self) -> Duration {
         if self.delay >= self.monitor { self.delay + Duration::from_secs(1) } else { self.monitor }
     }
 }
@@ -128,6 +133,19 @@ impl Change {
     }
 }
 
+/// How long the manager takes for what it reacts to. Its threads work side by side, but each change of the store is
+/// made alone: who comes later waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manager {
+    /// From the end of a task, or a change of the service, until the event loop with the supervisor and the reconciler
+    /// turns to it.
+    pub event_loop: Duration,
+    /// From a change of a task until the updater or its worker turns to it, or whoever starts what waited for it.
+    pub updater: Duration,
+    /// What a change of the store takes.
+    pub change: Duration,
+}
+
 /// A service's settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -141,6 +159,8 @@ pub struct Settings {
     pub change: Change,
     /// From a task being told to stop until its process is.
     pub stop_latency: Duration,
+    /// What the manager itself takes.
+    pub manager: Manager,
     /// What is typed while the update is under way.
     pub commands: Vec<Command>,
 }
@@ -150,23 +170,28 @@ pub struct Settings {
 pub struct Memory {
     /// The service as it was asked for last.
     spec: Option<Spec>,
+    /// The specification that a rollback goes back to.
+    previous: SpecVersion,
+    /// From which task on each specification was in force, in the order of time; the tasks before the first one are of
+    /// the specification before the rollout.
+    in_force: Vec<(InstanceId, SpecVersion)>,
     state: State,
-    /// The service has changed since the reconciler looked at it.
-    is_changed: bool,
+    /// Since when the service has changes that the reconciler has not seen.
+    changed_at: Option<SimTime>,
+    /// When the last change of the store was made.
+    stored_at: SimTime,
     run: Option<Run>,
     /// Slots that are still to hold another version than the target.
     behind: [u32; Version::COUNT],
     /// Tasks that are prepared and not started yet, by id.
     delays: Vec<DelayedStart>,
-    /// Replacements in each slot, where their number is limited.
-    history: BTreeMap<Slot, SlotHistory>,
-    /// The last task of each slot in which one ended and was not replaced.
-    dead: BTreeMap<Slot, InstanceId>,
+    restarts: Supervisor,
 }
 
 /// What makes a specification another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Spec {
+    version: SpecVersion,
     revision: u32,
     desired: u32,
 }
@@ -203,9 +228,18 @@ struct Turn<'a> {
     next_id: u32,
 }
 
-impl Turn<'_> {
-    fn ask_at(&mut self, at: SimTime) {
-        self.ask_again = earlier(self.ask_again, Some(at));
+impl<'a> Turn<'a> {
+    fn new(view: &'a View<'a>) -> Self {
+        Turn { view, actions: Vec::new(), ask_again: None, next_id: view.fleet.len() as u32 }
+    }
+
+    /// Whether a moment has come; until then the orchestrator wishes to be asked again.
+    fn has_come(&mut self, at: SimTime) -> bool {
+        let has_come = self.view.now >= at;
+        if !has_come {
+            self.ask_again = earlier(self.ask_again, Some(at));
+        }
+        has_come
     }
 
     fn terminate(&mut self, instance: InstanceId) {
@@ -221,7 +255,7 @@ impl Turn<'_> {
     /// A new task of the target; held: it starts once its delay is over.
     fn launch(&mut self, memory: &mut Memory, slot: Slot, hold: bool) -> InstanceId {
         self.actions.push(Action::Launch { version: self.view.target, slot: Some(slot), hold, held_out: false });
-        memory.dead.remove(&slot);
+        memory.restarts.forget(slot);
         let id = InstanceId(self.next_id);
         self.next_id += 1;
         id
@@ -229,6 +263,34 @@ impl Turn<'_> {
 }
 
 impl Memory {
+    /// The specification may be another one than before.
+    fn note_the_specification(&mut self, view: &View<'_>) {
+        let before = self.spec;
+        if before.is_some_and(|spec| (spec.revision, spec.desired) == (view.revision, view.desired)) {
+            return;
+        }
+        let in_force = self.spec_version();
+        let is_asked_for = before.is_none_or(|spec| spec.revision != view.revision);
+        let rolls_back = is_asked_for && view.rolling_back;
+        let newest = self.in_force.iter().map(|(_, version)| *version).max().unwrap_or_default();
+        let version = if rolls_back { self.previous } else { SpecVersion(newest.0 + 1) };
+        self.previous = in_force;
+        self.in_force.push((InstanceId(view.fleet.len() as u32), version));
+        self.spec = Some(Spec { version, revision: view.revision, desired: view.desired });
+        self.change_state(view, if rolls_back { State::RollbackStarted } else { State::Absent });
+    }
+
+    /// The specification in force.
+    fn spec_version(&self) -> SpecVersion {
+        self.spec.map_or(SpecVersion::default(), |spec| spec.version)
+    }
+
+    /// The specification that a task was created from.
+    fn spec_version_of(&self, task: InstanceId) -> SpecVersion {
+        let later = self.in_force.partition_point(|(from, _)| *from <= task);
+        later.checked_sub(1).map_or(SpecVersion::default(), |place| self.in_force[place].1)
+    }
+
     fn delay_of(&self, task: InstanceId) -> Result<usize, usize> {
         self.delays.binary_search_by_key(&task, |delay| delay.task)
     }
@@ -241,37 +303,84 @@ impl Memory {
         }
     }
 
-    fn change_state(&mut self, state: State) {
+    fn change_state(&mut self, view: &View<'_>, state: State) {
         self.state = state;
-        self.is_changed = true;
+        self.changed_at = Some(view.now);
     }
 
-    fn complete(&mut self) {
+    fn complete(&mut self, view: &View<'_>) {
         let is_rollback = self.state == State::RollbackStarted;
-        self.change_state(if is_rollback { State::RollbackCompleted } else { State::Completed });
+        self.change_state(view, if is_rollback { State::RollbackCompleted } else { State::Completed });
     }
 
-    fn pause(&mut self) {
+    fn pause(&mut self, view: &View<'_>) {
         let is_rollback = self.state == State::RollbackStarted;
-        self.change_state(if is_rollback { State::RollbackPaused } else { State::Paused });
+        self.change_state(view, if is_rollback { State::RollbackPaused } else { State::Paused });
+    }
+
+    /// Whether the store has been changed by somebody who turned to it at a moment.
+    fn has_stored(&mut self, turn: &mut Turn<'_>, manager: &Manager, at: SimTime) -> bool {
+        let stored_at = at.max(self.stored_at) + manager.change;
+        let has_stored = turn.has_come(stored_at);
+        if has_stored {
+            self.stored_at = stored_at;
+        }
+        has_stored
     }
 
     /// Starts every task whose delay is over.
-    fn start_due(&mut self, turn: &mut Turn<'_>) {
+    fn start_due(&mut self, turn: &mut Turn<'_>, manager: &Manager) {
         let fleet = turn.view.fleet;
-        self.delays.retain(|delay| {
+        let mut delays = std::mem::take(&mut self.delays);
+        delays.retain(|delay| {
             if !fleet[delay.task].phase().is_live() {
                 return false;
             }
-            let waits = delay.waits_for.is_some_and(|old| fleet[old].phase() != Phase::Gone);
-            let due_at = if waits { delay.until.max(delay.since + OLD_TASK_STOP_WAIT) } else { delay.until };
-            if turn.view.now < due_at {
-                turn.ask_at(due_at);
-                return true;
+            let at_the_latest = delay.until.max(delay.since + OLD_TASK_STOP_WAIT);
+            let over_at = match delay.waits_for.map(|old| &fleet[old]) {
+                Some(old) if old.phase() == Phase::Gone => delay.until.max(old.since() + manager.updater),
+                Some(_) => at_the_latest,
+                None => delay.until,
+            };
+            let is_over = self.has_stored(turn, manager, over_at.min(at_the_latest));
+            if is_over {
+                turn.actions.push(Action::Start(delay.task));
             }
-            turn.actions.push(Action::Start(delay.task));
-            false
+            !is_over
         });
+        self.delays = delays;
+    }
+
+    /// The state in the original's own word.
+    fn reported(&self) -> &'static str {
+        match self.state {
+            State::Absent if self.changed_at.is_some() => "updating",
+            State::Updating => "updating",
+            State::Paused => "paused",
+            State::RollbackStarted => "rollback_started",
+            State::RollbackPaused => "rollback_paused",
+            // The original says nothing where nothing had to be replaced.
+            State::Absent | State::Completed => "completed",
+            State::RollbackCompleted => "rollback_completed",
+        }
+    }
+
+    fn status(&self, view: &View<'_>) -> Status {
+        match self.state {
+            State::Updating | State::RollbackStarted if view.halted => Status::Paused,
+            State::Absent if self.changed_at.is_some() => Status::Progressing,
+            State::Updating | State::RollbackStarted => Status::Progressing,
+            State::Paused | State::RollbackPaused => Status::Paused,
+            State::Absent | State::Completed | State::RollbackCompleted => Status::Completed,
+        }
+    }
+
+    /// How many instances of each version are wanted now.
+    fn desired(&self, view: &View<'_>) -> [u32; Version::COUNT] {
+        let mut desired = self.behind;
+        let behind = desired.iter().sum();
+        desired[view.target.index()] += view.desired.saturating_sub(behind);
+        desired
     }
 }
 
@@ -293,8 +402,17 @@ impl Facts for Settings {
         Some(GRACE)
     }
 
-    fn stop_latency(&self) -> Duration {
-        self.stop_latency
+    /// The agent backs off only from a process.
+    fn stop_latency(&self, phase: Phase) -> Duration {
+        match phase {
+            Phase::Pulling | Phase::Prepared => self.stop_latency.saturating_sub(AGENT_BACK_OFF),
+            _ => self.stop_latency,
+        }
+    }
+
+    /// The number of tasks is a part of the specification.
+    fn scaling_can_be_undone(&self) -> bool {
+        true
     }
 
     fn kills_unhealthy(&self) -> bool {
@@ -313,258 +431,33 @@ impl Settings {
         Memory::default()
     }
 
-    /// One decision.
+    /// One decision. Whoever acts leaves the others to the next one, which sees the fleet as the actions leave it.
     pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
         let mut memory = before.clone();
-        let mut turn = Turn { view, actions: Vec::new(), ask_again: None, next_id: view.fleet.len() as u32 };
-        let spec = Spec { revision: view.revision, desired: view.desired };
-        if memory.spec != Some(spec) {
-            let is_asked_for = memory.spec.is_none_or(|before| before.revision != spec.revision);
-            memory.spec = Some(spec);
-            memory.change_state(if is_asked_for && view.rolling_back { State::RollbackStarted } else { State::Absent });
-            memory.run = None; // Its workers drop what they have in hand; what is prepared starts all the same.
-        }
-        memory.start_due(&mut turn);
-        let replaced = self.replace_failed(&mut turn, &mut memory);
+        let mut turn = Turn::new(view);
+        memory.note_the_specification(view);
+        memory.start_due(&mut turn, &self.manager);
         let mut roll_back = false;
-        if !replaced {
-            if std::mem::take(&mut memory.is_changed) {
-                self.reconcile(&mut turn, &mut memory);
-            }
-            roll_back = self.work(&mut turn, &mut memory);
+        if turn.actions.is_empty() {
+            self.advance_workers(&mut turn, &mut memory);
         }
-        let is_pending = memory.state == State::Absent && memory.is_changed;
-        let (status, reported) = match memory.state {
-            State::Absent if is_pending => (Status::Progressing, "updating"),
-            State::Updating if view.halted => (Status::Paused, "updating"),
-            State::RollbackStarted if view.halted => (Status::Paused, "rollback_started"),
-            State::Updating => (Status::Progressing, "updating"),
-            State::RollbackStarted => (Status::Progressing, "rollback_started"),
-            State::Paused => (Status::Paused, "paused"),
-            State::RollbackPaused => (Status::Paused, "rollback_paused"),
-            // The original says nothing where nothing had to be replaced.
-            State::Absent | State::Completed => (Status::Completed, "completed"),
-            State::RollbackCompleted => (Status::Completed, "rollback_completed"),
-        };
-        let mut desired = memory.behind;
-        let behind = desired.iter().sum();
-        desired[view.target.index()] += view.desired.saturating_sub(behind);
+        if turn.actions.is_empty() {
+            roll_back = self.look_at_failures(&mut turn, &mut memory);
+        }
+        if turn.actions.is_empty() && !roll_back {
+            let replaced = self.run_event_loop(&mut turn, &mut memory);
+            if !replaced {
+                self.hand_out_slots(&mut turn, &mut memory);
+            }
+        }
+        let (status, reported, desired) = (memory.status(view), memory.reported(), memory.desired(view));
         let Turn { actions, ask_again, .. } = turn;
         Decision { actions, memory, ask_again, status, reported, desired, roll_back }
-    }
-
-    /// The restart supervisor: a task that ended is sent away, and replaced by one of the current specification where the
-    /// policy says so. What waits for a repair of its place is left alone.
-    fn replace_failed(&self, turn: &mut Turn<'_>, memory: &mut Memory) -> bool {
-        let view = turn.view;
-        if Version::all().all(|version| view.fleet.count(version, Phase::Down) == 0) {
-            return false;
-        }
-        let ended = view.fleet.all_live().filter(|(_, task)| task.phase() == Phase::Down && !task.under_repair);
-        let mut replaced = false;
-        for (id, task) in ended {
-            if memory.delay_of(id).is_ok() {
-                continue; // It ended before its own delay was over, and is replaced then.
-            }
-            replaced = true;
-            turn.terminate(id);
-            if !self.is_to_be_replaced(view, memory, id) {
-                memory.dead.insert(task.slot, id);
-                continue;
-            }
-            let slot = task.slot;
-            let task = turn.launch(memory, slot, true);
-            let until = view.now + self.restart.delay;
-            memory.delay(DelayedStart { task, since: view.now, until, waits_for: None });
-            if self.restart.max_attempts > 0 {
-                memory.history.entry(slot).or_default().record(&self.restart, view.target, view.now);
-            }
-        }
-        replaced
-    }
-
-    /// Whether the restart policy demands a replacement of a task that has ended, or was told to.
-    fn is_to_be_replaced(&self, view: &View<'_>, memory: &Memory, id: InstanceId) -> bool {
-        let task = &view.fleet[id];
-        let ended_at = task.first_failure.unwrap_or(task.since());
-        self.restart.replaces(false, task.version, ended_at, memory.history.get(&task.slot))
     }
 
     /// Whether a task is not what the current specification asks for.
     fn is_dirty(&self, view: &View<'_>, id: InstanceId) -> bool {
         let task = &view.fleet[id];
         task.version != view.target && self.change.replaces(task.phase(), true)
-    }
-
-    /// The reconciler: an update over the slots in use, and as many slots as the service is to have.
-    fn reconcile(&self, turn: &mut Turn<'_>, memory: &mut Memory) {
-        let view = turn.view;
-        let mut tasks: Vec<(Slot, InstanceId)> = view.fleet.all_live().map(|(id, task)| (task.slot, id)).collect();
-        // A slot whose last task ended for good is in use, too, and updated where it is outdated. But a rollback fills it.
-        if memory.state != State::RollbackStarted {
-            let is_empty = |slot: Slot| view.fleet.live_in_slot(slot).next().is_none();
-            tasks.extend(memory.dead.iter().filter(|(slot, _)| is_empty(**slot)).map(|(slot, id)| (*slot, *id)));
-        }
-        tasks.sort_unstable();
-        let slots: Vec<&[(Slot, InstanceId)]> = tasks.chunk_by(|a, b| a.0 == b.0).collect();
-        let desired = view.desired as usize;
-        if slots.len() <= desired {
-            self.update(turn, memory, &slots);
-            let mut in_use = slots.iter().map(|tasks| tasks[0].0).peekable();
-            let mut missing = desired - slots.len();
-            for slot in (0..).map(Slot) {
-                if missing == 0 {
-                    break;
-                }
-                if in_use.next_if_eq(&slot).is_none() {
-                    turn.launch(memory, slot, false);
-                    missing -= 1;
-                }
-            }
-            return;
-        }
-        let occupied = |tasks: &&[(Slot, InstanceId)]| Occupied {
-            slot: tasks[0].0,
-            runs: tasks.iter().any(|(_, id)| matches!(view.fleet[*id].phase(), Phase::Ready | Phase::Unready)),
-            node: (tasks.len() == 1).then(|| view.fleet[tasks[0].1].zone),
-        };
-        let mut removed = in_order_of_keeping(slots.iter().map(occupied).collect()).split_off(desired);
-        removed.sort_unstable();
-        let is_removed = |tasks: &[(Slot, InstanceId)]| removed.binary_search(&tasks[0].0).is_ok();
-        let kept: Vec<&[(Slot, InstanceId)]> = slots.iter().filter(|tasks| !is_removed(tasks)).copied().collect();
-        for (slot, id) in slots.iter().filter(|tasks| is_removed(tasks)).copied().flatten() {
-            memory.dead.remove(slot);
-            if view.fleet[*id].phase().is_live() {
-                turn.terminate(*id);
-            }
-        }
-        self.update(turn, memory, &kept);
-    }
-
-    /// Begins an update over the slots that are dirty, unless one is under way or the update is paused.
-    fn update(&self, turn: &Turn<'_>, memory: &mut Memory, slots: &[&[(Slot, InstanceId)]]) {
-        if memory.run.is_some() || matches!(memory.state, State::Paused | State::RollbackPaused) {
-            return;
-        }
-        let view = turn.view;
-        memory.behind = [0; Version::COUNT];
-        for tasks in slots {
-            let version = view.fleet[tasks[0].1].version;
-            memory.behind[version.index()] += u32::from(version != view.target);
-        }
-        let is_dirty = |tasks: &[(Slot, InstanceId)]| tasks.len() > 1 || self.is_dirty(view, tasks[0].1);
-        let dirty = slots.iter().filter(|tasks| is_dirty(tasks)).count() as u32;
-        if dirty == 0 {
-            if matches!(memory.state, State::Updating | State::RollbackStarted) {
-                memory.complete();
-            }
-            return;
-        }
-        let mut tasks = Vec::with_capacity(slots.len());
-        for slot in view.slot_order {
-            let found = slots.binary_search_by_key(slot, |tasks| tasks[0].0).ok().map(|place| slots[place]);
-            tasks.extend(found.filter(|tasks| is_dirty(tasks)).into_iter().flatten().map(|(_, id)| *id));
-        }
-        memory.run = Some(Run::new(memory.state == State::RollbackStarted, tasks.into(), dirty));
-        if memory.state == State::Absent {
-            memory.state = State::Updating;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fleet::{Fleet, drawn};
-    use crate::rollout::{shown, written};
-
-    fn settings(update: UpdateConfig) -> Settings {
-        Settings {
-            update,
-            rollback: UpdateConfig::default(),
-            restart: RestartPolicy::default(),
-            change: Change::default(),
-            stop_latency: STOP_LATENCY,
-            commands: Vec::new(),
-        }
-    }
-
-    fn slots(count: u32) -> Vec<Slot> {
-        (0..count).map(Slot).collect()
-    }
-
-    #[track_caller]
-    fn first_decision(letters: &str, parallelism: u32, order: Order, then: &str) {
-        let fleet = drawn::fleet(letters);
-        let update = UpdateConfig { parallelism, order, ..UpdateConfig::default() };
-        let slots = slots(letters.len() as u32);
-        let view = shown(&fleet, letters.len() as u32, &slots);
-        let decision = settings(update).decide(&view, &Memory::default());
-        assert_eq!(written(&decision.actions), then);
-    }
-
-    #[test]
-    fn workers_take_the_first_dirty_slots() {
-        use Order::{StartFirst, StopFirst};
-        first_decision("oooo", 1, StopFirst, "+held -0");
-        first_decision("oooo", 2, StopFirst, "+held -0 +held -1");
-        first_decision("oooo", 0, StartFirst, "+ + + +");
-        first_decision("noon", 1, StartFirst, "+");
-        first_decision("nnnn", 1, StopFirst, "");
-    }
-
-    /// What is done about a fleet that is to have so many instances, until the orchestrator is content.
-    #[track_caller]
-    fn scaled(letters: &str, desired: u32, then: &str) {
-        let fleet = drawn::fleet(letters);
-        let slots = slots(letters.len().max(desired as usize) as u32);
-        let decision = settings(UpdateConfig::default()).decide(&shown(&fleet, desired, &slots), &Memory::default());
-        assert_eq!(written(&decision.actions), then);
-    }
-
-    #[test]
-    fn missing_slots_are_filled_at_once_and_surplus_ones_emptied() {
-        //     given  desired then
-        scaled("nnn", 5, "+ +");
-        scaled("nnnnn", 3, "-3 -4");
-        scaled("bnnnn", 3, "-0 -4"); // What does not run goes first.
-        scaled("onnn", 2, "-2 -3 +held -0"); // The slots that stay are updated.
-    }
-
-    fn failed(policy: RestartPolicy) -> (Settings, Fleet) {
-        let mut fleet = drawn::fleet("nnn");
-        fleet.enter(InstanceId(1), Phase::Down, SimTime::START + Duration::from_mins(1));
-        (Settings { restart: policy, ..settings(UpdateConfig::default()) }, fleet)
-    }
-
-    #[test]
-    fn a_failed_task_is_replaced_by_one_that_starts_later() {
-        let (settings, fleet) = failed(RestartPolicy::default());
-        let slots = slots(3);
-        let decision = settings.decide(&shown(&fleet, 3, &slots), &Memory::default());
-        assert_eq!(written(&decision.actions), "-1 +held");
-        let delay = decision.memory.delays[0];
-        assert_eq!((delay.task, delay.until), (InstanceId(3), SimTime::START + Duration::from_secs(65)));
-    }
-
-    #[test]
-    fn a_failed_task_stays_down_where_nothing_is_restarted_or_its_place_is_repaired() {
-        let (settings, mut fleet) = failed(RestartPolicy { condition: Condition::None, ..RestartPolicy::default() });
-        let slots = slots(3);
-        let decision = settings.decide(&shown(&fleet, 3, &slots), &Memory::default());
-        assert_eq!(written(&decision.actions), "-1");
-        fleet.note_repair(InstanceId(1));
-        assert_eq!(written(&settings.decide(&shown(&fleet, 3, &slots), &Memory::default()).actions), "");
-    }
-
-    #[test]
-    fn a_change_that_tasks_need_not_know_replaces_none() {
-        let fleet = drawn::fleet("oob");
-        let slots = slots(3);
-        for (change, then) in [(Change::Force, "+held -0"), (Change::PullCredentials, ""), (Change::Placement, "")] {
-            let settings = Settings { change, ..settings(UpdateConfig::default()) };
-            let decision = settings.decide(&shown(&fleet, 3, &slots), &Memory::default());
-            assert_eq!(written(&decision.actions), then, "{change:?}");
-        }
     }
 }

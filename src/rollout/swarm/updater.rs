@@ -1,20 +1,43 @@
 //! One run of the updater: its workers, and the failures that it looks at.
 
-use super::{DelayedStart, FailureAction, Memory, Order, Settings, State, Turn, UpdateConfig};
-use crate::fleet::{Instance, InstanceId};
+use super::{DelayedStart, FailureAction, Memory, Order, Settings, SpecVersion, State, Turn, UpdateConfig};
+use crate::fleet::{Instance, InstanceId, Slot};
 use crate::rollout::View;
 use crate::time::SimTime;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// What was wanted of a task (`DesiredState`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wanted {
+    /// To be prepared, and started later.
+    Ready,
+    Running,
+    /// Nothing any more: it has ended.
+    Ended,
+}
+
+/// A task of a dirty slot as it was when the run began. What has become of it since, such as its end and its
+/// replacement, the workers find out only where they stop it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) task: InstanceId,
+    pub(super) slot: Slot,
+    pub(super) wanted: Wanted,
+    /// It is not what the specification asks for.
+    pub(super) is_dirty: bool,
+}
 
 /// One run of the updater.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {
+    /// What it works towards.
+    pub(super) spec: SpecVersion,
     /// It works by the rollback's configuration.
     is_rollback: bool,
-    /// What the dirty slots held when the run began, slot after slot, in the order in which they are taken. What has
-    /// come since, such as a replacement of a failed task, the workers do not know.
-    tasks: Arc<[InstanceId]>,
+    /// What the dirty slots held, slot after slot, in the order in which they are taken.
+    held: Arc<[Held]>,
     /// How many of them were handed out.
     taken: usize,
     /// How many slots they are in.
@@ -27,28 +50,43 @@ pub(super) struct Run {
     failures: u32,
     /// When the last monitoring period ends; `None` while workers are busy.
     monitored_until: Option<SimTime>,
-    /// Its failure rule has spoken: what is in work is finished, and nothing else.
+    /// Its failure rule holds: what is in work is finished, and nothing else.
     is_stopped: bool,
+    /// Since when it has that to say.
+    speaks_since: Option<SimTime>,
 }
 
 /// A worker at a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Work {
     /// What the slot held.
-    slot: Range<usize>,
-    /// What it is to hold.
-    task: InstanceId,
-    /// This worker has created the task, and waits until it runs.
-    is_new: bool,
-    /// The end of the pause after the slot, once all else is done.
-    free_at: Option<SimTime>,
+    held: Range<usize>,
+    step: Step,
+}
+
+/// What a worker is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// It was given the slot.
+    Begins { since: SimTime },
+    /// It waits until the delay of the slot's task is over and, where it has created it, until it runs.
+    Waits { task: InstanceId, is_new: bool },
+    /// It pauses after the slot.
+    Pauses { until: SimTime },
+}
+
+impl Work {
+    fn is_done(&self, turn: &mut Turn<'_>) -> bool {
+        matches!(self.step, Step::Pauses { until } if turn.has_come(until))
+    }
 }
 
 impl Run {
-    pub(super) fn new(is_rollback: bool, tasks: Arc<[InstanceId]>, dirty: u32) -> Self {
+    pub(super) fn new(spec: SpecVersion, is_rollback: bool, held: Arc<[Held]>, dirty: u32) -> Self {
         Run {
+            spec,
             is_rollback,
-            tasks,
+            held,
             taken: 0,
             dirty,
             in_work: Vec::new(),
@@ -56,39 +94,70 @@ impl Run {
             failures: 0,
             monitored_until: None,
             is_stopped: false,
+            speaks_since: None,
         }
     }
 
-    fn all_taken(&self) -> bool {
-        self.taken == self.tasks.len()
+    fn config<'a>(&self, settings: &'a Settings) -> &'a UpdateConfig {
+        if self.is_rollback { &settings.rollback } else { &settings.update }
     }
 
-    /// The next slot, as the place of its tasks.
-    fn next_slot(&self, view: &View<'_>) -> Option<Range<usize>> {
-        let slot = view.fleet[*self.tasks.get(self.taken)?].slot;
-        let left = &self.tasks[self.taken..];
-        let count = left.iter().take_while(|id| view.fleet[**id].slot == slot).count();
+    fn is_over(&self) -> bool {
+        self.is_stopped && self.speaks_since.is_none() && self.in_work.is_empty()
+    }
+
+    fn all_taken(&self) -> bool {
+        self.taken == self.held.len()
+    }
+
+    /// Gives the next slots to the workers that are free.
+    fn give_slots(&mut self, turn: &Turn<'_>, memory: &mut Memory, config: &UpdateConfig) {
+        let workers = if config.parallelism == 0 { usize::MAX } else { config.parallelism as usize };
+        while !self.is_stopped && self.in_work.len() < workers {
+            let Some(held) = self.next_slot() else { return };
+            self.taken = held.end;
+            let version = turn.view.fleet[self.held[held.start].task].version;
+            if version != turn.view.target {
+                memory.behind[version.index()] = memory.behind[version.index()].saturating_sub(1);
+            }
+            self.in_work.push(Work { held, step: Step::Begins { since: turn.view.now } });
+        }
+    }
+
+    /// The next slot, as the place of what it held.
+    fn next_slot(&self) -> Option<Range<usize>> {
+        let left = &self.held[self.taken..];
+        let slot = left.first()?.slot;
+        let count = left.iter().take_while(|held| held.slot == slot).count();
         Some(self.taken..self.taken + count)
     }
 
     /// Whether more than the tolerated share of the tasks failed before they ran or soon after.
     ///
-    /// The original looks only while it has slots to hand out, and again once all workers are done. What fails while the
-    /// last slots are in work is judged late, and "soon after" is measured when it looks.
-    fn failed_too_often(&mut self, view: &View<'_>, config: &UpdateConfig) -> bool {
-        let looks = !self.all_taken() || self.in_work.is_empty();
-        if !looks || config.failure_action == FailureAction::Continue {
-            return false;
-        }
-        let monitor = config.monitor_in_force();
+    /// The original looks only while it has slots to hand out, and again once all workers are done. What fails while
+    /// the last slots are in work is judged late, and "soon after" is measured when it looks.
+    fn failed_too_often(&mut self, turn: &mut Turn<'_>, config: &UpdateConfig, reaction: Duration) -> bool {
+        let monitor = match (self.all_taken(), self.in_work.is_empty()) {
+            _ if config.failure_action == FailureAction::Continue => return false,
+            (true, false) => return false,
+            (true, true) => config.last_monitor(),
+            (false, _) => config.monitor,
+        };
+        let view = turn.view;
         let mut failures = 0;
         self.watched.retain(|id| {
             let task = &view.fleet[*id];
             // The worker left the task when it ran or failed, whichever came first.
-            let left_at = ran_at(task).or(task.first_failure);
-            let is_past = left_at.is_some_and(|at| view.now.since(at) > monitor);
-            failures += u32::from(!is_past && task.first_failure.is_some());
-            !is_past && task.first_failure.is_none()
+            let left_at = ran_at(task).or(failed_at(task));
+            let is_past = |period| left_at.is_some_and(|at| view.now.since(at) > period);
+            match failed_at(task) {
+                None => !is_past(config.last_monitor()),
+                Some(failed) if turn.has_come(failed + reaction) => {
+                    failures += u32::from(!is_past(monitor));
+                    false
+                }
+                Some(_) => true,
+            }
         });
         self.failures += failures;
         // Single precision, as in the original: 29 of 100 do not exceed 0.29.
@@ -101,178 +170,172 @@ fn ran_at(task: &Instance) -> Option<SimTime> {
     task.first_ready.filter(|ran| task.first_failure.is_none_or(|failure| *ran <= failure))
 }
 
-impl Settings {
-    /// Brings the updater's run forward as far as it goes now. Returns whether the version before is to be brought back.
-    pub(super) fn work(&self, turn: &mut Turn<'_>, memory: &mut Memory) -> bool {
-        let Some(mut run) = memory.run.take() else { return false };
-        let config = if run.is_rollback { &self.rollback } else { &self.update };
-        self.advance_workers(turn, memory, &mut run, config);
-        if run.is_stopped {
-            memory.run = Some(run).filter(|run| !run.in_work.is_empty());
-            return false;
-        }
-        if turn.view.halted {
-            memory.run = Some(run);
-            return false;
-        }
-        if run.failed_too_often(turn.view, config) {
-            run.is_stopped = true;
-            memory.run = Some(run);
-            // A rollback is never rolled back.
-            if config.failure_action == FailureAction::Rollback && memory.state != State::RollbackStarted {
-                return true;
-            }
-            memory.pause();
-            return false;
-        }
-        self.take_slots(turn, memory, &mut run, config);
-        if run.all_taken() && run.in_work.is_empty() {
-            let until = *run.monitored_until.get_or_insert(turn.view.now + config.monitor_in_force());
-            if turn.view.now >= until {
-                memory.complete();
-                return false;
-            }
-            turn.ask_at(until);
-        }
-        memory.run = Some(run);
-        false
-    }
+/// When a task failed, if anybody can know: a node that is silent reports nothing.
+fn failed_at(task: &Instance) -> Option<SimTime> {
+    task.first_failure.filter(|_| !task.under_repair)
+}
 
+impl Settings {
     /// Brings the slots in work forward, and frees the workers that are done.
-    fn advance_workers(&self, turn: &mut Turn<'_>, memory: &Memory, run: &mut Run, config: &UpdateConfig) {
+    pub(super) fn advance_workers(&self, turn: &mut Turn<'_>, memory: &mut Memory) {
+        let Some(mut run) = memory.run.take() else { return };
+        let config = run.config(self);
         let mut in_work = std::mem::take(&mut run.in_work);
         in_work.retain_mut(|work| {
-            if work.free_at.is_none() {
-                if memory.delay_of(work.task).is_ok() {
-                    return true;
+            if let Step::Waits { task, is_new } = work.step
+                && self.is_through(turn, memory, task, is_new, config.order)
+            {
+                if is_new && config.order == Order::StartFirst && ran_at(&turn.view.fleet[task]).is_some() {
+                    let old = to_be_stopped(turn.view, &run.held[work.held.clone()], None);
+                    turn.terminate_all(&old.unwrap_or_default());
                 }
-                let task = &turn.view.fleet[work.task];
-                let ran = ran_at(task).is_some();
-                let is_over = ran || task.first_failure.is_some() || !task.phase().is_live();
-                if work.is_new && !is_over {
-                    return true; // However long it takes.
-                }
-                if work.is_new && ran && config.order == Order::StartFirst {
-                    let (old, _) = self.to_be_removed(turn.view, memory, &run.tasks[work.slot.clone()], None);
-                    turn.terminate_all(&old);
-                }
-                work.free_at = Some(turn.view.now + config.delay);
+                work.step = Step::Pauses { until: turn.view.now + config.delay };
             }
-            let free_at = work.free_at.expect("it was just set");
-            let is_busy = turn.view.now < free_at;
-            if is_busy {
-                turn.ask_at(free_at);
-            }
-            is_busy
+            !work.is_done(turn)
         });
         run.in_work = in_work;
+        memory.run = Some(run).filter(|run| !run.is_over());
     }
 
-    /// Which tasks of a slot are told to stop, and the one that a new task waits for; `Err` where the original gives the
-    /// slot up, because the restart supervisor was faster.
-    fn to_be_removed(
-        &self,
-        view: &View<'_>,
-        memory: &Memory,
-        tasks: &[InstanceId],
-        kept: Option<InstanceId>,
-    ) -> (Vec<InstanceId>, Result<Option<InstanceId>, ()>) {
-        let mut told = Vec::new();
-        let mut last = None;
-        let mut was_faster = false;
-        for id in tasks.iter().copied().filter(|id| Some(*id) != kept) {
-            if view.fleet[id].phase().is_live() {
-                told.push(id);
-                last = Some(id);
-            } else if self.is_to_be_replaced(view, memory, id) {
-                was_faster = true;
-            } else {
-                last = Some(id);
-            }
-        }
-        (told, if was_faster && last.is_none() { Err(()) } else { Ok(last) })
-    }
-
-    /// Free workers take the next slots.
-    fn take_slots(&self, turn: &mut Turn<'_>, memory: &mut Memory, run: &mut Run, config: &UpdateConfig) {
-        let view = turn.view;
-        let workers = if config.parallelism == 0 { usize::MAX } else { config.parallelism as usize };
-        while run.in_work.len() < workers {
-            let Some(slot) = run.next_slot(view) else { break };
-            run.taken = slot.end;
-            let first = &view.fleet[run.tasks[slot.start]];
-            if first.version != view.target {
-                memory.behind[first.version.index()] = memory.behind[first.version.index()].saturating_sub(1);
-            }
-            let work = self.take(turn, memory, run, slot, config);
-            let free_at = view.now + config.delay;
-            match work {
-                Some(work) => run.in_work.push(work),
-                // There is nothing to wait for but the pause.
-                None if config.delay.is_zero() => {}
-                None => {
-                    let task = run.tasks[run.taken - 1];
-                    run.in_work.push(Work { slot: 0..0, task, is_new: false, free_at: Some(free_at) });
-                    turn.ask_at(free_at);
-                }
-            }
-        }
-    }
-
-    /// A worker begins a slot; `None`: it is done with it at once.
-    fn take(
+    /// Whether a worker has seen its slot's task run or end, if it waits for that, however long that takes.
+    fn is_through(
         &self,
         turn: &mut Turn<'_>,
         memory: &mut Memory,
-        run: &mut Run,
-        slot: Range<usize>,
-        config: &UpdateConfig,
-    ) -> Option<Work> {
-        let view = turn.view;
-        let tasks = Arc::clone(&run.tasks);
-        let tasks = &tasks[slot.clone()];
-        let clean = |id: &&InstanceId| view.fleet[**id].phase().is_live() && !self.is_dirty(view, **id);
-        let is_held = |id: &&InstanceId| memory.delay_of(**id).is_ok();
-        let running = tasks.iter().filter(clean).find(|id| !is_held(id));
-        if let Some(kept) = running.or_else(|| tasks.iter().rfind(clean)).copied() {
-            // The slot has what it needs: the others go.
-            let (old, waits_for) = self.to_be_removed(view, memory, tasks, Some(kept));
-            let waits_for = waits_for.ok()?;
-            turn.terminate_all(&old);
-            if running.is_some() {
-                return None;
-            }
-            memory.delay(DelayedStart { task: kept, since: view.now, until: view.now, waits_for });
-            return Some(Work { slot, task: kept, is_new: false, free_at: None });
+        task: InstanceId,
+        is_new: bool,
+        order: Order,
+    ) -> bool {
+        if memory.delay_of(task).is_ok() {
+            return false;
         }
-        let task = match config.order {
-            Order::StartFirst => turn.launch(memory, view.fleet[tasks[0]].slot, false),
-            Order::StopFirst => {
-                let (old, waits_for) = self.to_be_removed(view, memory, tasks, None);
-                let waits_for = waits_for.ok()?;
-                let task = turn.launch(memory, view.fleet[tasks[0]].slot, true);
-                turn.terminate_all(&old);
-                memory.delay(DelayedStart { task, since: view.now, until: view.now, waits_for });
-                task
-            }
-        };
-        if config.failure_action != FailureAction::Continue {
-            run.watched.push(task);
+        let task = &turn.view.fleet[task];
+        let reaction = self.manager.updater;
+        match (ran_at(task), failed_at(task)) {
+            _ if !is_new => true,
+            // It has the old task to stop.
+            (Some(at), _) if order == Order::StartFirst => memory.has_stored(turn, &self.manager, at + reaction),
+            (Some(at), _) | (None, Some(at)) => turn.has_come(at + reaction),
+            (None, None) => !task.phase().is_live(),
         }
-        Some(Work { slot, task, is_new: true, free_at: None })
     }
+
+    /// The updater's own failure rule. Returns whether the version before is to be brought back.
+    pub(super) fn look_at_failures(&self, turn: &mut Turn<'_>, memory: &mut Memory) -> bool {
+        let Some(mut run) = take_run(turn, memory) else { return false };
+        let config = run.config(self);
+        if !run.is_stopped && run.failed_too_often(turn, config, self.manager.updater) {
+            run.is_stopped = true;
+            run.speaks_since = Some(turn.view.now);
+        }
+        let speaks = run.speaks_since.is_some_and(|since| memory.has_stored(turn, &self.manager, since));
+        run.speaks_since = run.speaks_since.filter(|_| !speaks);
+        memory.run = Some(run).filter(|run| !run.is_over());
+        // A rollback is never rolled back.
+        let rolls_back = config.failure_action == FailureAction::Rollback && memory.state != State::RollbackStarted;
+        if speaks && !rolls_back {
+            memory.pause(turn.view);
+        }
+        speaks && rolls_back
+    }
+
+    /// Free workers take the next slots, and once all are done the update is, after a last monitoring period.
+    pub(super) fn hand_out_slots(&self, turn: &mut Turn<'_>, memory: &mut Memory) {
+        let Some(mut run) = take_run(turn, memory) else { return };
+        let config = run.config(self);
+        loop {
+            run.give_slots(turn, memory, config);
+            let mut in_work = std::mem::take(&mut run.in_work);
+            let mut has_begun = false;
+            in_work.retain_mut(|work| {
+                if let Step::Begins { since } = work.step
+                    && memory.has_stored(turn, &self.manager, since)
+                {
+                    work.step = begin(turn, memory, &mut run, work.held.clone(), config);
+                    has_begun = true;
+                }
+                // Where there is nothing to wait for, the worker may be free again at once.
+                !work.is_done(turn)
+            });
+            run.in_work = in_work;
+            if !has_begun {
+                break;
+            }
+        }
+        if run.all_taken() && run.in_work.is_empty() && !run.is_stopped {
+            let until = *run.monitored_until.get_or_insert(turn.view.now + config.last_monitor());
+            if turn.has_come(until) {
+                memory.complete(turn.view);
+                return;
+            }
+        }
+        memory.run = Some(run);
+    }
+}
+
+/// The run, where it works towards what is asked for now, and nobody has halted it.
+fn take_run(turn: &Turn<'_>, memory: &mut Memory) -> Option<Run> {
+    let in_force = memory.spec_version();
+    memory.run.take_if(|run| !turn.view.halted && run.spec == in_force)
+}
+
+/// A worker begins a slot; its next step.
+fn begin(turn: &mut Turn<'_>, memory: &mut Memory, run: &mut Run, held: Range<usize>, config: &UpdateConfig) -> Step {
+    let now = turn.view.now;
+    let held = &Arc::clone(&run.held)[held];
+    let is_done = Step::Pauses { until: now + config.delay };
+    let clean = |wanted| move |held: &&Held| !held.is_dirty && held.wanted == wanted;
+    let running = held.iter().find(clean(Wanted::Running));
+    let kept = running.or_else(|| held.iter().rfind(clean(Wanted::Ready)));
+    let old = to_be_stopped(turn.view, held, kept.map(|kept| kept.task));
+    if let Some(kept) = kept {
+        // The slot has what it needs: the others go.
+        let Ok(old) = old else { return is_done };
+        turn.terminate_all(&old);
+        if kept.wanted == Wanted::Running {
+            return is_done;
+        }
+        memory.delay(DelayedStart { task: kept.task, since: now, until: now, waits_for: old.last().copied() });
+        return Step::Waits { task: kept.task, is_new: false };
+    }
+    let task = match config.order {
+        Order::StartFirst => turn.launch(memory, held[0].slot, false),
+        Order::StopFirst => {
+            let Ok(old) = old else { return is_done };
+            let task = turn.launch(memory, held[0].slot, true);
+            turn.terminate_all(&old);
+            memory.delay(DelayedStart { task, since: now, until: now, waits_for: old.last().copied() });
+            task
+        }
+    };
+    if config.failure_action != FailureAction::Continue {
+        run.watched.push(task);
+    }
+    Step::Waits { task, is_new: true }
+}
+
+/// All tasks that were to be stopped were stopped already by somebody else: the original gives the slot up.
+#[derive(Debug)]
+struct TooLate;
+
+/// Which tasks of a slot are told to stop, but for one that is kept. A new task waits for the last of them.
+fn to_be_stopped(view: &View<'_>, held: &[Held], kept: Option<InstanceId>) -> Result<Vec<InstanceId>, TooLate> {
+    let unwanted = held.iter().filter(|held| held.wanted != Wanted::Ended && Some(held.task) != kept);
+    let (old, stopped): (Vec<InstanceId>, Vec<InstanceId>) =
+        unwanted.map(|held| held.task).partition(|id| view.fleet[*id].phase().is_live());
+    if old.is_empty() && !stopped.is_empty() { Err(TooLate) } else { Ok(old) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Phase, Slot, drawn};
+    use crate::fleet::{Phase, drawn};
     use crate::rollout::shown;
-    use std::time::Duration;
 
-    /// A task in slot 0 that failed so long after it ran, looked at when it fails; `None`: it never ran.
-    fn fails(ran_and_failed_after: Option<u64>, config: &UpdateConfig, dirty: u32) -> bool {
-        let mut fleet = drawn::fleet("b");
+    /// A task in slot 0 that failed so long after it ran, looked at when it fails; `None`: it never ran. `slots_left`:
+    /// the updater still has slots to hand out.
+    fn fails(ran_and_failed_after: Option<u64>, config: &UpdateConfig, dirty: u32, slots_left: bool) -> bool {
+        let mut fleet = drawn::fleet("bo");
         let at = |second| SimTime::START + Duration::from_secs(second);
         let id = InstanceId(0);
         if let Some(after) = ran_and_failed_after {
@@ -281,26 +344,35 @@ mod tests {
         } else {
             fleet.enter(id, Phase::Down, at(1));
         }
-        let slots = [Slot(0)];
-        let view = View { now: at(1 + ran_and_failed_after.unwrap_or(0)), ..shown(&fleet, 1, &slots) };
-        let mut run = Run { watched: vec![id], ..Run::new(false, Arc::from([]), dirty) };
-        run.failed_too_often(&view, config)
+        let slots = [Slot(0), Slot(1)];
+        let view = View { now: at(1 + ran_and_failed_after.unwrap_or(0)), ..shown(&fleet, 2, &slots) };
+        let held = Held { task: InstanceId(1), slot: Slot(1), wanted: Wanted::Running, is_dirty: true };
+        let held: &[Held] = if slots_left { &[held] } else { &[] };
+        let mut run = Run { watched: vec![id], ..Run::new(SpecVersion(1), false, held.into(), dirty) };
+        run.failed_too_often(&mut Turn::new(&view), config, Duration::ZERO)
     }
 
     #[test]
     fn a_failure_counts_before_running_and_within_the_monitoring_period() {
         let config = UpdateConfig::default();
-        assert!(fails(None, &config, 1));
-        assert!(fails(Some(5), &config, 1));
-        assert!(!fails(Some(6), &config, 1));
-        // A delay as long as the monitor stretches it to the delay and a second.
-        assert!(fails(Some(6), &UpdateConfig { delay: Duration::from_secs(5), ..config }, 1));
+        assert!(fails(None, &config, 1, false));
+        assert!(fails(Some(5), &config, 1, false));
+        assert!(!fails(Some(6), &config, 1, false));
+        assert!(!fails(None, &UpdateConfig { failure_action: FailureAction::Continue, ..config }, 1, false));
+    }
+
+    #[test]
+    fn a_delay_stretches_the_monitoring_period_after_the_last_slot_only() {
+        let config = UpdateConfig { delay: Duration::from_secs(5), ..UpdateConfig::default() };
+        assert!(fails(Some(6), &config, 1, false));
+        assert!(!fails(Some(6), &config, 1, true));
+        assert!(fails(Some(5), &config, 1, true));
     }
 
     #[test]
     fn the_ratio_must_be_exceeded() {
         let config = UpdateConfig { max_failure_ratio: 0.25, ..UpdateConfig::default() };
-        assert!(!fails(None, &config, 4));
-        assert!(fails(None, &config, 3));
+        assert!(!fails(None, &config, 4, false));
+        assert!(fails(None, &config, 3, false));
     }
 }

@@ -258,6 +258,7 @@ fn the_strategies_keep_their_order_and_words() {
         },
         change: swarm::Change::Force,
         stop_latency: Duration::ZERO,
+        manager: swarm::Manager::default(),
         commands: vec![undo_after(40)],
     };
     let octopus = octopus::Settings {
