@@ -473,7 +473,7 @@ fn a_recording_that_is_reproduced_exits_0_and_one_that_is_not_1() {
     assert_eq!(threads("1"), threads("3"));
     let fitted = desk.rollsim(&["conformance", "--fit", "set"]);
     exits(&fitted, 0);
-    assert!(stdout(&fitted).contains("const KUBERNETES: Constants = Constants {"), "{}", stdout(&fitted));
+    assert!(stdout(&fitted).contains("const KUBERNETES: Constants = Constants::Kubernetes {"), "{}", stdout(&fitted));
 
     let slower = edited("meta.json", "\"rollout_complete_ms\": 2010", "\"rollout_complete_ms\": 3900");
     let differs = slower.rollsim(&["conformance", "set"]);

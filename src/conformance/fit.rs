@@ -8,7 +8,7 @@ use super::replay::replay;
 use rayon::prelude::*;
 
 /// Steps of the search, microseconds.
-const STEPS: [u64; 5] = [8_000, 4_000, 2_000, 1_000, 500];
+const STEPS: [u64; 8] = [8_000, 4_000, 2_000, 1_000, 500, 200, 100, 50];
 
 /// A distance beyond which it does not matter how far off a replay is.
 const FAR_OFF: f64 = 3.0;
@@ -25,17 +25,17 @@ pub struct Fit {
     pub misfit: f64,
 }
 
-/// Searches the constants of a set, one at a time in steps that become smaller, from those in force. `None` where the
-/// set has no constants, or no case with a duration.
+/// Searches the constants of a set, one at a time in steps that become smaller, from those in force. `None` where there is
+/// no case of the set with a duration.
 pub fn fit(set: Set, recordings: &[Recording]) -> Option<Fit> {
     let recordings: Vec<&Recording> = recordings.iter().filter(|recording| recording.set == set).collect();
-    let mut constants = Constants::of(set)?;
+    let mut constants = Constants::of(set);
     let misfit_before = misfit(&recordings, constants)?;
     let mut least = misfit_before;
     for step in STEPS {
         loop {
             let before = least;
-            for which in 0..4 {
+            for which in 0..constants.values().len() {
                 for grows in [true, false] {
                     let tried = moved(constants, which, step, grows);
                     let found = if tried == constants { None } else { misfit(&recordings, tried) };
@@ -53,13 +53,8 @@ pub fn fit(set: Set, recordings: &[Recording]) -> Option<Fit> {
 }
 
 fn moved(mut constants: Constants, which: usize, step: u64, grows: bool) -> Constants {
-    let field = match which {
-        0 => &mut constants.watch,
-        1 => &mut constants.pass,
-        2 => &mut constants.call,
-        _ => &mut constants.create,
-    };
-    *field = if grows { *field + step } else { field.saturating_sub(step) };
+    let (_, value) = &mut constants.values()[which];
+    **value = if grows { **value + step } else { value.saturating_sub(step) };
     constants
 }
 

@@ -10,6 +10,7 @@ mod recording;
 mod replay;
 mod seen;
 mod stalls;
+mod tasks;
 
 pub use constants::Constants;
 pub use fit::{Fit, fit};
@@ -123,8 +124,7 @@ fn hold_one(case: &Case) -> Result<Judged, LoadError> {
     let Contents::Rollout(recording) = read(&case.folder)? else {
         return Ok(Judged { name, set: None, pairs: Vec::new(), verdict: Verdict::NotSupported });
     };
-    let constants = Constants::of(recording.set);
-    let strategy = constants.map_or_else(|| recording.strategy.clone(), |found| found.put_into(&recording.strategy));
+    let strategy = Constants::of(recording.set).put_into(&recording.strategy);
     let simulated: Vec<Seen> =
         recording.repetitions.iter().map(|repetition| replay(&recording, &strategy, repetition)).collect();
     let pair = |(repetition, simulated): (Repetition, Seen)| Pair {

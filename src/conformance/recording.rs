@@ -1,10 +1,11 @@
 //! A recorded rollout, checked: the orchestrator's settings, and for each repetition the delays of its instances and
 //! what was seen. How the files look is told in README.md.
 
-use super::constants::{KUBELET, Manager};
+use super::constants::KUBELET;
 use super::files::{CountOrPercent, Json, Millis, Row, Seconds, Share, Table, Whole, span};
 use super::seen::{Keep, Seen, Watcher};
-use crate::fleet::{Slot, Version};
+use super::tasks::tasks;
+use crate::fleet::Version;
 use crate::rollout::swarm::{self, FailureAction, Order, UpdateConfig};
 use crate::rollout::{Command, Strategy, What, When, kubernetes};
 use crate::scenario::{Key, Life, LoadError, Recorded};
@@ -201,6 +202,11 @@ enum KubernetesKind {
 /// `v1` and on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Written(Version);
+
+/// The version that a recording calls `v1` and on.
+pub(super) fn version_of(text: &str) -> Option<Version> {
+    Written::parse(text)
+}
 
 impl Written {
     fn parse(text: &str) -> Option<Version> {
@@ -471,8 +477,8 @@ struct RestartPolicy {
 }
 
 #[derive(Deserialize)]
-struct SwarmScenario {
-    replicas: Instances,
+pub(super) struct SwarmScenario {
+    pub(super) replicas: Instances,
     parallelism: Whole<0, MOST_INSTANCES>,
     delay_s: Seconds,
     order: OrderWord,
@@ -480,11 +486,11 @@ struct SwarmScenario {
     max_failure_ratio: Share,
     failure_action: ActionWord,
     #[serde(default)]
-    ready_s: Seconds,
+    pub(super) ready_s: Seconds,
     #[serde(default)]
-    term_s: Seconds,
+    pub(super) term_s: Seconds,
     #[serde(default)]
-    new: NewMeta,
+    pub(super) new: NewMeta,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -503,12 +509,12 @@ enum ActionWord {
 }
 
 #[derive(Default, Deserialize)]
-struct NewMeta {
+pub(super) struct NewMeta {
     #[serde(default)]
-    fail: String,
-    fail_slots: Option<Vec<Instances>>,
+    pub(super) fail: String,
+    pub(super) fail_slots: Option<Vec<Instances>>,
     #[serde(default)]
-    fail_after_s: Seconds,
+    pub(super) fail_after_s: Seconds,
 }
 
 #[derive(Deserialize)]
@@ -563,104 +569,6 @@ fn swarm_case(folder: &Path, json: &Json, set: Set) -> Result<Recording, LoadErr
     let repetitions = meta.results.iter().map(repetition).collect::<Result<_, LoadError>>()?;
     let instances = NonZeroU32::new(scenario.replicas.0).expect("the bounds begin at 1");
     Ok(Recording { set, instances, strategy, repetitions })
-}
-
-/// The delays of the tasks, by version, slot and order of creation, and the order in which slots were taken.
-fn tasks(path: &Path, scenario: &SwarmScenario, set: Set) -> Result<Recorded, LoadError> {
-    let needed = [
-        "slot",
-        "version",
-        "created_ms",
-        "ready_ms",
-        "desired_running_ms",
-        "running_ms",
-        "desired_shutdown_ms",
-        "final_state",
-        "final_ms",
-    ];
-    let table = Table::read(path, &needed)?;
-    let replicas = scenario.replicas.0;
-    let mut recorded = Recorded::default();
-    for version in [Version::OLD, Version::NEW] {
-        for slot in (0..replicas).map(Slot) {
-            recorded.lives.insert(Key::InSlot(version, slot, 0), nominal_task(scenario, version, slot));
-        }
-        recorded.otherwise.insert(version, nominal_task(scenario, version, Slot(0)));
-    }
-    let mut created: BTreeMap<(Version, Slot), u32> = BTreeMap::new();
-    let mut orders: [Vec<(f64, Slot)>; 2] = [Vec::new(), Vec::new()];
-    for row in table.rows() {
-        let slot = row.count("slot", replicas)?;
-        let slot = slot.checked_sub(1).map(Slot).ok_or_else(|| row.mistake("slot", "must be counted from 1"))?;
-        let version = Written::parse(row.text("version")).filter(|version| *version <= Version::NEW);
-        let version = version.ok_or_else(|| row.mistake("version", "must be v1 or v2"))?;
-        let at = row.millis("created_ms")?.ok_or_else(|| row.mistake("created_ms", "must be given"))?;
-        if at >= 0.0 {
-            orders[usize::from(version == Version::OLD)].push((at, slot));
-        }
-        let nth = created.entry((version, slot)).or_insert(0);
-        let mut life = task(row, scenario, version, slot, at)?;
-        let manager = Manager::of(set).median;
-        life.start = life.start.map(|start| start + manager);
-        life.fails_after = life.fails_after.map(|fails| fails + manager);
-        recorded.lives.insert(Key::InSlot(version, slot, *nth), life);
-        *nth += 1;
-    }
-    recorded.slot_orders = orders.into_iter().map(|order| slot_order(order, replicas)).collect();
-    Ok(recorded)
-}
-
-/// The slots in the order in which they were first taken, and then those that never were.
-fn slot_order(mut taken: Vec<(f64, Slot)>, replicas: u32) -> Vec<Slot> {
-    taken.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut is_in = vec![false; replicas as usize];
-    let all = taken.into_iter().map(|(_, slot)| slot).chain((0..replicas).map(Slot));
-    all.filter(|slot| !std::mem::replace(&mut is_in[slot.0 as usize], true)).collect()
-}
-
-/// What meta.json says of a task.
-fn nominal_task(scenario: &SwarmScenario, version: Version, slot: Slot) -> Life {
-    let new = &scenario.new;
-    let is_listed = new.fail_slots.as_ref().is_some_and(|slots| slots.iter().any(|listed| listed.0 == slot.0 + 1));
-    let fails = version == Version::NEW && (new.fail == "all" || is_listed);
-    Life {
-        start: Some(scenario.ready_s.0),
-        fails_after: fails.then_some(new.fail_after_s.0),
-        stop: scenario.term_s.0,
-        ..Life::default()
-    }
-}
-
-/// What one task did: a stage that was not recorded takes what meta.json says.
-fn task(row: Row<'_>, scenario: &SwarmScenario, version: Version, slot: Slot, created: f64) -> Result<Life, LoadError> {
-    let mut life = nominal_task(scenario, version, slot);
-    let prepared = row.millis("ready_ms")?.unwrap_or(created).max(created);
-    life.pull = span(prepared - created);
-    let began = row.millis("desired_running_ms")?.map(|wanted| wanted.max(prepared));
-    let ended = row.millis("final_ms")?;
-    if let (Some(began), Some(running)) = (began, row.millis("running_ms")?) {
-        life.start = Some(span(running - began));
-    }
-    if let (Some(began), None) = (began, ended) {
-        match row.millis("running_ms")? {
-            // What had not happened when the recorder left does not happen.
-            None => (life.start, life.fails_after) = (None, None),
-            // It fails so long after it ran.
-            Some(running) => life.fails_after = life.fails_after.map(|after| span(running - began) + after),
-        }
-    }
-    if row.text("final_state") == "FAILED" {
-        if let (Some(began), Some(ended)) = (began, ended) {
-            life.fails_after = Some(span(ended - began));
-        }
-    } else if let (Some(told), Some(ended)) = (row.millis("desired_shutdown_ms")?, ended)
-        && began.is_some_and(|began| began <= told)
-    {
-        life.stop = span(ended - told);
-    } else if let (Some(told), Some(ended)) = (row.millis("desired_shutdown_ms")?, ended) {
-        life.stop_unstarted = span(ended - told);
-    }
-    Ok(life)
 }
 
 fn swarm_seen(path: &Path, set: Set, result: &SwarmResult) -> Result<Seen, LoadError> {

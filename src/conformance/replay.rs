@@ -1,6 +1,6 @@
 //! A repetition in the simulator: the same settings, the same delays of each instance, no traffic.
 
-use super::constants::Manager;
+use super::constants::late;
 use super::judge::slack;
 use super::recording::{Recording, Repetition, Set};
 use super::seen::{Seen, Watcher};
@@ -237,7 +237,7 @@ fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> See
     moments.dedup();
     let (mut changes, mut wanted) = (history.changes.iter().peekable(), history.wanted.iter().peekable());
     let mut asked = history.asked.iter().peekable();
-    let reaction = Manager::of(set).late;
+    let reaction = late(set);
     for (place, at) in moments.iter().copied().enumerate() {
         let is_watched = at >= began;
         while let Some(asked) = asked.next_if(|asked| asked.at <= at) {
@@ -248,7 +248,8 @@ fn watch(set: Set, strategy: &Strategy, study: &Study, history: &History) -> See
         }
         while let Some(change) = changes.next_if(|change| change.at <= at) {
             eye.note(change);
-            if is_watched {
+            // A pass of Kubernetes' controllers writes one object after the other; a change of Swarm's store is one.
+            if is_watched && set == Set::Kubernetes {
                 watcher.pass(&eye.figures());
             }
         }
