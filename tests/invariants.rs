@@ -137,6 +137,18 @@ fn the_checker_notices_what_swarm_does_not_promise() {
         }));
     };
     notices(|case| is_swarm(case, false) && case.has_time, launches, "new tasks at");
+    // As many serve as before, but the old task of one slot leaves for the new task of another one.
+    let swaps = |_: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &[0]);
+        let leaves = history.changes.pop().expect("it was just sent away");
+        let (instance, slot, version) = (InstanceId(1000), Slot(1), Version::NEW);
+        history.changes.extend([Phase::Pulling, Phase::Prepared, Phase::Starting, Phase::Ready].map(|to| {
+            let listed = to == Phase::Ready;
+            Change { at, instance, version, slot, to, listed }
+        }));
+        history.changes.push(leaves);
+    };
+    notices(|case| is_swarm(case, true) && case.is_sound, swaps, "and no new task has run");
 }
 
 #[test]

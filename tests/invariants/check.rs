@@ -281,14 +281,16 @@ impl Checker<'_> {
     }
 
     fn the_promise_is_kept(&self) -> Checked {
-        // Scaling takes from all sets of a Deployment in proportion, available or not; and it begins a Swarm update anew,
-        // which takes a new task that only starts for good, and stops the old one (`useExistingTask`).
-        let takes_more = !matches!(self.case.orchestrator, Orchestrator::Octopus { .. }) && self.case.commands.scales();
+        // Scaling takes from all sets of a Deployment in proportion, available or not.
+        let takes_more =
+            matches!(self.case.orchestrator, Orchestrator::Kubernetes { .. }) && self.case.commands.scales();
         if !self.case.is_sound || takes_more {
             return Ok(());
         }
         let (fewest, most) = self.case.commands.sizes;
-        let is_moved = self.case.commands.retargets && !self.case.commands.is_one_undo;
+        // Scaling begins a Swarm update anew.
+        let is_another = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && self.case.commands.scales();
+        let is_moved = is_another || self.case.commands.retargets && !self.case.commands.is_one_undo;
         let moved = if is_moved { self.case.commands.count as u32 } else { 0 };
         let floor = |undone| {
             let floors = (fewest..=most).map(|desired| self.case.orchestrator.floor(desired, undone, moved));

@@ -173,13 +173,14 @@ pub(super) struct Swarm {
 }
 
 impl Swarm {
+    /// Slots that the workers may be at.
+    fn in_work(self, slots: u32) -> u32 {
+        if self.parallelism == 0 { slots } else { self.parallelism.min(slots) }
+    }
+
     /// Slots that the workers may have stopped at once.
     fn stopped(self, slots: u32) -> u32 {
-        match (self.start_first, self.parallelism) {
-            (true, _) => 0,
-            (false, 0) => slots,
-            (false, workers) => workers.min(slots),
-        }
+        if self.start_first { 0 } else { self.in_work(slots) }
     }
 }
 
@@ -206,10 +207,12 @@ impl Orchestrator {
             // than once where the writes are slow. The original does so, too: a recorded scale-down went two below.
             Orchestrator::Kubernetes { at_once: false, .. } => desired,
             Orchestrator::Kubernetes { surge, unavailable, .. } => fenceposts(surge, unavailable, desired).1,
-            // An update takes its own slots while those of the ones before are still on their way.
+            // An update takes its own slots while those of the ones before are still on their way. Where it finds a new
+            // task of its version, left by one of those, it stops the others at once, whatever the order, and whether or
+            // not that task is ready by then (`useExistingTask`).
             Orchestrator::Swarm { update, rollback, .. } => {
-                let (forth, back) = (update.stopped(desired), rollback.stopped(desired));
-                forth + if undone { back } else { moved * forth.max(back) }
+                let left = update.in_work(desired).max(rollback.in_work(desired));
+                update.stopped(desired) + if undone { rollback.stopped(desired) } else { moved * left }
             }
             Orchestrator::Octopus { window, .. } => window,
         };
@@ -486,8 +489,9 @@ impl Draft {
         }
     }
 
-    /// What people type, and when the last of it is at the latest if nothing is paused for long.
-    fn commands(&mut self, lasts: u64) -> (Commands, u64) {
+    /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm, an undo takes
+    /// back whatever was changed last, be it the version or the size.
+    fn commands(&mut self, lasts: u64, is_swarm: bool) -> (Commands, u64) {
         let mut all = Commands::none(self.desired);
         let mut after = self.luck.within(0, lasts / 10);
         if self.luck.percent(40) {
@@ -498,7 +502,7 @@ impl Draft {
             return (Commands { count: 1, retargets: true, is_one_undo: true, target: 0, ..all }, after);
         }
         let mut written = Vec::new();
-        let mut previous = 0;
+        let mut previous = (0, self.desired);
         for _ in 0..self.luck.within(1, 4) {
             // Where it is paused, nothing need become ready any more.
             let when = if !all.stays_paused && self.luck.percent(30) {
@@ -517,11 +521,14 @@ impl Draft {
                     "do = \"pause\"".to_owned()
                 }
                 1 | 2 => {
-                    (previous, all.target) = (all.target, previous);
+                    let former = std::mem::replace(&mut previous, (all.target, all.size));
+                    all.target = former.0;
+                    all.size = if is_swarm { former.1 } else { all.size };
                     (all.retargets, all.stays_paused) = (true, false);
                     "do = \"undo\"".to_owned()
                 }
                 3 | 4 if self.most > self.desired => {
+                    previous = if is_swarm { (all.target, all.size) } else { previous };
                     all.size = self.luck.count(1, self.most);
                     all.sizes = (all.sizes.0.min(all.size), all.sizes.1.max(all.size));
                     format!("do = \"scale\", instances = {}", all.size)
@@ -529,7 +536,8 @@ impl Draft {
                 5 | 6 => {
                     let version = self.luck.count(2, 3) as u8;
                     if version != all.target {
-                        (previous, all.target) = (all.target, version);
+                        previous = (all.target, all.size);
+                        all.target = version;
                         all.newest = all.newest.max(version);
                         (all.retargets, all.stays_paused) = (true, false);
                     }
@@ -712,7 +720,7 @@ impl Draft {
             1 => self.swarm(),
             _ => self.octopus(),
         };
-        let (commands, last_after) = self.commands(rollout.lasts);
+        let (commands, last_after) = self.commands(rollout.lasts, kind == 1);
         let has_time = self.luck.percent(85);
         let enough = (2 + commands.count as u64) * rollout.lasts + last_after + 60_000;
         let window = if has_time { enough } else { self.luck.within(1, enough) };
