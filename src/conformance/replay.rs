@@ -92,6 +92,7 @@ fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition)
         },
         strategies: vec![NamedStrategy { name: recording.set.name().to_owned(), strategy: strategy.clone() }],
         expectations: Vec::new(),
+        remarks: Vec::new(),
     }
 }
 

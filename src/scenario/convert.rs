@@ -9,7 +9,7 @@ use super::units::{Count, LONGEST, Named, Number, Span, Table, nearest};
 use super::words::PlainPolicy;
 use super::{
     Balancer, Budget, Choice, Client, Crash, Defect, Expectation, Faults, Hits, NamedStrategy, Outage, Probe, Release,
-    Retries, Scenario, Service, Study, Unready, WarmUp, WarmUpShape, Whom, raw,
+    Retries, Scenario, Service, Study, Unready, WarmUp, WarmUpShape, Whom, manifest, raw,
 };
 use crate::rollback::{Operator, Policy, Verdict};
 use crate::rollout::Restart;
@@ -43,6 +43,7 @@ pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'
     let faults = faults(&root.key("faults"), raw.faults, &service, sources)?;
     let budget = raw.budget.map_or_else(Budget::default, |Table(raw)| budget(&raw));
     let expectations = expectations(&root.key("expect"), &raw.expect, &strategies)?;
+    let remarks = manifest::remarks(&sources.manifests, &service, &release);
     Ok(Scenario {
         name,
         hash: sources.fingerprint.value(),
@@ -57,6 +58,7 @@ pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'
         study,
         strategies,
         expectations,
+        remarks,
     })
 }
 

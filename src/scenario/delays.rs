@@ -2,6 +2,7 @@
 
 use super::bounds::positive;
 use super::fingerprint::Fingerprint;
+use super::manifest::Used;
 use super::place::{Checked, Place};
 use super::raw_delay as raw;
 use super::trace::Source;
@@ -16,6 +17,8 @@ pub(super) struct Sources<'a> {
     pub(super) folder: &'a Path,
     /// Of all that was read so far.
     pub(super) fingerprint: Fingerprint,
+    /// The workloads of real orchestrators' files that strategies take their settings from.
+    pub(super) manifests: Vec<Used>,
 }
 
 impl Sources<'_> {

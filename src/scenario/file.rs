@@ -39,7 +39,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Scenario, LoadError> {
     refuse_excess(text.len(), file)?;
     let mut fingerprint = Fingerprint::new();
     fingerprint.add(text.as_bytes());
-    let mut sources = Sources { folder: file.parent().unwrap_or(Path::new("")), fingerprint };
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut sources = Sources { folder, fingerprint, manifests: Vec::new() };
     let deserializer = toml::Deserializer::parse(text).map_err(|error| {
         // What is missing at the end of the file is missing behind its last word.
         let at = error.span().map_or(0, |span| span.start.min(text.trim_end().len()));

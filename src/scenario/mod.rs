@@ -6,6 +6,7 @@ mod convert;
 mod delays;
 mod file;
 mod fingerprint;
+pub mod manifest;
 mod place;
 mod raw;
 mod raw_delay;
@@ -57,6 +58,8 @@ pub struct Scenario {
     pub strategies: Vec<NamedStrategy>,
     /// What the author says will come out.
     pub expectations: Vec<Expectation>,
+    /// What the author should know of how the files were read, a line each.
+    pub remarks: Vec<String>,
 }
 
 /// A strategy under the name that the file gives it.

@@ -312,6 +312,12 @@ pub(super) struct Command {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Kubernetes {
+    /// A file with the Deployment, relative to the scenario file. Of it are type, max_surge, max_unavailable,
+    /// min_ready_seconds and progress_deadline_seconds, unless they are given here; replicas, probes, grace period and
+    /// preStop are those of [service] and [release].
+    pub manifest: Option<String>,
+    /// Which Deployment of the manifest. Default: the only one.
+    pub name: Option<String>,
     /// `strategy.type`. Default: "RollingUpdate".
     #[serde(rename = "type")]
     pub kind: Option<DeploymentWord>,
@@ -361,6 +367,11 @@ pub(super) struct ControlPlane {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Swarm {
+    /// A stack file with the service, relative to the scenario file. Of it are update, rollback and restart_*, unless they
+    /// are given here, key by key; replicas, health check and grace period are those of [service] and [release].
+    pub manifest: Option<String>,
+    /// Which service of the manifest. Default: the only one.
+    pub name: Option<String>,
     /// `--update-*`.
     pub update: Option<Table<SwarmUpdate<FailureWord>>>,
     /// `--rollback-*`.

@@ -3,6 +3,7 @@
 use super::bounds::{at_least_one, count, positive, span_or};
 use super::commands::commands;
 use super::delays::{Sources, delay};
+use super::manifest::{at_its_own_place, fill_kubernetes, fill_swarm};
 use super::place::{Checked, Place};
 use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
@@ -53,9 +54,15 @@ fn strategy(
 ) -> Checked<Strategy> {
     match (raw.kubernetes, raw.swarm, raw.octopus) {
         (Some(Table(raw)), None, None) => {
-            kubernetes(&place.key("kubernetes"), raw, instances).map(Strategy::Kubernetes)
+            let place = place.key("kubernetes");
+            let settings = kubernetes(&place, fill_kubernetes(&place, raw, sources)?, instances);
+            settings.map(Strategy::Kubernetes).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
         }
-        (None, Some(Table(raw)), None) => swarm(&place.key("swarm"), raw, restart_delay).map(Strategy::Swarm),
+        (None, Some(Table(raw)), None) => {
+            let place = place.key("swarm");
+            let settings = swarm(&place, fill_swarm(&place, raw, sources)?, restart_delay);
+            settings.map(Strategy::Swarm).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
+        }
         (None, None, Some(Table(raw))) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
         _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus")),
     }

@@ -16,8 +16,10 @@ pub(super) enum PlainPolicy {
 
 /// `strategy.type` of a Deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DeploymentType {
+pub enum DeploymentType {
+    /// A few at a time.
     RollingUpdate,
+    /// All old ones go before the first new one comes.
     Recreate,
 }
 

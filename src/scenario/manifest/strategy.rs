@@ -1,0 +1,305 @@
+//! `manifest =` in a strategy: the words that the scenario leaves out are the manifest's, and what of the manifest the
+//! scenario says otherwise is told.
+
+use super::release::{ReleaseSays, Said};
+use super::section::Setting;
+use super::swarm::UpdateSettings;
+use super::values::{CountOrPercent, Seconds};
+use super::{MOST_LISTED, Manifest, Supported, Workload};
+use crate::rollout::{kubernetes, swarm};
+use crate::scenario::delays::Sources;
+use crate::scenario::place::{Checked, Mistake, Place, on_one_line};
+use crate::scenario::units::{Count, CountOrShare, Number, Span, Table};
+use crate::scenario::words::{
+    ConditionWord, DeploymentType, DeploymentWord, FailureWord, OrderWord, RollbackFailureWord,
+};
+use crate::scenario::{InputError, Probe, Release, Service, raw};
+use humantime::format_duration;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A workload that a strategy takes its settings from.
+#[derive(Debug)]
+pub(in crate::scenario) struct Used {
+    file: PathBuf,
+    workload: Workload,
+    /// The settings that were taken, those of the orchestrator's defaults included.
+    taken: Vec<Taken>,
+    /// The settings that are written and were not.
+    overridden: Vec<Taken>,
+}
+
+/// A setting and its place in the scenario.
+#[derive(Debug)]
+struct Taken {
+    place: Place,
+    /// The line of the manifest; `None` for a default.
+    line: Option<usize>,
+    field: String,
+    value: String,
+}
+
+/// The words of a Deployment strategy, completed by those of its manifest if it names one.
+pub(in crate::scenario) fn fill_kubernetes(
+    place: &Place,
+    mut raw: raw::Kubernetes,
+    sources: &mut Sources<'_>,
+) -> Checked<raw::Kubernetes> {
+    let Some(mut used) = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "Deployment", sources)? else {
+        return Ok(raw);
+    };
+    let Supported::Kubernetes(deployment) = used.supported()? else {
+        return Err(used.breaks("must be a Deployment here"));
+    };
+    let deployment = deployment.clone();
+    used.take(&place.key("type"), &mut raw.kind, &deployment.kind, DeploymentWord);
+    let is_rolling = raw.kind.is_none_or(|kind| kind.0 == DeploymentType::RollingUpdate);
+    let bound = |CountOrPercent(bound)| CountOrShare(bound);
+    if is_rolling {
+        used.take(&place.key("max_surge"), &mut raw.max_surge, &deployment.max_surge, bound);
+        used.take(&place.key("max_unavailable"), &mut raw.max_unavailable, &deployment.max_unavailable, bound);
+    }
+    let seconds = |Seconds(span)| Count(span.as_secs());
+    used.take(&place.key("min_ready_seconds"), &mut raw.min_ready_seconds, &deployment.min_ready, seconds);
+    let deadline_at = place.key("progress_deadline_seconds");
+    used.take(&deadline_at, &mut raw.progress_deadline_seconds, &deployment.progress_deadline, seconds);
+    sources.manifests.push(used);
+    Ok(raw)
+}
+
+/// The words of a Swarm strategy, completed by those of its manifest if it names one.
+pub(in crate::scenario) fn fill_swarm(
+    place: &Place,
+    mut raw: raw::Swarm,
+    sources: &mut Sources<'_>,
+) -> Checked<raw::Swarm> {
+    let named = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "swarm service", sources)?;
+    let Some(mut used) = named else { return Ok(raw) };
+    let Supported::Swarm(service) = used.supported()? else {
+        return Err(used.breaks("must be a service of a Docker stack here"));
+    };
+    let service = service.clone();
+    let update = raw.update.take();
+    raw.update = Some(used.fill_update(&place.key("update"), update, &service.update, FailureWord));
+    let rollback = raw.rollback.take();
+    raw.rollback = Some(used.fill_update(&place.key("rollback"), rollback, &service.rollback, RollbackFailureWord));
+    let restart = &service.restart;
+    let span = |Seconds(span)| Span(span);
+    let condition = |super::ConditionWord(condition)| ConditionWord(condition);
+    used.take(&place.key("restart_condition"), &mut raw.restart_condition, &restart.condition, condition);
+    used.take(&place.key("restart_delay"), &mut raw.restart_delay, &restart.delay, span);
+    let attempts = |count: u32| Count(count.into());
+    used.take(&place.key("restart_max_attempts"), &mut raw.restart_max_attempts, &restart.max_attempts, attempts);
+    used.take(&place.key("restart_window"), &mut raw.restart_window, &restart.window, span);
+    sources.manifests.push(used);
+    Ok(raw)
+}
+
+impl Used {
+    /// The workload of the manifest at a strategy's `manifest`, by its `name`. None where there is no manifest.
+    fn named(
+        place: &Place,
+        path: Option<&str>,
+        name: Option<&str>,
+        kind: &str,
+        sources: &mut Sources<'_>,
+    ) -> Checked<Option<Self>> {
+        let Some(path) = path else {
+            place.key("name").holds(name.is_none(), "must be absent without manifest")?;
+            return Ok(None);
+        };
+        let manifest_at = place.key("manifest");
+        manifest_at.holds(!path.is_empty(), "must be the path of a file")?;
+        let manifest = manifest_at.reading(read(path, sources))?;
+        let workload = manifest.workload(name, kind).map_err(elsewhere)?.clone();
+        Ok(Some(Used { file: manifest.file, workload, taken: Vec::new(), overridden: Vec::new() }))
+    }
+
+    fn supported(&self) -> Checked<Supported<'_>> {
+        self.workload.supported(&self.file).map_err(elsewhere)
+    }
+
+    fn breaks(&self, problem: &str) -> Mistake {
+        elsewhere(super::at(&self.file, self.workload.line, problem))
+    }
+
+    /// Lets a setting stand where the scenario says nothing.
+    fn take<T: Copy + fmt::Display, W>(
+        &mut self,
+        place: &Place,
+        word: &mut Option<W>,
+        setting: &Setting<T>,
+        as_word: impl Fn(T) -> W,
+    ) {
+        let Some(value) = setting.effective else { return };
+        let line = setting.is_written().then_some(setting.line);
+        let taken = Taken { place: place.clone(), line, field: setting.field.clone(), value: value.to_string() };
+        if word.is_none() {
+            *word = Some(as_word(value));
+            self.taken.push(taken);
+        } else if line.is_some() {
+            self.overridden.push(taken);
+        }
+    }
+
+    fn fill_update<A>(
+        &mut self,
+        place: &Place,
+        raw: Option<Table<raw::SwarmUpdate<A>>>,
+        settings: &UpdateSettings,
+        action: impl Fn(swarm::FailureAction) -> A,
+    ) -> Table<raw::SwarmUpdate<A>> {
+        let nothing = raw::SwarmUpdate {
+            parallelism: None,
+            delay: None,
+            monitor: None,
+            max_failure_ratio: None,
+            failure_action: None,
+            order: None,
+        };
+        let mut raw = raw.map_or(nothing, |Table(raw)| raw);
+        let span = |Seconds(span)| Span(span);
+        let count = |count: u32| Count(count.into());
+        self.take(&place.key("parallelism"), &mut raw.parallelism, &settings.parallelism, count);
+        self.take(&place.key("delay"), &mut raw.delay, &settings.delay, span);
+        self.take(&place.key("monitor"), &mut raw.monitor, &settings.monitor, span);
+        self.take(&place.key("max_failure_ratio"), &mut raw.max_failure_ratio, &settings.max_failure_ratio, Number);
+        let word = |super::FailureWord(word)| action(word);
+        self.take(&place.key("failure_action"), &mut raw.failure_action, &settings.failure_action, word);
+        self.take(&place.key("order"), &mut raw.order, &settings.order, |super::OrderWord(order)| OrderWord(order));
+        Table(raw)
+    }
+
+    /// A mistake in a value that the manifest says, at the manifest's own place.
+    fn own_mistake(&self, place: &Place, problem: &str) -> Option<InputError> {
+        let taken = self.taken.iter().find(|taken| taken.place == *place)?;
+        let problem = problem.to_owned();
+        Some(InputError { file: self.file.clone(), line: taken.line?, field: taken.field.clone(), problem })
+    }
+
+    /// What the reader should know: what was taken, assumed and ignored, and what is not used.
+    fn remarks(&self, service: &Service, release: &Release) -> Vec<String> {
+        let file = self.file.display();
+        let (written, assumed): (Vec<&Taken>, Vec<&Taken>) = self.taken.iter().partition(|taken| taken.line.is_some());
+        let of = |taken: &&Taken| said(&taken.field, &taken.value, taken.line);
+        let ignored = self.workload.notes.ignored.iter();
+        let lists = [
+            ("took", written.iter().map(of).collect::<Vec<_>>()),
+            ("assumed", assumed.iter().map(of).collect()),
+            ("ignored", ignored.map(|note| said(&note.field, &note.value, note.line)).collect()),
+        ];
+        let mut remarks: Vec<String> = lists
+            .into_iter()
+            .filter(|(_, notes)| !notes.is_empty())
+            .map(|(verb, notes)| format!("{file}: {verb} {}", cut(notes)))
+            .collect();
+        let unused = |line: usize, field: &str, value: &str, instead: &str| {
+            format!("{file}:{line}: {field} = {value} is not used: {instead}")
+        };
+        for taken in &self.overridden {
+            let (Some(line), place) = (taken.line, &taken.place) else { continue };
+            remarks.push(unused(line, &taken.field, &on_one_line(&taken.value), &format!("the scenario says {place}")));
+        }
+        let Ok(supported) = self.workload.supported(&self.file) else { return remarks };
+        let (replicas, default_grace) = match supported {
+            Supported::Kubernetes(deployment) => (&deployment.replicas, kubernetes::GRACE),
+            Supported::Swarm(service) => (&service.replicas, swarm::GRACE),
+        };
+        let written = replicas.effective.filter(|_| replicas.is_written());
+        if let Some(count) = written.filter(|count| *count != service.instances.get()) {
+            let instead = format!("service.instances is {}", service.instances);
+            remarks.push(unused(replicas.line, &replicas.field, &count.to_string(), &instead));
+        }
+        remarks.extend(unused_release(&ReleaseSays::of(supported), release, default_grace, &unused));
+        remarks
+    }
+}
+
+/// What a manifest says of starting and stopping where `[release]` says otherwise.
+fn unused_release(
+    says: &ReleaseSays,
+    release: &Release,
+    default_grace: Duration,
+    unused: &impl Fn(usize, &str, &str, &str) -> String,
+) -> Vec<String> {
+    let span = |span: Duration| format_duration(span).to_string();
+    let mut remarks = Vec::new();
+    if let Some(Said { value, line: Some(line), field }) = &says.ready_probe
+        && release.ready_probe != Some(*value)
+    {
+        let instead = release.ready_probe.map_or_else(|| "release.ready_probe is absent".to_owned(), |probe| {
+            format!("release.ready_probe is {}", shown(&probe))
+        });
+        remarks.push(unused(*line, field, &shown(value), &instead));
+    }
+    if let Some(Said { value, line: Some(line), field }) = &says.pre_stop
+        && release.pre_stop != *value
+    {
+        let instead = format!("release.pre_stop is {}", span(release.pre_stop));
+        remarks.push(unused(*line, field, &span(*value), &instead));
+    }
+    let grace = release.grace.unwrap_or(default_grace);
+    if let Some(Said { value, line: Some(line), field }) = &says.grace
+        && grace != *value
+    {
+        let by = if release.grace.is_some() { "" } else { " by default" };
+        remarks.push(unused(*line, field, &span(*value), &format!("release.grace is {}{by}", span(grace))));
+    }
+    remarks
+}
+
+/// A probe as the scenario writes it.
+pub(super) fn shown(probe: &Probe) -> String {
+    let span = |span: Duration| format_duration(span);
+    let Probe { initial_delay, period, success_threshold, failure_threshold } = *probe;
+    format!(
+        "{{ initial_delay = \"{}\", period = \"{}\", success_threshold = {success_threshold}, failure_threshold = {failure_threshold} }}",
+        span(initial_delay),
+        span(period)
+    )
+}
+
+/// A field with its value and line, as far as they are known.
+pub(super) fn said(field: &str, value: &str, line: Option<usize>) -> String {
+    let value = if value.is_empty() { String::new() } else { format!(" = {value}") };
+    let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
+    format!("{}{line}", on_one_line(&format!("{field}{value}")))
+}
+
+/// A list of bearable length.
+pub(super) fn cut(mut notes: Vec<String>) -> String {
+    let more = notes.len().saturating_sub(MOST_LISTED);
+    notes.truncate(MOST_LISTED);
+    if more > 0 {
+        notes.push(format!("and {more} more"));
+    }
+    notes.join(", ")
+}
+
+fn read(path: &str, sources: &mut Sources<'_>) -> Result<Manifest, crate::scenario::LoadError> {
+    let path = sources.folder.join(path);
+    let bytes = super::bytes(&path)?;
+    sources.fingerprint.add(&bytes);
+    Ok(super::read_bytes(&bytes, &path)?)
+}
+
+fn elsewhere(error: InputError) -> Mistake {
+    Mistake::Elsewhere(error.into())
+}
+
+/// A mistake at the place of the manifest that says the wrong value, if one does.
+pub(in crate::scenario) fn at_its_own_place(mistake: Mistake, manifests: &[Used]) -> Mistake {
+    match mistake {
+        Mistake::At(place, problem) => {
+            let own = manifests.iter().find_map(|used| used.own_mistake(&place, &problem));
+            own.map_or(Mistake::At(place, problem), elsewhere)
+        }
+        elsewhere @ Mistake::Elsewhere(_) => elsewhere,
+    }
+}
+
+/// What the reader should know of the manifests of a scenario, a line each.
+pub(in crate::scenario) fn remarks(manifests: &[Used], service: &Service, release: &Release) -> Vec<String> {
+    manifests.iter().flat_map(|used| used.remarks(service, release)).collect()
+}
