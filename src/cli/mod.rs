@@ -2,6 +2,7 @@
 
 mod check;
 mod conformance;
+mod import;
 mod progress;
 mod run;
 mod schema;
@@ -41,6 +42,8 @@ enum Command {
     Check(check::Check),
     /// Hold the simulator against recordings of real orchestrators, and fail (exit code 1) where it does otherwise.
     Conformance(conformance::Conformance),
+    /// Turn a real orchestrator's file into a scenario, with a comment on where each value comes from.
+    Import(import::Import),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
 }
@@ -120,6 +123,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Check(check) => check.execute(),
         Command::Conformance(conformance) => conformance.execute(),
+        Command::Import(import) => import.execute(),
         Command::Schema => schema::execute(),
     };
     done.unwrap_or_else(|failure| {
@@ -138,6 +142,9 @@ impl StudyArgs {
     /// Loads the scenario with what the command line puts in place of its values.
     fn load(&self) -> Result<Scenario, Failure> {
         let mut scenario = rollsim::scenario::load(&self.scenario)?;
+        if !self.quiet {
+            scenario.remarks.iter().for_each(|remark| eprintln!("{remark}"));
+        }
         if let Some(replications) = self.replications.and_then(NonZeroU32::new) {
             scenario.study.replications = replications;
             let intervals = scenario.study.intervals_of_all_runs(scenario.strategies.len());

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const PROSE: [&str; 4] = ["file", "note", "surge_note", "rounding"];
 
 /// What a folder holds, and what its `expected.json` says of it.
-struct Collection {
+pub(super) struct Collection {
     folder: PathBuf,
     expected: Value,
 }
@@ -23,6 +23,11 @@ impl Collection {
 
     fn own() -> Self {
         Collection::of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/manifests"))
+    }
+
+    /// The files.
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.files().into_iter().map(|(path, ..)| path).collect()
     }
 
     /// The files, and what is said of each: of itself and of its workloads.
@@ -49,6 +54,12 @@ impl Collection {
         }
         differences
     }
+}
+
+/// The project's own files, and those of the folder that is named in the environment.
+pub(super) fn collections() -> Vec<Collection> {
+    let named = std::env::var_os("ROLLSIM_MANIFESTS").map(|folder| Collection::of(Path::new(&folder)));
+    std::iter::once(Collection::own()).chain(named).collect()
 }
 
 /// How `expected.json` calls what is read.

@@ -1,0 +1,188 @@
+//! What is no manifest ends with its place and a reason, and in time: alias bombs, huge files, deep nesting, rubbish.
+//! Everything is made here.
+
+use rollsim::scenario::manifest;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// What nobody waits for. Each of these takes well under a second; the limit only tells an end from none.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// How a file ends: with an error that begins so, or with a manifest.
+#[track_caller]
+fn ends(name: &str, bytes: Vec<u8>, then: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join(name);
+    fs::write(&path, bytes).expect("a file");
+    let (sender, receiver) = mpsc::channel();
+    let read = path.clone();
+    thread::spawn(move || sender.send(manifest::load(&read).map(|manifest| manifest.workloads.len())));
+    let ended = receiver.recv_timeout(NEVER).unwrap_or_else(|_| panic!("{name} does not end"));
+    let told = match ended {
+        Ok(workloads) => format!("{workloads} workloads"),
+        Err(error) => error.to_string().replacen(&format!("{}:", path.display()), "", 1),
+    };
+    assert!(told.starts_with(then), "{name}: {told}");
+}
+
+fn repeated(text: &str, bytes: usize) -> Vec<u8> {
+    text.bytes().cycle().take(bytes).collect()
+}
+
+/// The largest file, and the largest one in HCL.
+const MUCH: usize = 4 << 20;
+const MOST_HCL: usize = 1 << 20;
+
+#[test]
+fn aliases_do_not_multiply() {
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for n in 1..12 {
+        let more = format!("*a{}, ", n - 1).repeat(9);
+        laughs.push_str(&format!("a{n}: &a{n} [{more}]\n"));
+    }
+    ends("laughs.yaml", laughs.into_bytes(), "6: must repeat less by aliases");
+    let mut merges = "a0: &a0 { x: 1 }\n".to_owned();
+    for n in 1..40 {
+        let more = format!("*a{}, ", n - 1).repeat(4);
+        merges.push_str(&format!("a{n}: &a{n}\n  <<: [{more}]\n  y{n}: 1\n"));
+    }
+    ends("merges.yaml", merges.into_bytes(), "24: must repeat less by aliases");
+    let long = format!("a: &a \"{}\"\nb: [{}]\n", "x".repeat(1_000_000), "*a, ".repeat(1_000));
+    ends("long.yaml", long.into_bytes(), "2: must repeat less by aliases");
+    ends("self.yaml", b"a: &a [*a]\n".to_vec(), "1: must be YAML: ");
+    ends("none.yaml", b"a: *b\n".to_vec(), "1: must be YAML: ");
+}
+
+#[test]
+fn files_are_read_up_to_a_bound() {
+    let too_large = "1: must be a file of at most 4 MiB";
+    ends("large.hcl", repeated("# much\n", MOST_HCL + 1), "1: must be a file of at most 1 MiB");
+    for name in ["large.yaml", "large.json", "large.nomad"] {
+        ends(name, repeated("# much\n", MUCH + 1), too_large);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("huge.yaml");
+    File::create(&path).and_then(|file| file.set_len(100 << 20)).expect("a file with a hole");
+    let error = manifest::load(&path).expect_err("too large");
+    assert_eq!(error.to_string(), format!("{}:{too_large}", path.display()));
+}
+
+#[test]
+fn nesting_is_bounded() {
+    for (name, value) in [("lists", "["), ("tables", "{a: "), ("dashes", "- "), ("questions", "? ")] {
+        ends(&format!("{name}.yaml"), repeated(value, MUCH), "1: must be nested at most 128 levels deep");
+    }
+    let indented: String = (0..2_500).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    ends("indented.yaml", indented.into_bytes(), "129: must be nested at most 128 levels deep");
+    ends("lists.json", repeated("[", MUCH), "1: must be JSON: ");
+    ends("tables.json", repeated("{\"a\":", MUCH), "1: must be JSON: ");
+    ends("closed.json", [repeated("[", MUCH / 2), repeated("]", MUCH / 2)].concat(), "1: must be nested at most 128 levels deep");
+    ends("blocks.nomad", repeated("a {\n", MOST_HCL), "65: must be HCL: ");
+    for (name, value) in [("brackets", "["), ("parentheses", "("), ("braces", "{ a = "), ("nots", "!"), ("minuses", "-")] {
+        let text = [b"a = ".to_vec(), repeated(value, 100_000)].concat();
+        ends(&format!("{name}.hcl"), text, "1: must be HCL: ");
+    }
+    ends("conditions.hcl", [b"a = ".to_vec(), repeated("b ? c : ", 100_000)].concat(), "1: must be HCL: ");
+    ends("templates.hcl", [b"a = \"".to_vec(), repeated("${\"", MOST_HCL - 5)].concat(), "1: must be HCL: ");
+    ends("sums.hcl", [b"a = 1".to_vec(), repeated(" + 1", MOST_HCL - 6), b"\n".to_vec()].concat(), "1: must be HCL: ");
+}
+
+#[test]
+fn many_values_are_bounded() {
+    let too_many = "must hold at most 200,000 values";
+    ends("list.yaml", [b"[".to_vec(), repeated("1,", MUCH - 2), b"]".to_vec()].concat(), &format!("1: {too_many}"));
+    ends("lines.yaml", repeated("- 1\n", MUCH), &format!("200000: {too_many}"));
+    ends("documents.yaml", repeated("---\na: 1\n", MUCH), "2049: must hold at most 1,024 documents");
+    let keys: String = (0..400_000).map(|n| format!("k{n}: 1\n")).collect();
+    ends("keys.yaml", keys.into_bytes()[..MUCH].to_vec(), &format!("100000: {too_many}"));
+    let services: String = (0..2_000).map(|n| format!("  s{n}: {{ image: a }}\n")).collect();
+    ends("services.yml", format!("services:\n{services}").into_bytes(), "1: must hold at most 1,000 workloads");
+    let items: String = (0..20_000).map(|n| format!("- {{ apiVersion: v1, kind: K{n} }}\n")).collect();
+    ends("kinds.yaml", format!("apiVersion: v1\nkind: List\nitems:\n{items}").into_bytes(), "0 workloads");
+    let assignments = |number: u32| (0..number).map(|n| format!("a{n} = 1\n")).collect::<String>();
+    ends("attributes.hcl", assignments(20_000).into_bytes(), "1: must be a Nomad job file");
+    ends("object.hcl", format!("a = {{\n{}}}\n", assignments(19_999)).into_bytes(), "1: must be a Nomad job file");
+    ends("more.hcl", assignments(20_001).into_bytes(), "1: must hold at most 20,000 assignments");
+    ends("blocks.hcl", repeated("a {\n}\n", MOST_HCL / 6 * 6), "1: must be a Nomad job file");
+    ends("elements.hcl", [b"a = [".to_vec(), repeated("1,", MOST_HCL - 8), b"]\n".to_vec()].concat(), "1: must be a Nomad job file");
+}
+
+#[test]
+fn references_do_not_multiply() {
+    let mut conditions = "Conditions:\n  C0: !Equals [a, a]\n".to_owned();
+    for n in 1..60 {
+        let before = n - 1;
+        conditions.push_str(&format!("  C{n}: !Or [!Condition C{before}, !Condition C{before}]\n"));
+    }
+    let service = "Resources:\n  S:\n    Type: AWS::ECS::Service\n    Properties: { DesiredCount: !If [C59, 1, 2] }\n";
+    ends("conditions.yaml", format!("{conditions}{service}").into_bytes(), "1 workloads");
+    let containers = "- { Name: a, Image: b }, ".replace("- ", "").repeat(20_000);
+    let mut tasks = format!(
+        "Resources:\n  T:\n    Type: AWS::ECS::TaskDefinition\n    Properties: {{ ContainerDefinitions: [{containers}] }}\n"
+    );
+    for n in 0..900 {
+        tasks.push_str(&format!("  S{n}: {{ Type: AWS::ECS::Service, Properties: {{ TaskDefinition: !Ref T }} }}\n"));
+    }
+    ends("tasks.yaml", tasks.into_bytes(), "900 workloads");
+    let containers = "{ name: a, image: b }, ".repeat(20_000);
+    let mut rollouts = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{ name: d }}\nspec: {{ template: {{ spec: {{ containers: [{containers}] }} }} }}\n"
+    );
+    for n in 0..900 {
+        rollouts.push_str(&format!(
+            "---\n{{ apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {{ name: r{n} }}, spec: {{ workloadRef: {{ kind: Deployment, name: d }} }} }}\n"
+        ));
+    }
+    ends("rollouts.yaml", rollouts.into_bytes(), "901 workloads");
+    let list = "1, ".repeat(100_000);
+    let uses = "var.v, ".repeat(50_000);
+    let variables = format!("variable \"v\" {{ default = [{list}] }}\njob \"j\" {{ a = [{uses}] }}\n");
+    ends("variables.nomad", variables.into_bytes(), "0 workloads");
+    let scripts = format!(
+        "apiVersion: apps/v1\nkind: Deployment\nspec: {{ template: {{ spec: {{ containers: [{{ image: a, env: [{}], lifecycle: {{ preStop: {{ exec: {{ command: [sh, -c, \"{}\"] }} }} }} }}] }} }} }}\n",
+        "{ name: N, value: 1 }, ".repeat(30_000),
+        "sleep $A; ".repeat(100_000)
+    );
+    ends("scripts.yaml", scripts.into_bytes(), "1 workloads");
+}
+
+#[test]
+fn rubbish_is_told_where_it_begins() {
+    ends("zeros.yaml", vec![0; 100_000], "1: must be YAML: ");
+    ends("binary.yaml", b"a: 1\nb: \xff\xfe\n".to_vec(), "2: must be text in UTF-8");
+    ends("utf16.yaml", "a: 1\n".encode_utf16().flat_map(u16::to_be_bytes).collect(), "1: must be YAML: ");
+    ends("picture.json", b"\x89PNG\r\n\x1a\n".to_vec(), "1: must be text in UTF-8");
+    ends("program.hcl", b"\x7fELF\x02\x01\x01\0\0\0".to_vec(), "1: must be HCL: ");
+    ends("empty.yaml", Vec::new(), "1: must be a manifest of a known form");
+    ends("empty.json", Vec::new(), "1: must be JSON: ");
+    ends("empty.nomad", Vec::new(), "1: must be a Nomad job file");
+    ends("comment.yaml", b"# nothing\n".to_vec(), "1: must be a manifest of a known form");
+    ends("text.yaml", b"\n\njust words\n".to_vec(), "3: must be a manifest of a known form");
+    ends("number.json", b"1".to_vec(), "1: must be a manifest of a known form");
+    ends("broken.json", b"{\n  \"a\": 1\n  \"b\": 2\n}\n".to_vec(), "3: must be JSON: ");
+    ends("broken.yaml", b"a: 1\nb: [1\nc: 2\n".to_vec(), "3: must be YAML: ");
+    ends("twice.yaml", b"a: 1\na: 2\n".to_vec(), "2: must be YAML: the key `a` must stand only once");
+    ends("tabs.yaml", b"a:\n\tb: 1\n".to_vec(), "2: must be YAML: ");
+    for c in ["!", "%", ":", "&", "*a", ",", "]", "}", "|", ">", "'", "\"", "#", "@", "`", "\t", "\n", " ", "\r"] {
+        ends("one.yaml", repeated(c, MUCH), "");
+    }
+    for c in ["\"", "<<A\n", "/*", "\n", "#", "//", "\\", "${", "a.", "a\n", "=", "[for ", "a(", "a[", "\"%{if a}"] {
+        ends("one.hcl", [b"a = ".to_vec(), repeated(c, MOST_HCL - 4)].concat(), "");
+    }
+    ends("template.yaml", repeated("{{ a }}\n{% b %}\n{{\n", MUCH), "0 workloads");
+}
+
+#[test]
+fn folders_and_devices_are_no_manifests() {
+    let folder = tempfile::tempdir().expect("a folder");
+    assert!(manifest::load(folder.path()).is_err());
+    assert!(manifest::load(&folder.path().join("absent.yaml")).is_err());
+    let device = Path::new("/dev/zero");
+    if device.exists() {
+        let error = manifest::load(device).expect_err("no end");
+        assert_eq!(error.to_string(), "/dev/zero:1: must be a file of at most 4 MiB");
+    }
+}

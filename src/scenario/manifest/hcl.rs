@@ -14,8 +14,20 @@ use hcl_edit::template::{Element, StringTemplate};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+/// The largest HCL file, 1 MiB, and how many assignments it may hold: the library looks for each key of an object
+/// among all those before it.
+const MOST_BYTES: usize = 1 << 20;
+const MOST_ASSIGNMENTS: usize = 20_000;
+
 /// The body of an HCL file as a table.
 pub(super) fn parse_hcl(text: &str) -> Result<Node, SyntaxError> {
+    let excess = |problem: &str| Err(SyntaxError { line: 1, problem: problem.to_owned(), is_excess: true });
+    if text.len() > MOST_BYTES {
+        return excess("must be a file of at most 1 MiB");
+    }
+    if text.bytes().filter(|byte| matches!(byte, b'=' | b':')).count() > MOST_ASSIGNMENTS {
+        return excess("must hold at most 20,000 assignments");
+    }
     let body = hcl_edit::parser::parse_body(text).map_err(|error| SyntaxError {
         line: error.location().line(),
         problem: format!("must be HCL: {}", on_one_line(error.message())),

@@ -4,19 +4,23 @@
 //! default or assumed. The scenario is loaded before it is handed out, so it loads.
 
 use super::release::{ReleaseSays, Said};
-use super::section::Setting;
-use super::strategy::{cut, said, shown};
+use super::section::{Setting, listed};
+use super::strategy::shown;
 use super::swarm::{SwarmService, UpdateSettings};
 use super::values::{CountOrPercent, Seconds};
 use super::{Deployment, Manifest, Supported, Workload};
 use crate::rollout::swarm::STOP_LATENCY;
 use crate::scenario::place::on_one_line;
 use crate::scenario::words::DeploymentType;
-use crate::scenario::{InputError, LoadError, Probe, file};
+use crate::scenario::{InputError, LoadError, file};
 use humantime::format_duration;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
+
+/// Whose defaults they are.
+const KUBERNETES: &str = "Kubernetes'";
+const SWARM: &str = "Swarm's";
 
 /// From the process's start to where it could serve, and what fetching it takes first. No manifest says it.
 const START: Duration = Duration::from_secs(5);
@@ -33,6 +37,8 @@ const NODES: u32 = 3;
 /// How often a rollout is replayed, as long as not too many requests come of it.
 const REPLICATIONS: u32 = 20;
 const MOST_REQUESTS: f64 = 20e6;
+/// How wide comments are.
+const WIDTH: usize = 118;
 /// The observation window: at least this, and twice what the rollout may take.
 const LEAST_WINDOW: Duration = Duration::from_mins(5);
 const LONGEST_WINDOW: Duration = Duration::from_hours(300 * 24);
@@ -76,14 +82,7 @@ pub struct Import {
 impl Import {
     /// What was taken, assumed and ignored, a line each.
     pub fn remarks(&self, file: &Path) -> Vec<String> {
-        let notes = &self.workload.notes;
-        let lists = [("took", &notes.taken), ("assumed", &notes.assumed), ("ignored", &notes.ignored)];
-        let lists = lists.into_iter().filter(|(_, notes)| !notes.is_empty());
-        let listed = |(verb, notes): (&str, &Vec<super::Note>)| {
-            let notes = notes.iter().map(|note| said(&note.field, &note.value, note.line)).collect();
-            format!("{}: {verb} {}", file.display(), cut(notes))
-        };
-        lists.map(listed).collect()
+        self.workload.notes.sentences(file)
     }
 }
 
@@ -108,8 +107,8 @@ struct Plan {
 impl Plan {
     fn of(manifest: &Manifest, workload: &Workload, supported: Supported<'_>) -> Self {
         let (replicas, orchestrator) = match supported {
-            Supported::Kubernetes(deployment) => (&deployment.replicas, "Kubernetes"),
-            Supported::Swarm(service) => (&service.replicas, "Swarm"),
+            Supported::Kubernetes(deployment) => (&deployment.replicas, KUBERNETES),
+            Supported::Swarm(service) => (&service.replicas, SWARM),
         };
         let (instances, origin) = instances(manifest, workload, replicas, orchestrator);
         let release = ReleaseSays::of(supported);
@@ -143,7 +142,7 @@ fn instances(manifest: &Manifest, workload: &Workload, replicas: &Setting<u32>, 
             let comment = format!("assumed: minReplicas of {} (line {})", other.title(), other.line);
             (least, Origin { line: None, field, comment })
         }
-        (Some(count), None) => (count, Origin { line: None, field, comment: format!("{of}'s default") }),
+        (Some(count), None) => (count, Origin { line: None, field, comment: format!("{of} default") }),
     }
 }
 
@@ -203,8 +202,18 @@ impl Draft {
         self.lines.push((line.into(), None));
     }
 
+    /// A comment of as many lines as it takes. Its words are the manifest's in part, so none may end the line.
     fn comment(&mut self, text: &str) {
-        self.line(format!("# {}", on_one_line(text)));
+        let mut line = "#".to_owned();
+        let printed: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        for word in printed.split_whitespace() {
+            if line.len() + word.len() >= WIDTH && line.len() > 1 {
+                self.line(std::mem::replace(&mut line, "#".to_owned()));
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        self.line(line);
     }
 
     fn table(&mut self, name: &str) {
@@ -232,7 +241,7 @@ impl Draft {
     fn setting<T: Copy, V: fmt::Display>(&mut self, key: &str, setting: &Setting<T>, of: &str, shown: impl Fn(T) -> V) {
         let Some(value) = setting.effective else { return };
         let written = setting.is_written();
-        let comment = if written { String::new() } else { format!("{of}'s default") };
+        let comment = if written { String::new() } else { format!("{of} default") };
         let line = written.then_some(setting.line);
         self.value(key, shown(value), Origin { line, field: setting.field.clone(), comment });
     }
@@ -247,10 +256,8 @@ impl Draft {
             let keeps = format!("{} (line {}) keeps it between {least} and {most}", other.title(), other.line);
             self.comment(&format!("{keeps}; no scaling is simulated."));
         }
-        let notes = workload.notes.ignored.iter().map(|note| said(&note.field, &note.value, note.line));
-        let notes: Vec<String> = notes.collect();
-        if !notes.is_empty() {
-            self.line(format!("# Ignored: {}", cut(notes)));
+        if !workload.notes.ignored.is_empty() {
+            self.comment(&format!("Ignored, with lines: {}.", listed(&workload.notes.ignored)));
         }
     }
 
@@ -276,21 +283,30 @@ impl Draft {
         self.assumed("pull", quoted(PULL), "fetching the image");
         self.assumed("start", quoted(START), "until the process could serve");
         self.assumed("stop", quoted(STOP), "until an idle process has exited");
-        if let Some(Said { value, line, field }) = &says.pre_stop {
-            self.value("pre_stop", quoted(*value), Origin { line: *line, field: field.clone(), comment: String::new() });
+        match (&says.pre_stop, says.unknown_pre_stop) {
+            (Some(Said { value, line, field }), _) => {
+                let origin = Origin { line: *line, field: field.clone(), comment: String::new() };
+                self.value("pre_stop", quoted(*value), origin);
+            }
+            (None, Some(line)) => {
+                self.assumed("pre_stop", "\"0s\"", &format!("how long preStop (line {line}) takes is not written"));
+            }
+            (None, None) => {}
         }
         if let Some(Said { value, line, field }) = &says.grace {
             let comment = if line.is_some() { String::new() } else { "the orchestrator's default".to_owned() };
             self.value("grace", quoted(*value), Origin { line: *line, field: field.clone(), comment });
         }
-        if let Some(Said { value, line, field }) = &says.ready_probe {
-            self.probe(value, *line, field);
+        match &says.ready_probe {
+            Some(Said { value, line, field }) => {
+                let comment = "defaults where it says nothing".to_owned();
+                self.value("ready_probe", shown(value), Origin { line: *line, field: field.clone(), comment });
+            }
+            None => self.comment(
+                "Nothing asks whether an instance is ready: the orchestrator sends requests as soon as the container \
+                 runs, rollsim only once its process could serve.",
+            ),
         }
-    }
-
-    fn probe(&mut self, probe: &Probe, line: Option<usize>, field: &str) {
-        let comment = "with its defaults".to_owned();
-        self.value("ready_probe", shown(probe), Origin { line, field: field.to_owned(), comment });
     }
 
     fn strategy(&mut self, workload: &Workload, supported: Supported<'_>) {
@@ -303,7 +319,7 @@ impl Draft {
 
     fn kubernetes(&mut self, name: &str, deployment: &Deployment) {
         self.table(&format!("strategy.{name}.kubernetes"));
-        let of = "Kubernetes";
+        let of = KUBERNETES;
         self.setting("type", &deployment.kind, of, |kind| format!("\"{kind}\""));
         if deployment.kind.effective == Some(DeploymentType::RollingUpdate) {
             self.setting("max_surge", &deployment.max_surge, of, bound);
@@ -316,7 +332,7 @@ impl Draft {
 
     fn swarm(&mut self, name: &str, service: &SwarmService) {
         let table = format!("strategy.{name}.swarm");
-        let of = "Swarm";
+        let of = SWARM;
         self.table(&table);
         let restart = &service.restart;
         self.setting("restart_condition", &restart.condition, of, |word| format!("\"{word}\""));
@@ -328,7 +344,7 @@ impl Draft {
     }
 
     fn update(&mut self, table: &str, update: &UpdateSettings) {
-        let of = "Swarm";
+        let of = SWARM;
         self.table(table);
         self.setting("parallelism", &update.parallelism, of, |count| count);
         self.setting("delay", &update.delay, of, |span| quoted(span.0));

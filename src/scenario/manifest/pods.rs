@@ -5,7 +5,7 @@
 
 use super::section::{Notes, Section, Setting};
 use super::tree::{Entry, Node, Scalar};
-use super::values::{Seconds, seconds};
+use super::values::{Seconds, count, seconds};
 use serde_json::{Value as Json, json};
 
 /// `terminationGracePeriodSeconds` where none is given.
@@ -176,6 +176,16 @@ impl Container {
     }
 }
 
+/// Seconds; 0 stands for the default.
+fn unless_zero(scalar: &Scalar, default: u64) -> Result<Seconds, String> {
+    seconds(scalar).map(|span| if span.0.is_zero() { Seconds::whole(default) } else { span })
+}
+
+/// A count; 0 stands for the default.
+fn threshold(scalar: &Scalar, default: u32) -> Result<u32, String> {
+    count(scalar).map(|count| if count == 0 { default } else { count })
+}
+
 impl Probe {
     fn read(container: &mut Section<'_>, key: &'static str, notes: &mut Notes) -> Option<Self> {
         let mut probe = container.section(key, notes);
@@ -183,21 +193,12 @@ impl Probe {
             return None;
         }
         let handler = HANDLERS.into_iter().filter(|handler| probe.entry(handler).is_some()).last();
-        let mut unless_zero = |key, default: u64, notes: &mut Notes| {
-            let mut setting = probe.setting(key, Some(Seconds::whole(default)), seconds, notes);
-            setting.effective = setting.effective.map(|span| if span.0.is_zero() { Seconds::whole(default) } else { span });
-            setting
-        };
-        let initial_delay = unless_zero("initialDelaySeconds", 0, notes);
-        let period = unless_zero("periodSeconds", 10, notes);
-        let timeout = unless_zero("timeoutSeconds", 1, notes);
-        let mut threshold = |key, default: u32, notes: &mut Notes| {
-            let mut setting = probe.setting(key, Some(default), super::values::count, notes);
-            setting.effective = setting.effective.map(|count| if count == 0 { default } else { count });
-            setting
-        };
-        let success_threshold = threshold("successThreshold", 1, notes);
-        let failure_threshold = threshold("failureThreshold", 3, notes);
+        let initial_delay = probe.setting("initialDelaySeconds", Some(Seconds::whole(0)), seconds, notes);
+        let period = probe.setting("periodSeconds", Some(Seconds::whole(10)), |scalar| unless_zero(scalar, 10), notes);
+        let timeout = Some(Seconds::whole(1));
+        let timeout = probe.unused_setting("timeoutSeconds", timeout, |scalar| unless_zero(scalar, 1), notes);
+        let success_threshold = probe.setting("successThreshold", Some(1), |scalar| threshold(scalar, 1), notes);
+        let failure_threshold = probe.setting("failureThreshold", Some(3), |scalar| threshold(scalar, 3), notes);
         if key != "readinessProbe" && success_threshold.effective.is_some_and(|count| count != 1) {
             notes.breaks(success_threshold.line, &probe.key("successThreshold"), "must be 1");
         }

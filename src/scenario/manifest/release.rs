@@ -23,6 +23,8 @@ pub(super) struct Said<T> {
 pub(super) struct ReleaseSays {
     pub(super) ready_probe: Option<Said<Probe>>,
     pub(super) pre_stop: Option<Said<Duration>>,
+    /// The line of a preStop hook that does not say how long it takes.
+    pub(super) unknown_pre_stop: Option<usize>,
     pub(super) grace: Option<Said<Duration>>,
 }
 
@@ -37,11 +39,19 @@ impl ReleaseSays {
                     line: Some(hook.line),
                     field: "preStop".to_owned(),
                 });
-                ReleaseSays { ready_probe: readiness, pre_stop, grace: said(&pods.grace) }
+                let hooks = pods.containers.iter().filter_map(|container| container.pre_stop.as_ref());
+                let unknown = hooks.filter(|hook| hook.sleep.is_none()).map(|hook| hook.line).next();
+                ReleaseSays {
+                    ready_probe: readiness,
+                    pre_stop,
+                    unknown_pre_stop: unknown,
+                    grace: said(&pods.grace),
+                }
             }
             Supported::Swarm(service) => ReleaseSays {
                 ready_probe: service.health_check.as_ref().and_then(of_health_check),
                 pre_stop: None,
+                unknown_pre_stop: None,
                 grace: said(&service.grace),
             },
         }

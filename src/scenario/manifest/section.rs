@@ -3,8 +3,14 @@
 
 use super::tree::{Entry, Node, Scalar, Value};
 use super::{Obstacle, Problem};
+use crate::scenario::place::on_one_line;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+
+/// How many notes a sentence names.
+const MOST_NOTES: usize = 200;
 
 /// A setting of a workload.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +44,33 @@ pub struct Note {
     pub value: String,
 }
 
+/// Notes in a sentence: those of one table together, in the order in which the tables came up. Lines stand in
+/// parentheses.
+pub(super) fn listed(notes: &[Note]) -> String {
+    let mut tables: Vec<(&str, Vec<String>)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for note in notes.iter().take(MOST_NOTES) {
+        let (table, key) = note.field.rsplit_once('.').unwrap_or(("", &note.field));
+        let value = if note.value.is_empty() { String::new() } else { format!(" = {}", note.value) };
+        let line = note.line.map_or_else(String::new, |line| format!(" ({line})"));
+        let place = *places.entry(table).or_insert_with(|| {
+            tables.push((table, Vec::new()));
+            tables.len() - 1
+        });
+        tables[place].1.push(format!("{}{line}", on_one_line(&format!("{key}{value}"))));
+    }
+    let more = notes.len().saturating_sub(MOST_NOTES);
+    let of_table = |(table, keys): &(&str, Vec<String>)| match *table {
+        "" => keys.join(", "),
+        table => format!("{}: {}", on_one_line(table), keys.join(", ")),
+    };
+    let mut parts: Vec<String> = tables.iter().map(of_table).collect();
+    if more > 0 {
+        parts.push(format!("and {more} more"));
+    }
+    parts.join("; ")
+}
+
 /// What was done with a workload's manifest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Notes {
@@ -52,6 +85,13 @@ pub struct Notes {
 }
 
 impl Notes {
+    /// What was taken, assumed and ignored of a file, a line each.
+    pub(super) fn sentences(&self, file: &Path) -> Vec<String> {
+        let lists = [("took", &self.taken), ("assumed", &self.assumed), ("ignored", &self.ignored)];
+        let lists = lists.into_iter().filter(|(_, notes)| !notes.is_empty());
+        lists.map(|(verb, notes)| format!("{}: {verb} {}", file.display(), listed(notes))).collect()
+    }
+
     /// The field must hold something that it does not hold. Only the first of these is kept.
     pub(super) fn breaks(&mut self, line: usize, field: &str, problem: impl Into<String>) {
         self.stops(Obstacle::Refused, line, field, problem);
@@ -215,6 +255,21 @@ impl<'a> Section<'a> {
             }
         };
         Setting { field: place, written: Some(scalar.clone()), line, effective }
+    }
+
+    /// The same, of a setting that is read and not simulated: it counts as ignored.
+    pub(super) fn unused_setting<T: fmt::Display>(
+        &mut self,
+        key: &'static str,
+        default: Option<T>,
+        read: Read<T>,
+        notes: &mut Notes,
+    ) -> Setting<T> {
+        let mut unused = Notes::default();
+        let setting = self.setting(key, default, read, &mut unused);
+        notes.problem = notes.problem.take().or(unused.problem);
+        notes.ignored.extend(unused.taken);
+        setting
     }
 
     /// Notes what of the table nobody looked at.

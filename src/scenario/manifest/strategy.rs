@@ -5,7 +5,7 @@ use super::release::{ReleaseSays, Said};
 use super::section::Setting;
 use super::swarm::UpdateSettings;
 use super::values::{CountOrPercent, Seconds};
-use super::{MOST_LISTED, Manifest, Supported, Workload};
+use super::{Manifest, Note, Notes, Supported, Workload};
 use crate::rollout::{kubernetes, swarm};
 use crate::scenario::delays::Sources;
 use crate::scenario::place::{Checked, Mistake, Place, on_one_line};
@@ -34,10 +34,8 @@ pub(in crate::scenario) struct Used {
 #[derive(Debug)]
 struct Taken {
     place: Place,
-    /// The line of the manifest; `None` for a default.
-    line: Option<usize>,
-    field: String,
-    value: String,
+    /// Without a line for a default.
+    note: Note,
 }
 
 /// The words of a Deployment strategy, completed by those of its manifest if it names one.
@@ -134,7 +132,8 @@ impl Used {
     ) {
         let Some(value) = setting.effective else { return };
         let line = setting.is_written().then_some(setting.line);
-        let taken = Taken { place: place.clone(), line, field: setting.field.clone(), value: value.to_string() };
+        let note = Note { line, field: setting.field.clone(), value: value.to_string() };
+        let taken = Taken { place: place.clone(), note };
         if word.is_none() {
             *word = Some(as_word(value));
             self.taken.push(taken);
@@ -174,32 +173,22 @@ impl Used {
     /// A mistake in a value that the manifest says, at the manifest's own place.
     fn own_mistake(&self, place: &Place, problem: &str) -> Option<InputError> {
         let taken = self.taken.iter().find(|taken| taken.place == *place)?;
-        let problem = problem.to_owned();
-        Some(InputError { file: self.file.clone(), line: taken.line?, field: taken.field.clone(), problem })
+        let (line, field, problem) = (taken.note.line?, taken.note.field.clone(), problem.to_owned());
+        Some(InputError { file: self.file.clone(), line, field, problem })
     }
 
     /// What the reader should know: what was taken, assumed and ignored, and what is not used.
     fn remarks(&self, service: &Service, release: &Release) -> Vec<String> {
         let file = self.file.display();
-        let (written, assumed): (Vec<&Taken>, Vec<&Taken>) = self.taken.iter().partition(|taken| taken.line.is_some());
-        let of = |taken: &&Taken| said(&taken.field, &taken.value, taken.line);
-        let ignored = self.workload.notes.ignored.iter();
-        let lists = [
-            ("took", written.iter().map(of).collect::<Vec<_>>()),
-            ("assumed", assumed.iter().map(of).collect()),
-            ("ignored", ignored.map(|note| said(&note.field, &note.value, note.line)).collect()),
-        ];
-        let mut remarks: Vec<String> = lists
-            .into_iter()
-            .filter(|(_, notes)| !notes.is_empty())
-            .map(|(verb, notes)| format!("{file}: {verb} {}", cut(notes)))
-            .collect();
+        let (taken, assumed) = self.taken.iter().map(|taken| taken.note.clone()).partition(|note| note.line.is_some());
+        let notes = Notes { taken, assumed, ignored: self.workload.notes.ignored.clone(), problem: None };
+        let mut remarks = notes.sentences(&self.file);
         let unused = |line: usize, field: &str, value: &str, instead: &str| {
             format!("{file}:{line}: {field} = {value} is not used: {instead}")
         };
-        for taken in &self.overridden {
-            let (Some(line), place) = (taken.line, &taken.place) else { continue };
-            remarks.push(unused(line, &taken.field, &on_one_line(&taken.value), &format!("the scenario says {place}")));
+        for Taken { place, note } in &self.overridden {
+            let Some(line) = note.line else { continue };
+            remarks.push(unused(line, &note.field, &on_one_line(&note.value), &format!("the scenario says {place}")));
         }
         let Ok(supported) = self.workload.supported(&self.file) else { return remarks };
         let (replicas, default_grace) = match supported {
@@ -258,23 +247,6 @@ pub(super) fn shown(probe: &Probe) -> String {
         span(initial_delay),
         span(period)
     )
-}
-
-/// A field with its value and line, as far as they are known.
-pub(super) fn said(field: &str, value: &str, line: Option<usize>) -> String {
-    let value = if value.is_empty() { String::new() } else { format!(" = {value}") };
-    let line = line.map_or_else(String::new, |line| format!(" (line {line})"));
-    format!("{}{line}", on_one_line(&format!("{field}{value}")))
-}
-
-/// A list of bearable length.
-pub(super) fn cut(mut notes: Vec<String>) -> String {
-    let more = notes.len().saturating_sub(MOST_LISTED);
-    notes.truncate(MOST_LISTED);
-    if more > 0 {
-        notes.push(format!("and {more} more"));
-    }
-    notes.join(", ")
 }
 
 fn read(path: &str, sources: &mut Sources<'_>) -> Result<Manifest, crate::scenario::LoadError> {

@@ -292,7 +292,7 @@ impl HealthCheck {
         let read = HealthCheck {
             line: section.line,
             interval: section.setting("interval", Some(Seconds::whole(30)), duration, notes),
-            timeout: section.setting("timeout", Some(Seconds::whole(30)), duration, notes),
+            timeout: section.unused_setting("timeout", Some(Seconds::whole(30)), duration, notes),
             retries: section.setting("retries", Some(3), loose_count, notes),
             start_period: section.setting("start_period", Some(Seconds::whole(0)), duration, notes),
             start_interval: section.setting("start_interval", None, duration, notes),

@@ -13,7 +13,7 @@ use std::fmt;
 /// How deep values may be nested. Deeper ones would need too much of the stack.
 const DEEPEST: usize = 128;
 /// How many values a file may hold, those included that aliases repeat.
-const MOST_VALUES: usize = 300_000;
+const MOST_VALUES: usize = 200_000;
 
 /// Why a text is no tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,25 +76,36 @@ fn syntax_error(text: &str, error: &Error) -> SyntaxError {
     let excess = match error {
         Error::Budget { breach, .. } => Some(excess(breach)),
         Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => Some(TOO_MANY_ALIASES),
+        // Within an alias whatever is too much is too much by aliases.
+        Error::AliasError { error, .. } if matches!(error.without_snippet(), Error::Budget { .. }) => {
+            Some(TOO_MANY_ALIASES)
+        }
         _ => None,
     };
-    let problem = excess.map_or_else(|| format!("must be YAML: {}", described(error)), ToOwned::to_owned);
+    let message = described(error);
+    // The parser has a bound of its own, and no kind for it that the library passes on.
+    let excess = excess.or((message == "recursion limit exceeded").then_some(TOO_DEEP));
+    let problem = excess.map_or_else(|| format!("must be YAML: {message}"), ToOwned::to_owned);
     SyntaxError { line, problem, is_excess: excess.is_some() }
 }
 
+const TOO_DEEP: &str = "must be nested at most 128 levels deep";
 const TOO_MANY_ALIASES: &str = "must repeat less by aliases";
 
 fn excess(breach: &BudgetBreach) -> &'static str {
     match breach {
-        BudgetBreach::Depth { .. } => "must be nested at most 128 levels deep",
+        BudgetBreach::Depth { .. } => TOO_DEEP,
         BudgetBreach::Documents { .. } => "must hold at most 1,024 documents",
-        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => "must hold at most 300,000 values",
+        BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. } => "must hold at most 200,000 values",
         _ => TOO_MANY_ALIASES,
     }
 }
 
-/// The library's words without the place, which the error names by itself.
+/// The library's words without the place, which the error names by itself, and without advice to programmers.
 fn described(error: &Error) -> String {
+    if let Error::DuplicateMappingKey { key: Some(key), .. } = error {
+        return format!("the key `{}` must stand only once", on_one_line(key));
+    }
     let message = on_one_line(&error.to_string());
     let end = message.find(" at line ").unwrap_or(message.len());
     message[..end].to_owned()
