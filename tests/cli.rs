@@ -101,13 +101,14 @@ fn help_names_the_commands_and_the_exit_codes() {
     let help = desk.rollsim(&["--help"]);
     exits(&help, 0);
     let text = stdout(&help);
-    for word in ["run", "check", "conformance", "schema", "Exit codes:", "scenarios/quickstart.toml"] {
+    for word in ["run", "check", "conformance", "import", "schema", "Exit codes:", "scenarios/quickstart.toml"] {
         assert!(text.contains(word), "`{word}` is missing in\n{text}");
     }
     for (command, flags) in [
         ("run", &["--replications", "--seed", "--threads", "--quiet", "--out", "--json", "--no-plots"][..]),
         ("check", &["--replications", "--seed", "--threads", "--quiet"]),
         ("conformance", &["--verbose", "--fit", "--threads"]),
+        ("import", &["--name", "--out", "--json", "--quiet"]),
         ("schema", &["--help"]),
     ] {
         let help = desk.rollsim(&[command, "--help"]);
@@ -293,6 +294,90 @@ fn without_a_budget_there_is_nothing_to_check() {
     let check = checked("");
     exits(&check, 2);
     assert_eq!(stderr(&check), "small.toml:1: budget: must be given, or there is nothing to check\n");
+}
+
+// --- import
+// ----------------------------------------------------------------------------------------------------------
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  replicas: 2
+  selector: {}
+  template: { spec: { containers: [{ name: web, image: web }] } }
+";
+
+#[test]
+fn a_manifest_becomes_a_scenario_that_runs() {
+    let desk = Desk::with("web.yaml", DEPLOYMENT);
+    let printed = desk.rollsim(&["import", "web.yaml"]);
+    exits(&printed, 0);
+    let remarks = stderr(&printed);
+    assert!(remarks.starts_with("web.yaml: took spec: replicas = 2 (5)\nweb.yaml: assumed "), "{remarks}");
+    let written = desk.rollsim(&["import", "web.yaml", "--out", "web.toml", "--quiet"]);
+    exits(&written, 0);
+    assert_eq!((stdout(&written), stderr(&written)), (String::new(), String::new()));
+    assert_eq!(fs::read_to_string(desk.path("web.toml")).expect("it was written"), stdout(&printed));
+    let run = desk.rollsim(&["run", "web.toml", "--replications", "2", "--no-plots"]);
+    exits(&run, 0);
+    assert!(stdout(&run).contains("completed"), "{}", stdout(&run));
+}
+
+#[test]
+fn import_loses_no_scenario_and_tells_what_it_cannot_use() {
+    let desk = Desk::with("web.yaml", DEPLOYMENT);
+    let told = |arguments: &[&str], code: i32, then: &str| {
+        let output = desk.rollsim(arguments);
+        exits(&output, code);
+        assert_eq!((stdout(&output).as_str(), stderr(&output).as_str()), ("", then), "{arguments:?}");
+    };
+    fs::write(desk.path("there.toml"), "mine").expect("a file");
+    told(&["import", "web.yaml", "--out", "there.toml"], 2, "--out: there.toml must not exist yet\n");
+    assert_eq!(fs::read_to_string(desk.path("there.toml")).expect("a file"), "mine");
+    told(&["import", "web.yaml", "--name", "wep"], 2, "web.yaml:1: must hold a workload `wep`, did you mean `web`?\n");
+    told(&["import", "no.yaml"], 4, "no.yaml: No such file or directory (os error 2)\n");
+    fs::write(desk.path("chart.yaml"), "a: 1\nname: {{ .Values.name }}\nkind: Deployment\napiVersion: v1\n")
+        .expect("a file");
+    let rendered = "chart.yaml:2: must be rendered first: this is a template\n";
+    told(&["import", "chart.yaml"], 2, rendered);
+    let literal = desk.rollsim(&["import", "chart.yaml", "--json"]);
+    exits(&literal, 2);
+    assert_eq!(stderr(&literal), rendered);
+    let literal: serde_json::Value = serde_json::from_str(&stdout(&literal)).expect("JSON");
+    assert_eq!((&literal["status"], &literal["workloads"][0]["kind"]), (&"template".into(), &"Deployment".into()));
+}
+
+#[test]
+fn strategies_tell_what_they_take_from_a_manifest() {
+    let desk = Desk::with("web.yaml", DEPLOYMENT);
+    let by_halves = only_by_halves();
+    let keys = "max_surge = 0\nmax_unavailable = \"50%\"";
+    assert_eq!(by_halves.matches(keys).count(), 1);
+    fs::write(desk.path("fleet.toml"), by_halves.replace(keys, "manifest = \"web.yaml\"")).expect("a file");
+    let run = desk.rollsim(&["check", "fleet.toml"]);
+    let not_used = "web.yaml:5: spec.replicas = 2 is not used: service.instances is 4\n";
+    assert!(stderr(&run).starts_with("web.yaml: assumed ") && stderr(&run).contains(not_used), "{}", stderr(&run));
+    let quiet = desk.rollsim(&["run", "fleet.toml", "--quiet", "--no-plots"]);
+    exits(&quiet, 0);
+    assert_eq!(stderr(&quiet), "");
+}
+
+/// A process that may use so much memory and no more ends all the same.
+#[cfg(unix)]
+#[test]
+fn hostile_manifests_need_little_memory() {
+    let desk = Desk::with("list.yaml", &format!("[{}", "a, ".repeat(1_300_000)));
+    fs::write(desk.path("huge.yaml"), "a: 1\n".repeat(20 << 20)).expect("a file of 100 MB");
+    for (file, then) in [
+        ("list.yaml", "list.yaml:1: must hold at most 200,000 values\n"),
+        ("huge.yaml", "huge.yaml:1: must be a file of at most 4 MiB\n"),
+    ] {
+        let limited = format!("ulimit -v 262144; exec {} import {file}", env!("CARGO_BIN_EXE_rollsim"));
+        let output = Command::new("sh").current_dir(desk.0.path()).args(["-c", &limited]).output().expect("a shell");
+        exits(&output, 2);
+        assert_eq!(stderr(&output), then);
+    }
 }
 
 // --- mistakes

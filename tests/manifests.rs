@@ -9,3 +9,5 @@ mod expected;
 mod hostile;
 #[path = "manifests/imported.rs"]
 mod imported;
+#[path = "manifests/strategy.rs"]
+mod strategy;

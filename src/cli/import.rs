@@ -2,7 +2,6 @@
 
 use super::Failure;
 use clap::Args;
-use rollsim::scenario::InputError;
 use rollsim::scenario::manifest;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
@@ -20,7 +19,8 @@ pub(crate) struct Import {
     /// A new file for the scenario; by default standard output.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Print what was read of every workload as JSON instead, whether or not it can be simulated.
+    /// Print what was read of every workload as JSON instead, whether or not it can be simulated; of a template, what is
+    /// literal in it.
     #[arg(long, conflicts_with_all = ["name", "out"])]
     json: bool,
     /// Do not tell what was taken, assumed and ignored.
@@ -34,9 +34,10 @@ impl Import {
         if self.json {
             let text = serde_json::to_string_pretty(&manifest.to_json()).expect("what was read is plain JSON");
             writeln!(std::io::stdout(), "{text}")?;
+            manifest.whole()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let imported = manifest::import(&manifest, self.name.as_deref()).map_err(wrong)?;
+        let imported = manifest::import(&manifest, self.name.as_deref())?;
         match &self.out {
             Some(path) => write_new(path, &imported.text)?,
             None => write!(std::io::stdout(), "{}", imported.text)?,
@@ -51,10 +52,6 @@ impl Import {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn wrong(error: InputError) -> Failure {
-    Failure::Input(error.to_string())
 }
 
 /// Writes a file that does not exist yet: a scenario that somebody has worked on is not lost.

@@ -9,7 +9,7 @@ mod schema;
 
 use clap::{Args, Parser, Subcommand};
 use rollsim::report::files::WriteError;
-use rollsim::scenario::{LoadError, Scenario, Study};
+use rollsim::scenario::{InputError, LoadError, Scenario, Study};
 use std::fmt;
 use std::io;
 use std::num::NonZeroU32;
@@ -82,6 +82,12 @@ impl From<LoadError> for Failure {
             LoadError::Input(_) => Failure::Input(error.to_string()),
             LoadError::Io(..) => Failure::World(error.to_string()),
         }
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        LoadError::from(error).into()
     }
 }
 

@@ -116,7 +116,8 @@ fn is_same(a: &Value, b: &Value) -> bool {
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             let (expected, read) = (without_prose(a), without_prose(b));
-            expected.len() == read.len() && expected.iter().all(|(key, value)| b.get(key).is_some_and(|b| is_same(value, b)))
+            expected.len() == read.len()
+                && expected.iter().all(|(key, value)| b.get(key).is_some_and(|b| is_same(value, b)))
         }
         (a, b) => a == b,
     }

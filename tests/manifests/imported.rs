@@ -43,7 +43,11 @@ fn import_all(manifest: &Manifest) -> (u32, u32) {
                 scenario.study.replications = NonZeroU32::new(2).expect("not 0");
                 let results = replicate(&scenario, &|| {});
                 let outcomes = &results.strategies[0].summary.outcomes;
-                assert_eq!(outcomes.iter().map(|(outcome, _)| outcome.name()).collect::<Vec<_>>(), ["completed"], "{title}");
+                assert_eq!(
+                    outcomes.iter().map(|(outcome, _)| outcome.name()).collect::<Vec<_>>(),
+                    ["completed"],
+                    "{title}"
+                );
                 ran += 1;
             }
             Err(error) => {
@@ -128,7 +132,7 @@ fn stack(random: &mut Xoshiro256PlusPlus) -> String {
             let order = ["stop-first", "start-first"][random.random_range(0..2)];
             let action = ["pause", "continue"][random.random_range(0..2)];
             let values = format!("parallelism: {parallelism}, order: {order}, failure_action: {action}");
-            text.push_str(&format!("      {config}: {{ {values}, delay: 1500ms, max_failure_ratio: 0.25 }}\n"));
+            text = format!("{text}      {config}: {{ {values}, delay: 1500ms, max_failure_ratio: 0.25 }}\n");
         }
     }
     if random.random_bool(0.5) {
@@ -142,7 +146,8 @@ fn drawn_manifests_are_imported_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
     for case in 0..40 {
-        let (file, text) = if case % 2 == 0 { ("d.yaml", deployment(&mut random)) } else { ("s.yml", stack(&mut random)) };
+        let (file, text) =
+            if case % 2 == 0 { ("d.yaml", deployment(&mut random)) } else { ("s.yml", stack(&mut random)) };
         let path = folder.path().join(file);
         fs::write(&path, &text).expect("a file");
         let manifest = manifest::load(&path).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -152,7 +157,8 @@ fn drawn_manifests_are_imported_too() {
 
 #[test]
 fn names_and_values_cannot_break_out_of_a_comment() {
-    let text = "services:\n  \"evil\\n[study]\\nseed = 1 #\\u0085\\u2028\":\n    \"x\\ny\": 1\n    deploy: { replicas: 2 }\n";
+    let text =
+        "services:\n  \"evil\\n[study]\\nseed = 1 #\\u0085\\u2028\":\n    \"x\\ny\": 1\n    deploy: { replicas: 2 }\n";
     let manifest = manifest::read(text, Path::new("stack.yml")).expect("a stack");
     let imported = manifest::import(&manifest, None).expect("a scenario");
     parsed(&imported.text, Path::new(""));

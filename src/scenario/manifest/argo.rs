@@ -1,7 +1,7 @@
 //! Argo Rollouts.
 //!
 //! Sources: `utils/defaults/defaults.go`, `utils/conditions/conditions.go` and `utils/replicaset/replicaset.go` of
-//! argoproj/argo-rollouts (1.8). Without a traffic router the two sets are sized within maxSurge and maxUnavailable, which
+//! argoproj/argo-rollouts. Without a traffic router the two sets are sized within maxSurge and maxUnavailable, which
 //! resolve as a Deployment's; with one the canary is sized by its weight.
 
 use super::kubernetes::{A_QUARTER, reference, refuse_part};

@@ -251,11 +251,11 @@ Values:
 
     #[test]
     fn conditions_that_name_one_another_end() {
-        let mut stack = "Conditions:\n  C0: !Equals [a, a]\n".to_owned();
-        for n in 1..60 {
-            stack.push_str(&format!("  C{n}: !And [!Condition C{}, !Condition C{}]\n", n - 1, n - 1));
-        }
-        let document = &parse_yaml(&format!("{stack}V: !If [C59, 1, 2]\n"), Twice::Error).expect("YAML")[0];
+        let both = |n: u32| format!("  C{n}: !And [!Condition C{0}, !Condition C{0}]\n", n - 1);
+        let conditions: Vec<String> = (1..60).map(both).collect();
+        let conditions = conditions.concat();
+        let stack = format!("Conditions:\n  C0: !Equals [a, a]\n{conditions}V: !If [C59, 1, 2]\n");
+        let document = &parse_yaml(&stack, Twice::Error).expect("YAML")[0];
         let value = Template::new(document).resolved(document.get("V").expect("a value"));
         assert!(value.is_expression(), "it gave up");
     }

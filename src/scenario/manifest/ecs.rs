@@ -8,13 +8,17 @@ use super::pods::fact;
 use super::section::{Notes, Section, Setting, Spelling};
 use super::sets::map;
 use super::tree::{Entry, Node};
-use super::values::{Seconds, loose_boolean, loose_count, loose_seconds, text};
+use super::values::{Seconds, loose_boolean, loose_count, loose_seconds, word};
 use super::{Obstacle, Others, Spec, Workload};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
 /// `stopTimeout` where none is given.
 const STOP_TIMEOUT: Seconds = Seconds::whole(30);
+
+const SCHEDULING: [&str; 2] = ["REPLICA", "DAEMON"];
+const CONTROLLERS: [&str; 3] = ["ECS", "CODE_DEPLOY", "EXTERNAL"];
+const STRATEGIES: [&str; 4] = ["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"];
 
 /// A service.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,11 +28,11 @@ pub struct EcsService {
     /// Where that comes from.
     pub desired_source: String,
     /// `SchedulingStrategy`.
-    pub scheduling: Setting<String>,
+    pub scheduling: Setting<&'static str>,
     /// `DeploymentController.Type`.
-    pub controller: Setting<String>,
+    pub controller: Setting<&'static str>,
     /// `DeploymentConfiguration.Strategy`.
-    pub strategy: Setting<String>,
+    pub strategy: Setting<&'static str>,
     /// `MinimumHealthyPercent`.
     pub minimum_healthy_percent: Setting<u32>,
     /// `MaximumPercent`.
@@ -143,7 +147,10 @@ fn plain_services(document: &Node) -> Vec<&Node> {
 }
 
 fn plain_definition(document: &Node) -> Option<&Node> {
-    [Some(document), document.get("taskDefinition")].into_iter().flatten().find(|it| it.get("containerDefinitions").is_some())
+    [Some(document), document.get("taskDefinition")]
+        .into_iter()
+        .flatten()
+        .find(|it| it.get("containerDefinitions").is_some())
 }
 
 fn plain_service(service: &Node) -> Workload {
@@ -210,15 +217,17 @@ impl EcsService {
         for key in ["ServiceName", "TaskDefinition", "LoadBalancers"] {
             service.entry(key);
         }
-        let scheduling = service.setting("SchedulingStrategy", Some("REPLICA".to_owned()), text, notes);
-        let is_daemon = scheduling.effective.as_deref() == Some("DAEMON");
+        let scheduling =
+            service.setting("SchedulingStrategy", Some("REPLICA"), |scalar| word(scalar, &SCHEDULING), notes);
+        let is_daemon = scheduling.effective == Some("DAEMON");
         let desired = service.setting("DesiredCount", (!is_daemon).then_some(1), loose_count, notes);
         let mut controller = service.section("DeploymentController", notes);
-        let controller = controller.setting("Type", Some("ECS".to_owned()), text, notes);
+        let controller = controller.setting("Type", Some("ECS"), |scalar| word(scalar, &CONTROLLERS), notes);
         let mut deployment = service.section("DeploymentConfiguration", notes);
-        let minimum = deployment.setting("MinimumHealthyPercent", Some(if is_daemon { 0 } else { 100 }), loose_count, notes);
+        let minimum =
+            deployment.setting("MinimumHealthyPercent", Some(if is_daemon { 0 } else { 100 }), loose_count, notes);
         let maximum = deployment.setting("MaximumPercent", Some(if is_daemon { 100 } else { 200 }), loose_count, notes);
-        let strategy = deployment.setting("Strategy", Some("ROLLING".to_owned()), text, notes);
+        let strategy = deployment.setting("Strategy", Some("ROLLING"), |scalar| word(scalar, &STRATEGIES), notes);
         let mut breaker = deployment.section("DeploymentCircuitBreaker", notes);
         let circuit_breaker = breaker.is_written().then(|| {
             let enable = breaker.setting("Enable", Some(false), loose_boolean, notes);
@@ -258,8 +267,7 @@ impl EcsService {
     }
 
     fn strategy_type(&self) -> Option<String> {
-        let controller = self.controller.effective.as_deref()?;
-        Some(match (controller, self.strategy.effective.as_deref()?) {
+        Some(match (self.controller.effective?, self.strategy.effective?) {
             ("ECS", "ROLLING") => "ECS rolling update".to_owned(),
             ("ECS", other) => format!("ECS {other}"),
             ("CODE_DEPLOY", _) => "CodeDeploy".to_owned(),
@@ -310,7 +318,9 @@ impl TargetGroup {
         let mut delays = attributes.filter(|it| it.text_at("Key") == Some("deregistration_delay.timeout_seconds"));
         let default = Some(Seconds::whole(300));
         let deregistration_delay = match delays.next() {
-            Some(delay) => Section::of("TargetGroup.deregistration_delay", delay).setting("Value", default, loose_seconds, notes),
+            Some(delay) => {
+                Section::of("TargetGroup.deregistration_delay", delay).setting("Value", default, loose_seconds, notes)
+            }
             None => group.setting("deregistration_delay", default, loose_seconds, notes),
         };
         TargetGroup {

@@ -1,6 +1,6 @@
 //! Flagger's Canary objects.
 //!
-//! Sources: `pkg/apis/flagger/v1beta1/canary.go` (defaults) and `pkg/controller/scheduler.go` of fluxcd/flagger (1.40): the
+//! Sources: `pkg/apis/flagger/v1beta1/canary.go` (defaults) and `pkg/controller/scheduler.go` of fluxcd/flagger: the
 //! weight grows by a step as long as it is below maxWeight, so it may pass it, but never 100.
 
 use super::Spec;
@@ -63,7 +63,8 @@ pub(super) fn canary(_: &Node, spec: &mut Section<'_>, notes: &mut Notes) -> Spe
     let skip_analysis = spec.setting("skipAnalysis", Some(false), boolean, notes);
     let mut analysis = spec.section("analysis", notes);
     let place = analysis.key("metrics");
-    let metrics = analysis.list("metrics", notes).iter().map(|metric| FlaggerMetric::read(metric, &place, notes)).collect();
+    let metrics =
+        analysis.list("metrics", notes).iter().map(|metric| FlaggerMetric::read(metric, &place, notes)).collect();
     let place = analysis.key("stepWeights");
     let weights = analysis.list("stepWeights", notes).iter();
     let step_weights: Vec<u32> = weights.filter_map(|weight| step_weight(weight, &place, notes)).collect();

@@ -9,8 +9,10 @@ use super::yaml::SyntaxError;
 use crate::scenario::place::on_one_line;
 use hcl_edit::Span;
 use hcl_edit::expr::{Expression, ObjectKey, Traversal, TraversalOperator, UnaryOperator};
+use hcl_edit::parser::parse_body;
 use hcl_edit::structure::{Body, Structure};
 use hcl_edit::template::{Element, StringTemplate};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -28,17 +30,35 @@ pub(super) fn parse_hcl(text: &str) -> Result<Node, SyntaxError> {
     if text.bytes().filter(|byte| matches!(byte, b'=' | b':')).count() > MOST_ASSIGNMENTS {
         return excess("must hold at most 20,000 assignments");
     }
-    let body = hcl_edit::parser::parse_body(text).map_err(|error| SyntaxError {
-        line: error.location().line(),
-        problem: format!("must be HCL: {}", on_one_line(error.message())),
-        is_excess: false,
+    let parsed = parse_body(text).map(|body| (body, Cow::Borrowed(text)));
+    let (body, text) = parsed.or_else(|error| {
+        let bare = with_bare_names(text);
+        parse_body(&bare).map(|body| (body, Cow::Owned(bare))).map_err(|_| SyntaxError {
+            line: error.location().line(),
+            problem: format!("must be HCL: {}", on_one_line(error.message())),
+            is_excess: false,
+        })
     })?;
+    let text = text.as_ref();
     let lines = Lines::of(text);
     let mut reader = Reader { text, lines: &lines, variables: BTreeMap::new(), locals: BTreeMap::new() };
     let plain = reader.table(&body, None);
     reader.variables = variables(&plain);
     reader.locals = locals(&plain);
     Ok(reader.table(&body, None))
+}
+
+/// The text without quotes around names of attributes that begin a line: Nomad's HCL allows them, as the first version
+/// of HCL did. What is no letter or digit in such a name becomes `_`.
+fn with_bare_names(text: &str) -> String {
+    let bare = |line: &str| {
+        let (indent, rest) = line.split_at(line.len() - line.trim_start().len());
+        let (name, after) = rest.strip_prefix('"')?.split_once('"')?;
+        let is_assigned = after.trim_start().starts_with('=') && !after.trim_start().starts_with("==");
+        let name: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+        (is_assigned && !name.is_empty()).then(|| format!("{indent}_{name}{after}"))
+    };
+    text.split('\n').map(|line| bare(line).unwrap_or_else(|| line.to_owned())).collect::<Vec<_>>().join("\n")
 }
 
 /// The defaults of the variables that are single values.
@@ -164,7 +184,9 @@ impl Reader<'_> {
     /// What a text stands for that is nothing but one interpolation.
     fn interpolated(&self, template: &StringTemplate) -> Option<Value> {
         let mut elements = template.iter();
-        let (Some(Element::Interpolation(interpolation)), None) = (elements.next(), elements.next()) else { return None };
+        let (Some(Element::Interpolation(interpolation)), None) = (elements.next(), elements.next()) else {
+            return None;
+        };
         let node = self.value(&interpolation.expr);
         (!node.is_expression()).then_some(node.value)
     }
@@ -215,6 +237,14 @@ job "web" {
         assert_eq!(read("less"), Some((13, Some(Scalar::Whole(-2)))));
         assert_eq!(read("note"), Some((14, None)));
         assert!(groups[1].node.entry("count").is_none(), "comments and texts say nothing");
+    }
+
+    #[test]
+    fn names_may_stand_in_quotes() {
+        let quoted = "job \"web\" {\n  meta {\n    \"a.b\" = \"c\"\n  }\n  group \"g\" {\n    count = 2\n  }\n}\n";
+        let body = parse_hcl(quoted).expect("HCL");
+        let count = body.get("job").and_then(|job| job.get("group")?.entry("count"));
+        assert_eq!(count.map(|entry| (entry.line, entry.node.scalar())), Some((6, Some(&Scalar::Whole(2)))));
     }
 
     #[test]

@@ -136,7 +136,9 @@ fn instances(manifest: &Manifest, workload: &Workload, replicas: &Setting<u32>, 
             let comment = format!("assumed: one on each of {NODES} nodes, as the mode is global");
             (NODES, Origin { line: None, field, comment })
         }
-        (Some(count), _) if replicas.is_written() => (count, Origin { line: Some(line), field, comment: String::new() }),
+        (Some(count), _) if replicas.is_written() => {
+            (count, Origin { line: Some(line), field, comment: String::new() })
+        }
         (Some(count), Some((other, autoscaler))) => {
             let least = autoscaler.min_replicas.effective.unwrap_or(count).max(count);
             let comment = format!("assumed: minReplicas of {} (line {})", other.title(), other.line);
@@ -149,13 +151,15 @@ fn instances(manifest: &Manifest, workload: &Workload, replicas: &Setting<u32>, 
 /// Twice what the rollout may take, in whole minutes.
 fn window(instances: u32, release: &ReleaseSays, supported: Supported<'_>) -> Duration {
     let probe = release.ready_probe.as_ref().map_or(Duration::ZERO, |said| {
-        said.value.initial_delay + said.value.period.saturating_mul(said.value.success_threshold.get().saturating_add(1))
+        said.value.initial_delay
+            + said.value.period.saturating_mul(said.value.success_threshold.get().saturating_add(1))
     });
     let pre_stop = release.pre_stop.as_ref().map_or(Duration::ZERO, |said| said.value);
     let ready = PULL + START + probe + PROPAGATION;
     let step = match supported {
         Supported::Kubernetes(deployment) => {
-            let at_once = deployment.bounds().map_or(instances, |bounds| bounds.surge.saturating_add(bounds.unavailable));
+            let at_once =
+                deployment.bounds().map_or(instances, |bounds| bounds.surge.saturating_add(bounds.unavailable));
             let min_ready = deployment.min_ready.effective.map_or(Duration::ZERO, |span| span.0);
             (at_once, ready + min_ready + pre_stop + STOP)
         }
@@ -188,7 +192,8 @@ impl Draft {
     }
 
     fn text(&self) -> String {
-        self.lines.iter().map(|(line, _)| format!("{line}\n")).collect()
+        let lines: Vec<&str> = self.lines.iter().map(|(line, _)| line.as_str()).collect();
+        lines.join("\n") + "\n"
     }
 
     /// A mistake in the scenario, told where the manifest says the wrong value.
@@ -251,7 +256,8 @@ impl Draft {
         self.comment(&format!("{at}, read by rollsim {}.", env!("CARGO_PKG_VERSION")));
         self.comment("What is \"assumed\" stands in no manifest: measure it, or the figures say little.");
         if let Some((other, autoscaler)) = manifest.autoscaler(workload) {
-            let bound = |setting: &Setting<u32>| setting.effective.map_or_else(|| "?".to_owned(), |count| count.to_string());
+            let bound =
+                |setting: &Setting<u32>| setting.effective.map_or_else(|| "?".to_owned(), |count| count.to_string());
             let (least, most) = (bound(&autoscaler.min_replicas), bound(&autoscaler.max_replicas));
             let keeps = format!("{} (line {}) keeps it between {least} and {most}", other.title(), other.line);
             self.comment(&format!("{keeps}; no scaling is simulated."));

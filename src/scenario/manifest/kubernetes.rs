@@ -61,7 +61,8 @@ pub(super) fn is_object(document: &Node) -> bool {
 fn objects(documents: &[Node]) -> Vec<&Node> {
     let mut objects = Vec::new();
     for document in documents {
-        let items = document.get("items").filter(|_| document.text_at("kind").is_some_and(|kind| kind.ends_with("List")));
+        let items =
+            document.get("items").filter(|_| document.text_at("kind").is_some_and(|kind| kind.ends_with("List")));
         match items {
             Some(items) => objects.extend(items.elements()),
             None => objects.push(document),
@@ -97,11 +98,7 @@ pub(super) fn read(documents: &[Node]) -> (Vec<Workload>, BTreeMap<String, Other
     (workloads, others)
 }
 
-fn workload(
-    object: &Node,
-    kind: &str,
-    read: fn(&Node, &mut Section<'_>, &mut Notes) -> Spec,
-) -> Workload {
+fn workload(object: &Node, kind: &str, read: fn(&Node, &mut Section<'_>, &mut Notes) -> Spec) -> Workload {
     let metadata = |key| object.get("metadata").and_then(|metadata| metadata.text_at(key)).map(ToOwned::to_owned);
     let mut notes = Notes::default();
     let mut top = Section::of("", object);

@@ -29,10 +29,10 @@ mod tree;
 mod values;
 mod yaml;
 
+pub use super::words::DeploymentType;
 pub use argo::{BlueGreen, Canary, Rollout, RolloutStrategy, Step};
 pub use ecs::{EcsService, TargetGroup, TaskContainer, TaskDefinition, TaskHealthCheck};
 pub use flagger::{FlaggerCanary, FlaggerMetric};
-pub use super::words::DeploymentType;
 pub use import::{Import, import};
 pub use kubernetes::Deployment;
 pub use nomad::{NomadGroup, NomadUpdate};
@@ -177,12 +177,7 @@ pub enum Obstacle {
 
 impl Problem {
     fn in_file(&self, file: &Path) -> InputError {
-        InputError {
-            file: file.to_owned(),
-            line: self.line,
-            field: self.field.clone(),
-            problem: self.problem.clone(),
-        }
+        InputError { file: file.to_owned(), line: self.line, field: self.field.clone(), problem: self.problem.clone() }
     }
 }
 
@@ -246,7 +241,7 @@ enum Language {
 impl Language {
     /// By the ending of the file's name, or else by how the text looks.
     fn of(text: &str, file: &Path) -> Self {
-        let ending = file.extension().map(|ending| ending.to_ascii_lowercase());
+        let ending = file.extension().map(std::ffi::OsStr::to_ascii_lowercase);
         match ending.as_ref().and_then(|ending| ending.to_str()) {
             Some("nomad" | "hcl" | "tf") => Language::Hcl,
             Some("yaml" | "yml") => Language::Yaml,
@@ -261,12 +256,30 @@ impl Language {
 }
 
 fn read_hcl(text: &str, file: &Path) -> Result<Manifest, InputError> {
-    let body = hcl::parse_hcl(text).map_err(|error| at(file, error.line, error.problem))?;
+    let body = match hcl::parse_hcl(text) {
+        Ok(body) => body,
+        // Levant and nomad-pack have `[[ … ]]`, Terraform's templates bare `${…}`.
+        Err(error) if !error.is_excess && has_action(text, error.line, &["[[ ", "[[.", "[[-", "{{", "= ${"]) => {
+            return Ok(Manifest { problem: Some(must_be_rendered(error.line)), ..Manifest::empty(file) });
+        }
+        Err(error) => return Err(at(file, error.line, error.problem)),
+    };
     if !nomad::is_job_file(&body) {
         return Err(at(file, 1, "must be a Nomad job file: there is no job block"));
     }
     let (workloads, ignored) = (nomad::read(&body), nomad::ignored(&body));
     Ok(Manifest { file: file.to_owned(), documents: 1, workloads, others: BTreeMap::new(), ignored, problem: None })
+}
+
+/// Whether a line, counted from 1, holds what begins an action of a template.
+fn has_action(text: &str, line: usize, actions: &[&str]) -> bool {
+    let line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    actions.iter().any(|action| line.contains(action))
+}
+
+fn must_be_rendered(line: usize) -> Problem {
+    let problem = "must be rendered first: this is a template".to_owned();
+    Problem { why: Obstacle::Template, line, field: String::new(), problem }
 }
 
 fn read_tree(parsed: Result<Vec<Node>, SyntaxError>, file: &Path, text: &str) -> Result<Manifest, InputError> {
@@ -278,17 +291,13 @@ fn read_tree(parsed: Result<Vec<Node>, SyntaxError>, file: &Path, text: &str) ->
             None => return Err(at(file, error.line, error.problem)),
         },
     };
-    let problem = template.map(|line| Problem {
-        why: Obstacle::Template,
-        line,
-        field: String::new(),
-        problem: "must be rendered first: this is a template, as Helm has them".to_owned(),
-    });
+    let problem = template.map(must_be_rendered);
     let known = of_documents(&documents, file);
     let manifest = known.or_else(|| problem.is_some().then(|| Manifest::empty(file)));
     let unknown = || {
         let line = documents.first().map_or(1, |document| document.line);
-        let forms = "Kubernetes objects, a Docker stack file, a Nomad job file, an ECS service or a CloudFormation template";
+        let forms =
+            "Kubernetes objects, a Docker stack file, a Nomad job file, an ECS service or a CloudFormation template";
         at(file, line, format!("must be a manifest of a known form: {forms}"))
     };
     Ok(Manifest { problem, ..manifest.ok_or_else(unknown)? })
@@ -333,15 +342,21 @@ impl Manifest {
         }
     }
 
+    /// Nothing, where the file as a whole can be used.
+    ///
+    /// # Errors
+    /// When it is a template.
+    pub fn whole(&self) -> Result<(), InputError> {
+        self.problem.as_ref().map_or(Ok(()), |problem| Err(problem.in_file(&self.file)))
+    }
+
     /// The workload that is meant by a name, or by a kind and a name (`Deployment/web`), or the only one that is rolled
     /// out. Where several are meant, those of the preferred kind are.
     ///
     /// # Errors
     /// When none is meant or several are, or when the one that is cannot be used.
     pub fn workload(&self, name: Option<&str>, preferred: &str) -> Result<&Workload, InputError> {
-        if let Some(problem) = &self.problem {
-            return Err(problem.in_file(&self.file));
-        }
+        self.whole()?;
         let rolled_out: Vec<&Workload> =
             self.workloads.iter().filter(|workload| workload.is_rolled_out() && !self.is_steered(workload)).collect();
         let meant: Vec<&Workload> =
@@ -374,7 +389,8 @@ impl Manifest {
         let problem = match (name, rolled_out) {
             (_, []) => {
                 let others = self.others.iter().map(|(kind, others)| format!("{kind} (line {})", others.line));
-                let steering = self.workloads.iter().map(|workload| format!("{} (line {})", workload.kind, workload.line));
+                let steering =
+                    self.workloads.iter().map(|workload| format!("{} (line {})", workload.kind, workload.line));
                 let found: Vec<String> = steering.chain(others).take(MOST_LISTED).collect();
                 let found = if found.is_empty() { "nothing at all".to_owned() } else { found.join(", ") };
                 format!("must hold a workload that can be rolled out, but holds {found}")
@@ -403,7 +419,8 @@ impl Manifest {
     /// All that was read, for other programs: `status`, `documents`, `other_kinds` with how many there are, and of each
     /// workload its facts with what was taken, assumed and ignored.
     pub fn to_json(&self) -> Json {
-        let kinds: Map<String, Json> = self.others.iter().map(|(kind, others)| (kind.clone(), others.count.into())).collect();
+        let kinds: Map<String, Json> =
+            self.others.iter().map(|(kind, others)| (kind.clone(), others.count.into())).collect();
         let workload = |workload: &Workload| {
             let mut facts = workload.facts();
             let lists = [

@@ -1,7 +1,7 @@
 //! Nomad job files: the groups of the jobs in an HCL file.
 //!
 //! Sources: `api/jobs.go` and `api/tasks.go` (`Canonicalize`, `DefaultUpdateStrategy`) and `nomad/structs/structs.go`
-//! (`UpdateStrategy.Validate`) of hashicorp/nomad (1.6). The job's `update` block holds for each group, whose own block wins
+//! (`UpdateStrategy.Validate`) of hashicorp/nomad. The job's `update` block holds for each group, whose own block wins
 //! setting by setting; a service job without one has the default one.
 
 use super::pods::fact;
@@ -232,7 +232,9 @@ impl NomadUpdate {
 fn longest(tasks: &[&Entry], key: &'static str, default: Seconds, notes: &mut Notes) -> Option<Seconds> {
     let mut of_task = |task: &&Entry| {
         let name = task.node.tag.clone().unwrap_or_default();
-        Section::of(format!("task.{name}"), &task.node).setting(key, Some(default), duration_or_nanoseconds, notes).effective
+        Section::of(format!("task.{name}"), &task.node)
+            .setting(key, Some(default), duration_or_nanoseconds, notes)
+            .effective
     };
     let longest = tasks.iter().map(&mut of_task).reduce(|longest, next| Some(longest?.max(next?)));
     longest.unwrap_or(Some(default))
@@ -300,9 +302,7 @@ impl NomadGroup {
         if let Some((least, most)) = &self.scaling {
             facts.insert("scaling".to_owned(), json!({ "min": least.effective, "max": most.effective }));
         }
-        for (key, count) in
-            [("max_unavailable_count", self.max_unavailable()), ("max_surge_count", self.max_surge())]
-        {
+        for (key, count) in [("max_unavailable_count", self.max_unavailable()), ("max_surge_count", self.max_surge())] {
             if let Some(count) = count {
                 facts.insert(key.to_owned(), count.into());
             }

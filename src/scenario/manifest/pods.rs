@@ -226,8 +226,7 @@ impl Probe {
             ("periodSeconds", &self.period),
             ("timeoutSeconds", &self.timeout),
         ];
-        let counts =
-            [("successThreshold", &self.success_threshold), ("failureThreshold", &self.failure_threshold)];
+        let counts = [("successThreshold", &self.success_threshold), ("failureThreshold", &self.failure_threshold)];
         let written = seconds.iter().filter(|(_, setting)| setting.is_written()).map(|(key, _)| *key);
         let counted = counts.iter().filter(|(_, setting)| setting.is_written()).map(|(key, _)| *key);
         json!({
@@ -249,10 +248,10 @@ impl PreStop {
         let sleep = match kind {
             Some("sleep") => hook.get("sleep").and_then(|sleep| sleep.get("seconds")?.scalar().map(seconds)),
             Some("exec") => {
-                let command: Vec<&str> = hook.get("exec").and_then(|exec| exec.get("command")).map_or_else(
-                    Vec::new,
-                    |command| command.elements().iter().filter_map(Node::text).collect(),
-                );
+                let command: Vec<&str> = hook
+                    .get("exec")
+                    .and_then(|exec| exec.get("command"))
+                    .map_or_else(Vec::new, |command| command.elements().iter().filter_map(Node::text).collect());
                 sleep_of_command(&command, container).map(Ok)
             }
             _ => None,
@@ -345,7 +344,9 @@ mod tests {
 
     #[test]
     fn sleeps_are_found_in_commands() {
-        let container = &parse_yaml("env: [{ name: DRAIN, value: \"15\" }, { name: FROM, valueFrom: {} }]\n", Twice::Error).expect("YAML")[0];
+        let container =
+            &parse_yaml("env: [{ name: DRAIN, value: \"15\" }, { name: FROM, valueFrom: {} }]\n", Twice::Error)
+                .expect("YAML")[0];
         let sleeps = |command: &[&str]| sleep_of_command(command, container).map(|sleep| sleep.0.as_millis());
         for (command, then) in [
             (&["sleep", "5"][..], Some(5_000)),

@@ -41,12 +41,7 @@ impl ReleaseSays {
                 });
                 let hooks = pods.containers.iter().filter_map(|container| container.pre_stop.as_ref());
                 let unknown = hooks.filter(|hook| hook.sleep.is_none()).map(|hook| hook.line).next();
-                ReleaseSays {
-                    ready_probe: readiness,
-                    pre_stop,
-                    unknown_pre_stop: unknown,
-                    grace: said(&pods.grace),
-                }
+                ReleaseSays { ready_probe: readiness, pre_stop, unknown_pre_stop: unknown, grace: said(&pods.grace) }
             }
             Supported::Swarm(service) => ReleaseSays {
                 ready_probe: service.health_check.as_ref().and_then(of_health_check),
@@ -74,17 +69,16 @@ fn of_probe(probe: &pods::Probe) -> Option<Said<Probe>> {
     Some(Said { value, line: Some(probe.line), field: "readinessProbe".to_owned() })
 }
 
+/// `start_interval` where none is given and there is a `start_period`.
+const START_INTERVAL: Duration = Duration::from_secs(5);
+
 /// A health check as a readiness probe: Docker asks first one interval after the start, and failures count from the end
-/// of `start_period` on. Until then it asks every `start_interval`, where that is given (`daemon/health.go` of
-/// moby/moby).
+/// of `start_period` on; until then it asks every `start_interval` (`daemon/health.go` of moby/moby).
 fn of_health_check(check: &HealthCheck) -> Option<Said<Probe>> {
     let start_period = check.start_period.effective?.0;
     let interval = check.interval.effective?.0;
-    let start_interval = check.start_interval.effective.map(|span| span.0).filter(|_| !start_period.is_zero());
-    let period = start_interval.unwrap_or(interval);
-    if period.is_zero() {
-        return None;
-    }
+    let start_interval = check.start_interval.effective.map(|span| span.0).filter(|span| !span.is_zero());
+    let period = if start_period.is_zero() { interval } else { start_interval.unwrap_or(START_INTERVAL) };
     let forgiven = start_period.as_nanos() / period.as_nanos();
     let counted = u128::from(check.retries.effective?) * interval.as_nanos().div_ceil(period.as_nanos());
     let failures = u32::try_from(forgiven + counted).unwrap_or(u32::MAX).clamp(1, 1_000_000);

@@ -240,8 +240,12 @@ impl<'a> Section<'a> {
         };
         let line = entry.line;
         let Some(scalar) = entry.node.scalar() else {
-            let what = if entry.node.is_expression() { "a value, not an expression" } else { "a single value" };
-            notes.breaks(line, &place, format!("must be {what}"));
+            let what = if entry.node.is_expression() {
+                "must have a value: nothing here says what the variable or function comes to"
+            } else {
+                "must be a single value"
+            };
+            notes.breaks(line, &place, what);
             return Setting { field: place, written: None, line, effective: None };
         };
         let effective = match read(scalar) {

@@ -5,12 +5,12 @@
 //! `pkg/controller/statefulset/stateful_set_utils.go` (`getStatefulSetMaxUnavailable`) and
 //! `pkg/controller/daemon/util/daemonset_util.go` of kubernetes/kubernetes (1.36).
 
+use super::Spec;
 use super::kubernetes::{reference, refuse_part};
 use super::pods::{PodTemplate, fact};
 use super::section::{Notes, Section, Setting};
 use super::tree::{Node, Scalar, Value};
 use super::values::{CountOrPercent, Seconds, count, count_or_percent, seconds, word};
-use super::Spec;
 use crate::rollout::kubernetes::Bound;
 use serde_json::{Map, Value as Json, json};
 

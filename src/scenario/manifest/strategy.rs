@@ -44,7 +44,8 @@ pub(in crate::scenario) fn fill_kubernetes(
     mut raw: raw::Kubernetes,
     sources: &mut Sources<'_>,
 ) -> Checked<raw::Kubernetes> {
-    let Some(mut used) = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "Deployment", sources)? else {
+    let Some(mut used) = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "Deployment", sources)?
+    else {
         return Ok(raw);
     };
     let Supported::Kubernetes(deployment) = used.supported()? else {
@@ -57,6 +58,10 @@ pub(in crate::scenario) fn fill_kubernetes(
     if is_rolling {
         used.take(&place.key("max_surge"), &mut raw.max_surge, &deployment.max_surge, bound);
         used.take(&place.key("max_unavailable"), &mut raw.max_unavailable, &deployment.max_unavailable, bound);
+    } else {
+        // Whoever writes another type beside the manifest overrides its bounds, too.
+        used.override_by(&place.key("type"), &deployment.max_surge);
+        used.override_by(&place.key("type"), &deployment.max_unavailable);
     }
     let seconds = |Seconds(span)| Count(span.as_secs());
     used.take(&place.key("min_ready_seconds"), &mut raw.min_ready_seconds, &deployment.min_ready, seconds);
@@ -131,14 +136,22 @@ impl Used {
         as_word: impl Fn(T) -> W,
     ) {
         let Some(value) = setting.effective else { return };
+        if word.is_some() {
+            self.override_by(place, setting);
+            return;
+        }
+        *word = Some(as_word(value));
         let line = setting.is_written().then_some(setting.line);
-        let note = Note { line, field: setting.field.clone(), value: value.to_string() };
-        let taken = Taken { place: place.clone(), note };
-        if word.is_none() {
-            *word = Some(as_word(value));
-            self.taken.push(taken);
-        } else if line.is_some() {
-            self.overridden.push(taken);
+        let written = setting.written.as_ref().map(ToString::to_string);
+        let note = Note { line, field: setting.field.clone(), value: written.unwrap_or_else(|| value.to_string()) };
+        self.taken.push(Taken { place: place.clone(), note });
+    }
+
+    /// Notes that the scenario's word at a place stands instead of what is written in the manifest.
+    fn override_by<T>(&mut self, place: &Place, setting: &Setting<T>) {
+        if let Some(written) = &setting.written {
+            let note = Note { line: Some(setting.line), field: setting.field.clone(), value: written.to_string() };
+            self.overridden.push(Taken { place: place.clone(), note });
         }
     }
 
@@ -217,9 +230,10 @@ fn unused_release(
     if let Some(Said { value, line: Some(line), field }) = &says.ready_probe
         && release.ready_probe != Some(*value)
     {
-        let instead = release.ready_probe.map_or_else(|| "release.ready_probe is absent".to_owned(), |probe| {
-            format!("release.ready_probe is {}", shown(&probe))
-        });
+        let instead = release.ready_probe.map_or_else(
+            || "release.ready_probe is absent".to_owned(),
+            |probe| format!("release.ready_probe is {}", shown(&probe)),
+        );
         remarks.push(unused(*line, field, &shown(value), &instead));
     }
     if let Some(Said { value, line: Some(line), field }) = &says.pre_stop

@@ -1,7 +1,7 @@
 //! Docker stack files: the services of a Compose file as `docker stack deploy` reads them.
 //!
-//! Sources: `cli/compose/{loader,interpolation,convert/service.go}` of docker/cli (29) and `api/defaults/service.go` of
-//! moby/swarmkit. A variable with a default (`${NAME:-3}`) stands for it; nobody's environment is looked at. Of
+//! Sources: `cli/compose/convert/service.go` of docker/cli, `api/defaults/service.go` of moby/swarmkit and
+//! `daemon/health.go` of moby/moby. A variable with a default (`${NAME:-3}`) stands for it; nobody's environment is looked at. Of
 //! `deploy.restart_policy` and `restart` the former wins, and `restart: "no"` says nothing.
 
 use super::pods::fact;
@@ -16,6 +16,9 @@ use std::fmt;
 
 /// `stop_grace_period` where none is given.
 const GRACE: Seconds = Seconds::whole(10);
+
+/// `retries` of a health check where none are given.
+const RETRIES: u32 = 3;
 
 /// A service.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +84,7 @@ pub struct HealthCheck {
     pub retries: Setting<u32>,
     /// `start_period`.
     pub start_period: Setting<Seconds>,
-    /// `start_interval`.
+    /// `start_interval`; without effect where `start_period` is 0.
     pub start_interval: Setting<Seconds>,
 }
 
@@ -182,7 +185,7 @@ impl UpdateSettings {
             written: section.is_written(),
             parallelism: section.setting("parallelism", Some(1), loose_count, notes),
             delay: section.setting("delay", Some(Seconds::whole(0)), duration, notes),
-            monitor: section.setting("monitor", Some(Seconds::whole(5)), unless_zero, notes),
+            monitor: section.setting("monitor", Some(Seconds::whole(5)), |scalar| unless_zero(scalar, 5), notes),
             max_failure_ratio: section.setting("max_failure_ratio", Some(0.0), ratio, notes),
             failure_action: section.setting("failure_action", Some(FailureWord(FailureAction::Pause)), action, notes),
             order: section.setting("order", Some(OrderWord(Order::StopFirst)), OrderWord::read, notes),
@@ -209,9 +212,14 @@ impl UpdateSettings {
     }
 }
 
-/// A monitoring period; none is the default one.
-fn unless_zero(scalar: &Scalar) -> Result<Seconds, String> {
-    duration(scalar).map(|span| if span.0.is_zero() { Seconds::whole(5) } else { span })
+/// A duration; 0 stands for the default.
+fn unless_zero(scalar: &Scalar, default: u64) -> Result<Seconds, String> {
+    duration(scalar).map(|span| if span.0.is_zero() { Seconds::whole(default) } else { span })
+}
+
+/// How many failed checks make a task unhealthy; 0 stands for the default.
+fn retries(scalar: &Scalar) -> Result<u32, String> {
+    loose_count(scalar).map(|count| if count == 0 { RETRIES } else { count })
 }
 
 fn ratio(scalar: &Scalar) -> Result<f64, String> {
@@ -283,7 +291,8 @@ fn legacy_restart(entry: &Entry, place: &str, notes: &mut Notes) -> Option<(Cond
 
 impl HealthCheck {
     fn read(mut section: Section<'_>, notes: &mut Notes) -> Option<Self> {
-        let is_disabled = section.entry("disable").is_some_and(|entry| entry.node.scalar() == Some(&Scalar::Bool(true)));
+        let is_disabled =
+            section.entry("disable").is_some_and(|entry| entry.node.scalar() == Some(&Scalar::Bool(true)));
         let test = section.entry("test").map(|entry| &entry.node);
         let test = test.and_then(|test| test.elements().first().unwrap_or(test).text());
         if !section.is_written() || is_disabled || test == Some("NONE") {
@@ -291,9 +300,14 @@ impl HealthCheck {
         }
         let read = HealthCheck {
             line: section.line,
-            interval: section.setting("interval", Some(Seconds::whole(30)), duration, notes),
-            timeout: section.unused_setting("timeout", Some(Seconds::whole(30)), duration, notes),
-            retries: section.setting("retries", Some(3), loose_count, notes),
+            interval: section.setting("interval", Some(Seconds::whole(30)), |scalar| unless_zero(scalar, 30), notes),
+            timeout: section.unused_setting(
+                "timeout",
+                Some(Seconds::whole(30)),
+                |scalar| unless_zero(scalar, 30),
+                notes,
+            ),
+            retries: section.setting("retries", Some(RETRIES), retries, notes),
             start_period: section.setting("start_period", Some(Seconds::whole(0)), duration, notes),
             start_interval: section.setting("start_interval", None, duration, notes),
         };

@@ -68,7 +68,9 @@ fn open(node: &mut Node) {
         Value::List(elements) => elements.iter_mut().for_each(open),
         Value::Table(entries) => {
             entries.retain(|entry| !entry.key.contains(ACTION));
-            entries.iter_mut().for_each(|entry| open(&mut entry.node));
+            for entry in entries {
+                open(&mut entry.node);
+            }
         }
     }
 }

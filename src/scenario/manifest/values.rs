@@ -44,11 +44,6 @@ pub(super) fn loose_boolean(scalar: &Scalar) -> Result<bool, String> {
     }
 }
 
-/// Any single value as a text.
-pub(super) fn text(scalar: &Scalar) -> Result<String, String> {
-    Ok(scalar.to_string())
-}
-
 /// What one of several words stands for.
 pub(super) fn meaning<T: Copy>(scalar: &Scalar, words: &[(&str, T)]) -> Result<T, String> {
     let known = if let Scalar::Text(text) = scalar { words.iter().find(|(word, _)| word == text) } else { None };

@@ -39,6 +39,31 @@ fn unknown_keys_are_mistakes() {
 }
 
 #[test]
+fn manifests_are_files_that_can_be_read() {
+    rejects(
+        "restart_delay = \"6s\"",
+        "name = \"web\"",
+        "49: strategy.swarm.swarm.name: must be absent without manifest",
+    );
+    rejects(
+        "type = \"RollingUpdate\"",
+        "name = \"web\"",
+        "38: strategy.zebra.kubernetes.name: must be absent without manifest",
+    );
+    rejects(
+        "type = \"RollingUpdate\"",
+        "manifest = \"\"",
+        "38: strategy.zebra.kubernetes.manifest: must be the path of a file",
+    );
+    rejects("type = \"RollingUpdate\"", "manifest = 1", "38: strategy.zebra.kubernetes.manifest: must be a string");
+    rejects(
+        "type = \"RollingUpdate\"",
+        "manifest = \"nowhere.yaml\"",
+        "38: strategy.zebra.kubernetes.manifest: must name a file that can be read: nowhere.yaml: No such file or directory (os error 2)",
+    );
+}
+
+#[test]
 fn what_must_be_there_is_missed() {
     rejects("queue = 64\n", "", "1: service.queue: must be given");
     rejects("period = \"5s\", ", "", "24: release.ready_probe.period: must be given");
