@@ -48,18 +48,18 @@ fn manifests_are_files_that_can_be_read() {
     rejects(
         "type = \"RollingUpdate\"",
         "name = \"web\"",
-        "38: strategy.zebra.kubernetes.name: must be absent without manifest",
+        "37: strategy.zebra.kubernetes.name: must be absent without manifest",
     );
     rejects(
         "type = \"RollingUpdate\"",
         "manifest = \"\"",
-        "38: strategy.zebra.kubernetes.manifest: must be the path of a file",
+        "37: strategy.zebra.kubernetes.manifest: must be the path of a file",
     );
-    rejects("type = \"RollingUpdate\"", "manifest = 1", "38: strategy.zebra.kubernetes.manifest: must be a string");
+    rejects("type = \"RollingUpdate\"", "manifest = 1", "37: strategy.zebra.kubernetes.manifest: must be a string");
     rejects(
         "type = \"RollingUpdate\"",
         "manifest = \"nowhere.yaml\"",
-        "38: strategy.zebra.kubernetes.manifest: must name a file that can be read: nowhere.yaml: No such file or directory (os error 2)",
+        "37: strategy.zebra.kubernetes.manifest: must name a file that can be read: nowhere.yaml: No such file or directory (os error 2)",
     );
 }
 
