@@ -9,9 +9,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, Exp1, StandardNormal};
+use rollsim::balancer::{Ask, Balancer, Endpoint, Pick};
 use rollsim::engine;
-use rollsim::scenario::{Scenario, parse};
+use rollsim::random::mix;
+use rollsim::scenario::{self, Choice, Scenario, parse};
 use std::hint::black_box;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -93,5 +96,78 @@ fn ratio(scenario: &Scenario, count: u64) {
     println!("reference: {:.2} million requests per second, {ratio:.1} times the cost of their draws", rate / 1e6);
 }
 
-criterion_group!(benches, requests);
+/// What one request costs a balancer, from its choice to its answer, among few endpoints and among many: by policy,
+/// and of the unequal weights that a slow start makes.
+fn choices(bench: &mut Criterion) {
+    let count = |number| NonZeroU32::new(number).expect("not zero");
+    let policies = [
+        ("round-robin", Choice::RoundRobin),
+        ("random", Choice::Random),
+        ("least-connections", Choice::LeastConnections),
+        ("power-of-two", Choice::POWER_OF_TWO),
+        ("least-request-3", Choice::LeastRequest(count(3))),
+        ("join-idle-queue", Choice::JoinIdleQueue),
+        ("peak-ewma", Choice::PeakEwma { decay: Duration::from_secs(10) }),
+        ("consistent-hash", Choice::ConsistentHash { keys: count(1_000_000), bound: 1.25 }),
+    ];
+    let mut group = bench.benchmark_group("choose");
+    group.throughput(Throughput::Elements(1)).sample_size(20);
+    group.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
+    for (name, policy) in policies {
+        for endpoints in [100, 10_000] {
+            for (weights, last) in [("", 1.0), (" uneven", 0.5)] {
+                let mut balancing = Balancing::new(policy, endpoints, last);
+                group.bench_function(format!("{name} of {endpoints}{weights}"), |bencher| {
+                    bencher.iter(|| balancing.request());
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// A balancer with two requests open for each endpoint.
+struct Balancing {
+    balancer: Balancer,
+    open: Vec<Endpoint>,
+    requests: u64,
+}
+
+impl Balancing {
+    /// All endpoints weigh 1 but the last one.
+    fn new(policy: Choice, endpoints: u32, last: f64) -> Self {
+        let mut balancer = Balancer::new(&scenario::Balancer::plain(policy), 0);
+        for endpoint in 0..endpoints {
+            balancer.list(Endpoint(endpoint), if endpoint + 1 == endpoints { last } else { 1.0 }, false, 0);
+        }
+        let mut balancing = Balancing { balancer, open: Vec::new(), requests: 0 };
+        for _ in 0..2 * endpoints {
+            let endpoint = balancing.send();
+            balancing.open.push(endpoint);
+        }
+        balancing
+    }
+
+    fn send(&mut self) -> Endpoint {
+        self.requests += 1;
+        let ask = Ask { luck: mix(self.requests), key: mix(!self.requests), tried: &[] };
+        let Pick::To(endpoint) = self.balancer.choose(&ask, self.requests) else { unreachable!("nobody is full") };
+        self.balancer.opened(endpoint);
+        endpoint
+    }
+
+    /// One more request, and the end of one of those that are open.
+    fn request(&mut self) {
+        let sent = self.send();
+        let place = (mix(self.requests ^ 5) % self.open.len() as u64) as usize;
+        let ended = std::mem::replace(&mut self.open[place], sent);
+        self.balancer.closed(ended);
+        self.balancer.note_answer(ended, 1_000 + self.requests % 1_000, self.requests);
+        if self.balancer.open(ended) == 0 {
+            self.balancer.became_idle(ended);
+        }
+    }
+}
+
+criterion_group!(benches, requests, choices);
 criterion_main!(benches);

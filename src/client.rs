@@ -1,7 +1,7 @@
 //! What clients do when an answer is late or bad: time-outs and retries.
 
 use crate::random::{GOLDEN, mix, unit};
-use crate::scenario::Retries;
+use crate::scenario::{Retries, RetryBudget};
 use crate::time::nanos;
 
 /// What a request's luck is read for. Every use of it gets its own number from the same 64 bits, so that the same
@@ -14,11 +14,20 @@ pub enum LuckOf {
     Error,
     /// The jitter of the pause after it failed.
     Jitter,
+    /// Which of several balancers it meets.
+    Balancer,
+    /// How long it waits before its client loses patience.
+    Patience,
+    /// An error such as all versions give.
+    CommonError,
+    /// The class of the request: of its first attempt.
+    Class,
 }
 
-/// 64 random bits of one attempt (counted from 1) for one use.
+/// 64 random bits of one attempt (counted from 1, at most 255) for one use.
 pub fn luck(request: u64, of: LuckOf, attempt: u8) -> u64 {
-    let place = u64::from(attempt) * 4 + of as u64;
+    let (row, column) = (of as u64 / 4, of as u64 % 4);
+    let place = row * 1024 + u64::from(attempt) * 4 + column;
     mix(request.wrapping_add(GOLDEN.wrapping_mul(place)))
 }
 
@@ -26,6 +35,71 @@ pub fn luck(request: u64, of: LuckOf, attempt: u8) -> u64 {
 pub fn pause_nanos(retries: &Retries, attempts_made: u8, luck: u64) -> u64 {
     let full = nanos(retries.pause(attempts_made));
     if retries.jitter > 0.0 { full - (full as f64 * retries.jitter * unit(luck)) as u64 } else { full }
+}
+
+/// What keeps all clients together from too many retries, with what it remembers.
+#[derive(Clone, Copy, Debug)]
+pub struct Restraint {
+    budget: Option<RetryBudget>,
+    tokens: f64,
+    /// Retries under way, those that still pause included.
+    retries: u64,
+}
+
+impl Restraint {
+    /// At the start of a run.
+    pub fn new(budget: Option<RetryBudget>) -> Self {
+        let tokens = match budget {
+            Some(RetryBudget::Tokens { size, .. } | RetryBudget::Throttle { size, .. }) => size,
+            Some(RetryBudget::Active { .. }) | None => 0.0,
+        };
+        Restraint { budget, tokens, retries: 0 }
+    }
+
+    /// An attempt was served.
+    pub fn note_served(&mut self) {
+        if let Some(RetryBudget::Tokens { size, deposit } | RetryBudget::Throttle { size, deposit }) = self.budget {
+            self.tokens = (self.tokens + deposit).min(size);
+        }
+    }
+
+    /// An attempt failed.
+    pub fn note_failed(&mut self) {
+        if let Some(RetryBudget::Throttle { .. }) = self.budget {
+            self.tokens = (self.tokens - 1.0).max(0.0);
+        }
+    }
+
+    /// Whether one more retry is allowed while so many requests are under way, the one to be retried included; if so, it
+    /// is under way from now on.
+    pub fn allows(&mut self, requests: u64) -> bool {
+        let allowed = match self.budget {
+            None => true,
+            Some(RetryBudget::Active { share, at_least }) => self.retries < retries_allowed(requests, share, at_least),
+            Some(RetryBudget::Tokens { .. }) => self.tokens >= 1.0,
+            Some(RetryBudget::Throttle { size, .. }) => self.tokens > size / 2.0,
+        };
+        if allowed {
+            self.retries += 1;
+            if let Some(RetryBudget::Tokens { .. }) = self.budget {
+                self.tokens -= 1.0;
+            }
+        }
+        allowed
+    }
+
+    /// A retry came to its end, well or badly.
+    pub fn end_retry(&mut self) {
+        debug_assert!(self.retries > 0, "it was under way");
+        self.retries -= 1;
+    }
+}
+
+/// Retries that may be under way among so many active requests (Envoy, retry budgets: the share, cut to whole retries, or
+/// `at_least`).
+pub fn retries_allowed(requests: u64, share: f64, at_least: u32) -> u64 {
+    // What the share lost when it was written in binary is no retry less.
+    ((requests as f64 * share + 1e-9) as u64).max(at_least.into())
 }
 
 /// No entry of a [`DueList`].
@@ -101,7 +175,7 @@ mod tests {
     fn retries(jitter: f64) -> Retries {
         let attempts = NonZeroU32::new(9).expect("not zero");
         let (backoff, backoff_limit) = (Duration::from_millis(100), Duration::from_secs(1));
-        Retries { attempts, backoff, backoff_limit, jitter }
+        Retries { attempts, backoff, backoff_limit, jitter, budget: None }
     }
 
     #[test]
@@ -117,6 +191,60 @@ mod tests {
         let mean = pauses.iter().sum::<f64>() / 1e4;
         // Uniform from 50 to 100: standard deviation 50 / sqrt(12).
         assert!((mean - 75.0).abs() < 4.0 * 50.0 / 12f64.sqrt() / 100.0, "{mean}");
+    }
+
+    /// Envoy's worked example: 20 % of 25 active requests are 5 retries; of 2, the minimum of 3.
+    #[test]
+    fn a_share_of_the_active_requests_may_be_retries() {
+        assert_eq!((retries_allowed(25, 0.2, 3), retries_allowed(2, 0.2, 3)), (5, 3));
+        let mut restraint = Restraint::new(Some(RetryBudget::Active { share: 0.2, at_least: 3 }));
+        assert_eq!((0..9).filter(|_| restraint.allows(25)).count(), 5);
+        restraint.end_retry();
+        assert_eq!((0..9).filter(|_| restraint.allows(25)).count(), 1);
+    }
+
+    /// gRPC: of ten tokens, five failures leave no more than half, and retries stop.
+    #[test]
+    fn a_throttle_stops_retries_at_half_of_its_tokens() {
+        let mut restraint = Restraint::new(Some(RetryBudget::Throttle { size: 10.0, deposit: 0.1 }));
+        let mut failures = 0;
+        loop {
+            restraint.note_failed();
+            failures += 1;
+            if !restraint.allows(1) {
+                break;
+            }
+        }
+        assert_eq!(failures, 5);
+        assert!(!restraint.allows(1), "half of the tokens is not more than half");
+        restraint.note_served();
+        assert!(restraint.allows(1));
+    }
+
+    #[test]
+    fn tokens_are_spent_and_come_back() {
+        let mut restraint = Restraint::new(Some(RetryBudget::Tokens { size: 2.0, deposit: 0.5 }));
+        assert_eq!((0..5).filter(|_| restraint.allows(9)).count(), 2);
+        restraint.note_served();
+        assert!(!restraint.allows(9));
+        restraint.note_served();
+        assert!(restraint.allows(9));
+    }
+
+    #[test]
+    fn each_use_of_luck_has_its_own_number() {
+        let uses = [
+            LuckOf::Choice,
+            LuckOf::Error,
+            LuckOf::Jitter,
+            LuckOf::Balancer,
+            LuckOf::Patience,
+            LuckOf::CommonError,
+            LuckOf::Class,
+        ];
+        let numbers = uses.iter().flat_map(|of| (1..=u8::MAX).map(|attempt| luck(7, *of, attempt)));
+        let distinct: std::collections::BTreeSet<u64> = numbers.collect();
+        assert_eq!(distinct.len(), uses.len() * 255);
     }
 
     #[test]

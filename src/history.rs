@@ -18,12 +18,18 @@ pub enum Cause {
     /// Open at an instance that was killed at the end of its grace period, or that a balancer without draining
     /// removed.
     CutOff,
-    /// Every waiting place of the instance was taken.
+    /// Every waiting place of the instance, or of the balancer, was taken.
     QueueFull,
-    /// The client gave up while it waited in the instance's queue.
+    /// The client's time was over while it waited in a queue.
     TimedOutWaiting,
-    /// The client gave up while it was being served.
+    /// The client's time was over while it was being served.
     TimedOutInService,
+    /// The client lost patience while it waited.
+    Abandoned,
+    /// Dropped when its turn came, because it had waited too long.
+    Shed,
+    /// Answered with an error such as instances of all versions give.
+    Error,
     /// Answered with an error by a defect of the new version.
     Defect,
     /// Open at an instance whose process ended unasked.
@@ -32,7 +38,7 @@ pub enum Cause {
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 11;
 
     /// All causes, in the order of the files.
     pub const ALL: [Cause; Self::COUNT] = [
@@ -42,6 +48,9 @@ impl Cause {
         Cause::QueueFull,
         Cause::TimedOutWaiting,
         Cause::TimedOutInService,
+        Cause::Abandoned,
+        Cause::Shed,
+        Cause::Error,
         Cause::Defect,
         Cause::Crash,
     ];
@@ -60,6 +69,9 @@ impl Cause {
             Cause::QueueFull => "queue_full",
             Cause::TimedOutWaiting => "timed_out_waiting",
             Cause::TimedOutInService => "timed_out_in_service",
+            Cause::Abandoned => "abandoned",
+            Cause::Shed => "shed",
+            Cause::Error => "error",
             Cause::Defect => "defect",
             Cause::Crash => "crash",
         }
@@ -74,8 +86,74 @@ impl Cause {
             Cause::QueueFull => "queue full",
             Cause::TimedOutWaiting => "timed out waiting",
             Cause::TimedOutInService => "timed out in service",
+            Cause::Abandoned => "abandoned",
+            Cause::Shed => "shed",
+            Cause::Error => "error",
             Cause::Defect => "defect",
             Cause::Crash => "crash",
+        }
+    }
+}
+
+/// What took most of the time of a request that was served, but late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delayed {
+    /// Attempts that failed, and the pauses after them.
+    Retried,
+    /// Its balancer waited for an instance that did not take it.
+    Connecting,
+    /// It waited in queues, or shared workers with others.
+    Waiting,
+    /// It met an instance that was not warm yet.
+    Cold,
+    /// It met a slow version, a defect, or an instance that was slowed down.
+    Slow,
+    /// Its own work.
+    Work,
+}
+
+impl Delayed {
+    /// All of them, in the order of the files.
+    pub const ALL: [Delayed; 6] =
+        [Delayed::Retried, Delayed::Connecting, Delayed::Waiting, Delayed::Cold, Delayed::Slow, Delayed::Work];
+
+    /// The word for it in files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Delayed::Retried => "retried",
+            Delayed::Connecting => "connecting",
+            Delayed::Waiting => "waiting",
+            Delayed::Cold => "cold",
+            Delayed::Slow => "slow",
+            Delayed::Work => "work",
+        }
+    }
+}
+
+/// How a request ended badly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Harm {
+    /// It was lost.
+    Lost(Cause),
+    /// It was served, later than its target.
+    Late(Delayed),
+}
+
+impl Harm {
+    /// `lost` or `late`.
+    pub const fn fate(self) -> &'static str {
+        match self {
+            Harm::Lost(_) => "lost",
+            Harm::Late(_) => "late",
+        }
+    }
+
+    /// Why, in the word of the files.
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Harm::Lost(cause) => cause.name(),
+            Harm::Late(delayed) => delayed.name(),
         }
     }
 }
@@ -192,6 +270,26 @@ pub fn latencies(digits: u8) -> Latencies {
     Histogram::new(digits).expect("1 to 5 digits are allowed")
 }
 
+/// What there was to do at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Requests that had arrived and not ended, those that paused before a retry included.
+    pub open: u64,
+    /// Attempts that waited in the queues of instances and balancers.
+    pub waiting: u64,
+    /// Workers that served.
+    pub busy: u64,
+}
+
+impl Load {
+    /// Adds that of another run.
+    pub fn add(&mut self, other: &Load) {
+        self.open += other.open;
+        self.waiting += other.waiting;
+        self.busy += other.busy;
+    }
+}
+
 /// Requests that arrived in one interval of the time series.
 #[derive(Clone, Debug)]
 pub struct Interval {
@@ -199,42 +297,92 @@ pub struct Interval {
     pub ledger: Ledger,
     /// Latencies of those that were served, to two digits.
     pub latency: Latencies,
+    /// What there was to do when it began.
+    pub load: Load,
 }
 
 impl Default for Interval {
     fn default() -> Self {
-        Interval { ledger: Ledger::default(), latency: latencies(2) }
+        Interval { ledger: Ledger::default(), latency: latencies(2), load: Load::default() }
+    }
+}
+
+/// Requests of one class.
+#[derive(Clone, Debug)]
+pub struct ClassCounts {
+    /// Their fates.
+    pub ledger: Ledger,
+    /// Served later than their target.
+    pub late: u64,
+    /// Latencies of those that were served, to three digits.
+    pub latency: Latencies,
+    /// Sum of these latencies, nanoseconds.
+    pub latency_sum: u128,
+}
+
+impl Default for ClassCounts {
+    fn default() -> Self {
+        ClassCounts { ledger: Ledger::default(), late: 0, latency: latencies(3), latency_sum: 0 }
+    }
+}
+
+/// How long attempts waited before they were served, in the queues of instances and balancers and for connections.
+#[derive(Clone, Debug)]
+pub struct Waits {
+    /// Attempts whose service began.
+    pub begun: u64,
+    /// Of these, those that had waited.
+    pub waited: u64,
+    /// Sum of their waits, nanoseconds.
+    pub sum: u128,
+    /// Their waits, to three digits.
+    pub waits: Latencies,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Waits { begun: 0, waited: 0, sum: 0, waits: latencies(3) }
     }
 }
 
 /// Requests that arrived in a window that figures are quoted for.
 #[derive(Clone, Debug)]
 pub struct Window {
-    /// Their fates.
-    pub ledger: Ledger,
-    /// Latencies of those that were served, to three digits.
-    pub latency: Latencies,
-    /// Sum of these latencies, nanoseconds.
-    pub latency_sum: u128,
+    /// All of them.
+    pub all: ClassCounts,
+    /// Those of each class; empty where there is but one.
+    pub classes: Vec<ClassCounts>,
+    /// How long their attempts waited.
+    pub waits: Waits,
     /// Served by each version.
     pub served_by: [u64; Version::COUNT],
 }
 
-impl Default for Window {
-    fn default() -> Self {
-        Window { ledger: Ledger::default(), latency: latencies(3), latency_sum: 0, served_by: [0; Version::COUNT] }
+impl Window {
+    /// Without requests, for so many classes.
+    pub fn new(classes: usize) -> Self {
+        Window {
+            all: ClassCounts::default(),
+            classes: if classes > 1 { vec![ClassCounts::default(); classes] } else { Vec::new() },
+            waits: Waits::default(),
+            served_by: [0; Version::COUNT],
+        }
     }
 }
 
-/// Where requests were lost: the cause, the version of the instance that lost them, and the step of the rollout.
+/// Where requests were lost or delayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LossKey {
-    /// Why.
-    pub cause: Cause,
+pub struct HarmKey {
+    /// What and why.
+    pub harm: Harm,
     /// At an instance of which version; `None` where no instance was concerned.
     pub version: Option<Version>,
     /// How many decisions of the orchestrator had changed something by then; 0 is before the rollout.
     pub step: u32,
+    /// In which zone that instance stands.
+    pub zone: Option<u32>,
+    /// The class of the requests: its place in the list.
+    pub class: u8,
 }
 
 /// How a rollout ended within the observation window.
@@ -316,8 +464,12 @@ pub struct History {
     pub window: Window,
     /// Requests by the interval in which they arrived, from the start of the baseline window.
     pub intervals: Vec<Interval>,
-    /// Requests of the observation window that were lost, by where.
-    pub losses: BTreeMap<LossKey, u64>,
+    /// Requests of the observation window that were lost or late, by where.
+    pub harm: BTreeMap<HarmKey, u64>,
+    /// The most attempts that waited at once in the observation window, in the queues of instances and balancers.
+    pub most_waiting: u64,
+    /// The first request of the observation window that was lost: when that was.
+    pub first_lost_at: Option<SimTime>,
     /// How the rollout ended.
     pub outcome: Outcome,
     /// When the rollout reached that end; `None` while it had not.
@@ -349,6 +501,9 @@ mod tests {
     fn positions_follow_the_order_of_the_lists() {
         for (place, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause.index(), place);
+        }
+        for (place, delayed) in Delayed::ALL.into_iter().enumerate() {
+            assert_eq!(delayed as usize, place);
         }
         for (place, phase) in Phase::ALL.into_iter().enumerate() {
             assert_eq!(phase as usize, place);

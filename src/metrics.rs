@@ -46,10 +46,20 @@ pub struct RunMetrics {
     pub lost_timed_out_waiting: u64,
     /// Lost because the client gave up while they were served.
     pub lost_timed_out_in_service: u64,
+    /// Lost because the client lost patience while they waited.
+    pub lost_abandoned: u64,
+    /// Lost because they were dropped after they had waited too long.
+    pub lost_shed: u64,
+    /// Lost to errors such as all versions give.
+    pub lost_error: u64,
     /// Lost to a defect of the new version.
     pub lost_defect: u64,
     /// Lost in a crash.
     pub lost_crash: u64,
+    /// Served later than their target.
+    pub late: u64,
+    /// From the beginning of the rollout to the first loss; empty where nothing was lost.
+    pub first_lost_s: Option<f64>,
     /// Attempts ÷ requests over the whole run.
     pub attempts_per_request: f64,
     /// Mean latency of served requests.
@@ -62,6 +72,14 @@ pub struct RunMetrics {
     pub p99_ms: f64,
     /// 99.9 % quantile of latency.
     pub p999_ms: f64,
+    /// The share of attempts that waited before they were served, among those whose service began.
+    pub waited_share: f64,
+    /// Mean wait of all of them, those that did not wait included.
+    pub mean_wait_ms: f64,
+    /// The most attempts that waited at once, in the queues of instances and balancers.
+    pub most_waiting: u64,
+    /// Busy workers ÷ workers of ready instances, at the beginnings of the intervals.
+    pub utilisation: f64,
     /// Availability in the baseline window.
     pub baseline_availability: f64,
     /// Median latency in the baseline window.
@@ -88,6 +106,25 @@ pub struct RunMetrics {
     pub detect_s: Option<f64>,
     /// From that rollback to the old version being everywhere again; empty while it is not.
     pub restore_s: Option<f64>,
+}
+
+impl RunMetrics {
+    /// Requests lost by this cause.
+    pub fn lost_to(&self, cause: Cause) -> u64 {
+        match cause {
+            Cause::NoEndpoint => self.lost_no_endpoint,
+            Cause::StaleEndpoint => self.lost_stale_endpoint,
+            Cause::CutOff => self.lost_cut_off,
+            Cause::QueueFull => self.lost_queue_full,
+            Cause::TimedOutWaiting => self.lost_timed_out_waiting,
+            Cause::TimedOutInService => self.lost_timed_out_in_service,
+            Cause::Abandoned => self.lost_abandoned,
+            Cause::Shed => self.lost_shed,
+            Cause::Error => self.lost_error,
+            Cause::Defect => self.lost_defect,
+            Cause::Crash => self.lost_crash,
+        }
+    }
 }
 
 /// The fleet from a moment on, until the next point.
@@ -261,12 +298,14 @@ pub fn measure(
     let ends_at = SimTime::START + study.ends_at();
     let desired = scenario.service.instances.get();
     let fleet = FleetFigures::of(stretches(points, rollout_at, ends_at), desired);
-    let Window { ledger, latency, latency_sum, .. } = &history.window;
+    let Window { all, waits, .. } = &history.window;
+    let (ledger, latency) = (&all.ledger, &all.latency);
     let lost = |cause: Cause| ledger.lost[cause.index()];
     let ended_well = matches!(history.outcome, Outcome::Completed | Outcome::RolledBack);
     let seconds_since = |from: SimTime, to: SimTime| to.since(from).as_secs_f64();
     let restored_at = history.ended_at.filter(|_| history.outcome == Outcome::RolledBack);
     let trouble_at = history.trouble_at;
+    let baseline = &history.baseline.all;
     RunMetrics {
         strategy: strategy.name.clone(),
         replication,
@@ -284,18 +323,27 @@ pub fn measure(
         lost_queue_full: lost(Cause::QueueFull),
         lost_timed_out_waiting: lost(Cause::TimedOutWaiting),
         lost_timed_out_in_service: lost(Cause::TimedOutInService),
+        lost_abandoned: lost(Cause::Abandoned),
+        lost_shed: lost(Cause::Shed),
+        lost_error: lost(Cause::Error),
         lost_defect: lost(Cause::Defect),
         lost_crash: lost(Cause::Crash),
+        late: all.late,
+        first_lost_s: history.first_lost_at.map(|at| seconds_since(rollout_at, at)),
         attempts_per_request: history.attempts.sent as f64 / history.ledger.arrivals.max(1) as f64,
-        mean_ms: *latency_sum as f64 / ledger.served.max(1) as f64 / 1e6,
+        mean_ms: all.latency_sum as f64 / ledger.served.max(1) as f64 / 1e6,
         p50_ms: quantile_ms(latency, 0.5),
         p95_ms: quantile_ms(latency, 0.95),
         p99_ms: quantile_ms(latency, 0.99),
         p999_ms: quantile_ms(latency, 0.999),
-        baseline_availability: availability_of(&history.baseline.ledger),
-        baseline_p50_ms: quantile_ms(&history.baseline.latency, 0.5),
-        baseline_p95_ms: quantile_ms(&history.baseline.latency, 0.95),
-        baseline_p99_ms: quantile_ms(&history.baseline.latency, 0.99),
+        waited_share: waits.waited as f64 / waits.begun.max(1) as f64,
+        mean_wait_ms: waits.sum as f64 / waits.begun.max(1) as f64 / 1e6,
+        most_waiting: history.most_waiting,
+        utilisation: utilisation(history, points, scenario),
+        baseline_availability: availability_of(&baseline.ledger),
+        baseline_p50_ms: quantile_ms(&baseline.latency, 0.5),
+        baseline_p95_ms: quantile_ms(&baseline.latency, 0.95),
+        baseline_p99_ms: quantile_ms(&baseline.latency, 0.99),
         least_ready: fleet.least_ready,
         least_ready_share: f64::from(fleet.least_ready) / f64::from(desired),
         most_instances: fleet.most_instances,
@@ -308,6 +356,22 @@ pub fn measure(
             .and_then(|at| trouble_at.filter(|trouble| *trouble <= at).map(|trouble| seconds_since(trouble, at))),
         restore_s: history.rollback_at.zip(restored_at).map(|(from, to)| seconds_since(from, to)),
     }
+}
+
+/// Busy workers as a share of those of ready instances, at the beginnings of the intervals of the observation window; 0 where
+/// none is ready.
+fn utilisation(history: &History, points: &[FleetPoint], scenario: &Scenario) -> f64 {
+    let study = &scenario.study;
+    let before = study.intervals_before_rollout();
+    let (mut busy, mut workers) = (0, 0);
+    for (interval, place) in history.intervals.iter().zip(0..).skip(before as usize) {
+        let at = SimTime::START + study.series_from() + Duration::from_nanos(nanos(study.interval) * place);
+        let point = points.partition_point(|point| point.at <= at).checked_sub(1);
+        let ready = point.map_or(0, |point| points[point].all_ready());
+        busy += interval.load.busy;
+        workers += u64::from(ready) * u64::from(scenario.service.workers.get());
+    }
+    if workers == 0 { 0.0 } else { busy as f64 / workers as f64 }
 }
 
 /// What the fleet looked like over the observation window.

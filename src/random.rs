@@ -20,7 +20,7 @@ pub enum Purpose {
     Start = 5,
     /// Whether and how one launch carries the release's defect.
     Defect = 6,
-    /// News of one launch's endpoint on their way to the balancer.
+    /// News of one launch's endpoint on their way to the balancers.
     Propagation = 7,
     /// Crashes of one launch.
     Crash = 8,
@@ -36,6 +36,16 @@ pub enum Purpose {
     Operator = 13,
     /// Whom an outage at a given moment hits.
     Outage = 14,
+    /// The requests of one user, and the pauses between them.
+    User = 15,
+    /// When bursts begin and end.
+    Bursts = 16,
+    /// When one balancer checks one endpoint, and which checks fail for reasons of their own.
+    HealthCheck = 17,
+    /// How long ejections of one balancer last.
+    Ejection = 18,
+    /// Whom a slowness hits.
+    Slow = 19,
 }
 
 /// All streams of one replication.

@@ -1,24 +1,27 @@
 //! When requests arrive.
 
-use crate::distribution::exponential;
+use crate::distribution::{exponential, to_nanos};
 use crate::random::Stream;
-use crate::scenario::{Arrivals, Profile};
+use crate::scenario::{Arrivals, Bursts, Profile};
 use crate::time::{SimTime, nanos};
 
 /// The moments at which requests arrive, one after the other.
 ///
 /// A rate that changes is met by a change of time: gaps are drawn (or, for even arrivals, set to 1) in expected
 /// requests, and laid along the integral of the rate (Çinlar, Introduction to Stochastic Processes, 1975, 4.7). It is
-/// exact for pieces of constant rate.
+/// exact for pieces of constant rate. Bursts and lulls cut these pieces further.
 #[derive(Clone, Debug)]
 pub struct ArrivalTimes<'a> {
     profile: &'a Profile,
     arrivals: Arrivals,
     stream: Stream,
+    modulation: Option<Modulation>,
     piece: usize,
     /// When the current repetition of the profile began.
     cycle_at: u64,
+    /// When the current piece of the profile ends, and when its rate does, which a burst or lull may do earlier.
     piece_ends: u64,
+    rate_ends: u64,
     /// Nanoseconds a request at the current rate.
     spacing: f64,
     at: u64,
@@ -28,16 +31,58 @@ pub struct ArrivalTimes<'a> {
     is_loaded: bool,
 }
 
+/// Bursts and lulls by turns, each of exponential length; the first state is drawn as in the long run.
+#[derive(Clone, Debug)]
+struct Modulation {
+    bursts: Bursts,
+    stream: Stream,
+    is_burst: bool,
+    /// When the current state ends, nanoseconds.
+    ends: u64,
+}
+
+impl Modulation {
+    fn new(bursts: Bursts, mut stream: Stream) -> Self {
+        let share = bursts.lasts.as_secs_f64() / bursts.every.as_secs_f64();
+        let is_burst = stream.unit() < share;
+        let mut modulation = Modulation { bursts, stream, is_burst, ends: 0 };
+        modulation.ends = modulation.length();
+        modulation
+    }
+
+    /// How long the state that begins now lasts; never no time at all.
+    fn length(&mut self) -> u64 {
+        let mean = if self.is_burst { self.bursts.lasts } else { self.bursts.every.saturating_sub(self.bursts.lasts) };
+        to_nanos(mean.as_secs_f64() * exponential(&mut self.stream)).max(1)
+    }
+
+    fn turn(&mut self) {
+        self.is_burst = !self.is_burst;
+        self.ends = self.ends.saturating_add(self.length());
+    }
+
+    /// The rate compared with the mean.
+    fn factor(&self) -> f64 {
+        if self.is_burst { self.bursts.peak } else { self.bursts.lull() }
+    }
+}
+
 impl<'a> ArrivalTimes<'a> {
-    /// The arrivals of a profile from the start of the run.
-    pub fn new(profile: &'a Profile, arrivals: Arrivals, stream: Stream) -> Self {
+    /// The arrivals of a profile from the start of the run; `bursts` is drawn from where there are any.
+    pub fn new(profile: &'a Profile, arrivals: Arrivals, stream: Stream, bursts: Stream) -> Self {
+        let modulation = match arrivals {
+            Arrivals::Bursty(settings) => Some(Modulation::new(settings, bursts)),
+            Arrivals::Poisson | Arrivals::Deterministic => None,
+        };
         let mut times = ArrivalTimes {
             profile,
             arrivals,
             stream,
+            modulation,
             piece: 0,
             cycle_at: 0,
             piece_ends: 0,
+            rate_ends: 0,
             spacing: 0.0,
             at: 0,
             fraction: 0.0,
@@ -50,29 +95,34 @@ impl<'a> ArrivalTimes<'a> {
     /// The next arrival; `SimTime::NEVER` when there will be none.
     pub fn advance(&mut self) -> SimTime {
         let mut expected = match self.arrivals {
-            Arrivals::Poisson => exponential(&mut self.stream),
+            Arrivals::Poisson | Arrivals::Bursty(_) => exponential(&mut self.stream),
             Arrivals::Deterministic => 1.0,
         };
         loop {
             let gap = expected * self.spacing + self.fraction;
-            let left = (self.piece_ends - self.at) as f64;
+            let left = (self.rate_ends - self.at) as f64;
             if gap < left {
                 self.at += gap as u64;
                 self.fraction = gap.fract();
                 return SimTime::from_nanos(self.at);
             }
-            if self.piece_ends == u64::MAX || !self.is_loaded {
+            if self.rate_ends == u64::MAX || !self.is_loaded {
                 return SimTime::NEVER;
             }
             expected -= (left - self.fraction) / self.spacing;
-            self.at = self.piece_ends;
+            self.at = self.rate_ends;
             self.fraction = 0.0;
-            self.piece += 1;
-            if self.piece == self.profile.pieces().len() {
-                self.piece = 0;
-                self.cycle_at = self.at;
+            if self.at == self.piece_ends {
+                self.piece += 1;
+                if self.piece == self.profile.pieces().len() {
+                    self.piece = 0;
+                    self.cycle_at = self.at;
+                }
+                self.enter_piece();
+            } else {
+                self.modulation.as_mut().expect("only bursts end within a piece").turn();
+                self.set_rate();
             }
-            self.enter_piece();
         }
     }
 
@@ -80,8 +130,14 @@ impl<'a> ArrivalTimes<'a> {
         let pieces = self.profile.pieces();
         let ends_after = pieces.get(self.piece + 1).map(|next| next.starts).or(self.profile.period());
         self.piece_ends = ends_after.map_or(u64::MAX, |span| self.cycle_at + nanos(span));
+        self.set_rate();
+    }
+
+    fn set_rate(&mut self) {
+        let (factor, ends) = self.modulation.as_ref().map_or((1.0, u64::MAX), |state| (state.factor(), state.ends));
+        self.rate_ends = self.piece_ends.min(ends);
         // A rate of 0 makes the spacing infinite, and no gap fits.
-        self.spacing = 1e9 / pieces[self.piece].rate;
+        self.spacing = 1e9 / (self.profile.pieces()[self.piece].rate * factor);
     }
 }
 
@@ -93,7 +149,8 @@ mod tests {
     use std::time::Duration;
 
     fn times(profile: &Profile, arrivals: Arrivals, seed: u64) -> ArrivalTimes<'_> {
-        ArrivalTimes::new(profile, arrivals, Streams::new(seed, 0).of(Purpose::Arrivals, 0))
+        let streams = Streams::new(seed, 0);
+        ArrivalTimes::new(profile, arrivals, streams.of(Purpose::Arrivals, 0), streams.of(Purpose::Bursts, 0))
     }
 
     fn steps(pieces: &[(u64, f64)], period_s: Option<u64>) -> Profile {
@@ -144,6 +201,33 @@ mod tests {
             let count = std::iter::from_fn(|| Some(times.advance()).filter(|at| *at < end)).count() as f64;
             let mean = 10.0 * (5_000.0 + 500.0 + 20_000.0);
             assert!((count - mean).abs() < 4.0 * mean.sqrt(), "seed {seed}: {count} of {mean}");
+        }
+    }
+
+    /// The index of dispersion for counts of a two-state Markov-modulated Poisson process in the long run, 1 + 2 σ₁ σ₂ (λ₁ −
+    /// λ₂)² / ((σ₁ + σ₂)² (λ₁ σ₂ + λ₂ σ₁)), σ being the rates at which the states end (Fischer, Meier-Hellstern 1993, eq. 17).
+    #[test]
+    fn bursts_keep_the_mean_and_spread_the_counts() {
+        let profile = Profile::constant(100.0).expect("a good rate");
+        let bursts = Bursts { peak: 4.0, lasts: Duration::from_secs(1), every: Duration::from_secs(10) };
+        let (s1, s2) = (1.0, 1.0 / 9.0);
+        let (l1, l2) = (400.0, 100.0 * bursts.lull());
+        let dispersion = 1.0 + 2.0 * s1 * s2 * (l1 - l2) * (l1 - l2) / ((s1 + s2) * (s1 + s2) * (l1 * s2 + l2 * s1));
+        for seed in 1..=5 {
+            let mut times = times(&profile, Arrivals::Bursty(bursts), seed);
+            let (windows, length) = (2_000, 100_000_000_000);
+            let mut counts = vec![0.0; windows];
+            while let Some(count) = counts.get_mut((times.advance().nanos() / length) as usize) {
+                *count += 1.0;
+            }
+            let mean = counts.iter().sum::<f64>() / windows as f64;
+            let squares: f64 = counts.iter().map(|count| (count - mean) * (count - mean)).sum();
+            let variance = squares / (windows as f64 - 1.0);
+            let standard_error = (variance / windows as f64).sqrt();
+            assert!((mean - 10_000.0).abs() < 4.0 * standard_error, "seed {seed}: mean {mean}");
+            // A variance of normal counts has the relative standard error √(2 / n); windows of 100 s are ten cycles.
+            let ratio = variance / mean / dispersion;
+            assert!((ratio - 1.0).abs() < 0.15, "seed {seed}: {ratio} of {dispersion}");
         }
     }
 }

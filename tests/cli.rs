@@ -46,7 +46,8 @@ fn only_by_halves() -> String {
     format!("{}{}", &SMALL[..at_once], &SMALL[study..])
 }
 
-const DATA: [&str; 5] = ["losses.csv", "replications.csv", "summary.json", "timeline.csv", "timeseries.csv"];
+const DATA: [&str; 6] =
+    ["classes.csv", "losses.csv", "replications.csv", "summary.json", "timeline.csv", "timeseries.csv"];
 
 /// A folder with a scenario in it, in which the program is run.
 struct Desk(TempDir);
@@ -201,7 +202,7 @@ fn csv_files_keep_their_headers() {
             "timeline.csv",
             "strategy,t_s,old_desired,new_desired,old_ready,new_ready,old_total,new_total,terminating,available",
         ),
-        ("losses.csv", "strategy,cause,version,step,requests,requests_per_rollout"),
+        ("losses.csv", "strategy,fate,cause,version,step,zone,class,requests,requests_per_rollout"),
         (
             "timeseries.csv",
             "strategy,t_s,arrivals,served,lost_no_endpoint,lost_stale_endpoint,lost_cut_off,lost_queue_full,\
@@ -227,7 +228,7 @@ fn csv_files_keep_their_headers() {
     let desk = Desk::with("calm.toml", &only_by_halves());
     exits(&desk.rollsim(&["run", "calm.toml", "--no-plots", "--out", "here"]), 0);
     let losses = fs::read_to_string(desk.path("here/losses.csv")).expect("it was written");
-    assert_eq!(losses, "strategy,cause,version,step,requests,requests_per_rollout\n");
+    assert_eq!(losses, "strategy,fate,cause,version,step,zone,class,requests,requests_per_rollout\n");
 }
 
 #[test]

@@ -5,10 +5,23 @@
 //! `ROLLSIM_CASES` says how many scenarios, `ROLLSIM_FIRST_CASE` which is the first; a case depends on its number
 //! and, where an orchestrator cannot do something yet, on `ROLLSIM_ALL_COMMANDS` (`NOT_YET` in `generate`).
 
+/// Fails the case with a sentence where something does not hold.
+macro_rules! demand {
+    ($holds:expr, $($sentence:tt)*) => {
+        if !$holds {
+            return Err(format!($($sentence)*));
+        }
+    };
+}
+
+#[path = "invariants/books.rs"]
+mod books;
 #[path = "invariants/check.rs"]
 mod check;
 #[path = "invariants/generate.rs"]
 mod generate;
+#[path = "invariants/plane.rs"]
+mod plane;
 
 use check::{Checker, Seen};
 use generate::{Case, Orchestrator};

@@ -104,14 +104,17 @@ fn facts(history: &History) -> String {
     let latencies = |latency: &rollsim::history::Latencies| -> Vec<(u64, u64)> {
         latency.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
     };
-    let intervals: Vec<_> =
-        history.intervals.iter().map(|interval| (interval.ledger, latencies(&interval.latency))).collect();
+    let intervals: Vec<_> = history
+        .intervals
+        .iter()
+        .map(|interval| (interval.ledger, interval.load, latencies(&interval.latency)))
+        .collect();
     let windows = [&history.baseline, &history.window]
-        .map(|window| (window.ledger, latencies(&window.latency), window.latency_sum, window.served_by));
+        .map(|window| (window.all.ledger, latencies(&window.all.latency), window.all.latency_sum, window.served_by));
     let ends = (history.outcome, history.ended_at, history.rollback_at, history.trouble_at, history.events);
     format!(
         "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{intervals:?}\n{windows:?}\n{ends:?}",
-        history.changes, history.wanted, history.ledger, history.attempts, history.losses,
+        history.changes, history.wanted, history.ledger, history.attempts, history.harm,
     )
 }
 
@@ -196,6 +199,6 @@ fn the_reference_run_is_golden() {
     let scenario = fleet();
     let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
     let figures =
-        (history.events, history.attempts.sent, history.window.latency_sum, history.changes.len(), history.outcome);
+        (history.events, history.attempts.sent, history.window.all.latency_sum, history.changes.len(), history.outcome);
     assert_eq!(figures, (26_926, 14_641, 2_990_472_335_412, 87, Outcome::RolledBack));
 }

@@ -65,7 +65,7 @@ fn the_schema_refuses_what_is_misspelt() {
 
 /// The most replications that are run for a test.
 fn affordable(scenario: &Scenario) -> NonZeroU32 {
-    let requests = scenario.traffic.profile.peak() * scenario.study.ends_at().as_secs_f64();
+    let requests = scenario.traffic.load.peak() * scenario.study.ends_at().as_secs_f64();
     let is_cheap = requests * scenario.strategies.len() as f64 <= CHEAP_REQUESTS;
     let most = NonZeroU32::new(MOST_REPLICATIONS).expect("not 0");
     if is_cheap { scenario.study.replications } else { scenario.study.replications.min(most) }

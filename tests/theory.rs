@@ -415,7 +415,7 @@ impl Queue<'_> {
     #[track_caller]
     fn has_mean_response(&self, theory: f64) {
         meets(theory, &self.scenario(), |history| {
-            let baseline = &history.baseline;
+            let baseline = &history.baseline.all;
             assert_eq!(baseline.ledger.open, 0, "all that was measured has ended");
             baseline.latency_sum as f64 / baseline.ledger.served as f64 / 1e9 / UNIT_S
         });
@@ -424,14 +424,14 @@ impl Queue<'_> {
     #[track_caller]
     fn has_quantile(&self, quantile: f64, theory: f64) {
         meets(theory, &self.scenario(), |history| {
-            history.baseline.latency.value_at_quantile(quantile) as f64 / 1e6 / UNIT_S
+            history.baseline.all.latency.value_at_quantile(quantile) as f64 / 1e6 / UNIT_S
         });
     }
 
     #[track_caller]
     fn refuses(&self, theory: f64) {
         meets(theory, &self.scenario(), |history| {
-            let ledger = &history.baseline.ledger;
+            let ledger = &history.baseline.all.ledger;
             assert_eq!(ledger.lost_in_all(), ledger.lost[Cause::QueueFull.index()]);
             ledger.lost_in_all() as f64 / ledger.arrivals as f64
         });
@@ -617,7 +617,7 @@ fn retries_hide_errors_and_cost_attempts() {
         history.attempts.sent as f64 / history.ledger.arrivals as f64
     });
     meets(published(1.0 - errors * errors * errors, 0.957_125), &scenario, |history| {
-        let ledger = &history.window.ledger;
+        let ledger = &history.window.all.ledger;
         ledger.served as f64 / (ledger.served + ledger.lost_in_all()) as f64
     });
 }

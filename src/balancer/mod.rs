@@ -1,226 +1,418 @@
-//! Which instance gets a request, out of those that the balancer believes in. What it believes lags behind the fleet
-//! by the propagation delay; the engine brings the news.
+//! Which endpoint gets a request: one balancer with a view of its own, and whom it chooses.
+//!
+//! What a balancer believes lags behind the fleet; the engine brings it the news, the answers, the failures and the
+//! results of its checks, and asks it. A balancer draws nothing: every request brings its own luck.
+//!
+//! | who | are |
+//! |---|---|
+//! | listed | those that it was told of |
+//! | members | its subset of these (`subset`); all of them without one |
+//! | good | members that pass its checks and are not ejected (`health`) |
+//! | usable | the good ones; all members while it panics |
+//! | chosen from | usable ones with fewer open requests than `max_connections`, by its `policy` |
+//!
+//! It panics while a smaller share of the members than `panic_threshold` is good (Envoy, "Panic threshold"). While
+//! nobody is usable, endpoints on their way out can be a last resort (Kubernetes' kube-proxy, KEP-1669 "Proxy
+//! terminating endpoints"): any of them, at random.
+//!
+//! Policies, a file each: `turns` (round robin), `lots` (random, and the candidates of least-request and peak-EWMA),
+//! `least` (least connections), `idle` (join-idle-queue), `ewma` (peak EWMA), `ring` (consistent hashing). `weight`
+//! and `slow_start` say how much of the traffic an endpoint gets.
 
+mod ewma;
+mod health;
+mod idle;
 mod least;
+mod lots;
+mod policy;
+mod ring;
+mod slow_start;
+mod subset;
+#[cfg(test)]
+mod tests;
+mod turns;
+mod usable;
+mod weight;
 
-use crate::fleet::InstanceId;
-use crate::random::below;
-use crate::scenario::Choice;
-use least::LeastOpen;
+use crate::random::{GOLDEN, mix};
+use crate::scenario::{self, Failures, Redispatch};
+use lots::Lots;
+use policy::Policy;
+use slow_start::Newcomers;
+use std::collections::BTreeSet;
+use subset::{Change, Subset};
+use usable::{Role, Standing};
+use weight::Weight;
 
-/// A balancer with its own view of the fleet.
+/// Where a balancer sends requests: an instance or, with static discovery, a place of the service, whoever stands
+/// there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint(pub u32);
+
+impl Endpoint {
+    /// The position in a table by endpoint.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a request shows a balancer.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// 64 random bits of this attempt.
+    pub luck: u64,
+    /// 64 random bits of the request, the same for all its attempts: its key.
+    pub key: u64,
+    /// Endpoints that this attempt has tried already, the last one last.
+    pub tried: &'a [Endpoint],
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// There.
+    To(Endpoint),
+    /// Everybody usable has as many open requests as allowed.
+    Full,
+    /// Nobody is usable.
+    Nobody,
+}
+
+/// Why an attempt at an endpoint failed, as its balancer sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It did not take the request.
+    Connect,
+    /// Anything else.
+    Other,
+}
+
+/// An endpoint is left out for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ejected {
+    /// How many times it has been by now since it was listed; 1 is the first.
+    pub times: u32,
+    /// Which ejection this is, for [`Balancer::readmit`].
+    pub ejection: u32,
+}
+
+/// One balancer.
 #[derive(Clone, Debug)]
 pub struct Balancer {
-    choice: Choice,
-    /// Believed in, in the order of listing.
-    members: Vec<InstanceId>,
-    /// Who is among the members, by instance.
-    listed: Vec<bool>,
-    /// Open requests by instance, those of instances that left included.
+    settings: scenario::Balancer,
+    loads: Loads,
+    /// By endpoint.
+    standings: Vec<Standing>,
+    /// `None`: it keeps to everybody listed.
+    subset: Option<Subset>,
+    newcomers: Newcomers,
+    policy: Policy,
+    /// Whether the policy, or who is full, depends on each change of the open requests.
+    follows_loads: bool,
+    /// Those on their way out that may still serve; `None`: they are no last resort.
+    departing: Option<Lots>,
+    members: u32,
+    /// Members that are not good.
+    bad: BTreeSet<Endpoint>,
+    /// How many of them are ejected.
+    ejected: u32,
+    panics: bool,
+    usable: u32,
+    /// How many ejections there have been.
+    ejections: u32,
+}
+
+/// Open requests and weights, by endpoint.
+#[derive(Clone, Debug, Default)]
+struct Loads {
     open: Vec<u32>,
-    /// The round-robin's next turn.
-    turn: usize,
-    least: LeastOpen,
+    weights: Vec<Weight>,
+}
+
+impl Loads {
+    fn open(&self, endpoint: Endpoint) -> u32 {
+        self.open[endpoint.index()]
+    }
+
+    fn weight(&self, endpoint: Endpoint) -> Weight {
+        self.weights[endpoint.index()]
+    }
+
+    /// What one more request costs there; see [`Weight::cost`].
+    fn cost(&self, endpoint: Endpoint) -> f64 {
+        self.weight(endpoint).cost(self.open(endpoint))
+    }
+}
+
+/// Further random bits of a request; number 0 are its luck itself.
+fn further(luck: u64, number: u32) -> u64 {
+    if number == 0 { luck } else { mix(luck.wrapping_add(GOLDEN.wrapping_mul(u64::from(number)))) }
 }
 
 impl Balancer {
-    /// A balancer that believes in nobody.
-    pub fn new(choice: Choice) -> Self {
+    /// The balancer of this number, which knows of nobody. The number says which subset it keeps to.
+    pub fn new(settings: &scenario::Balancer, number: u32) -> Self {
+        let policy = Policy::new(settings);
         Balancer {
-            choice,
-            members: Vec::new(),
-            listed: Vec::new(),
-            open: Vec::new(),
-            turn: 0,
-            least: LeastOpen::default(),
+            settings: settings.clone(),
+            loads: Loads::default(),
+            standings: Vec::new(),
+            subset: settings.subset.map(|size| Subset::new(size, number)),
+            newcomers: Newcomers::new(settings.slow_start),
+            follows_loads: policy.follows_loads() || settings.max_connections.is_some(),
+            policy,
+            departing: settings.fallback_to_terminating.then(Lots::default),
+            members: 0,
+            bad: BTreeSet::new(),
+            ejected: 0,
+            panics: false,
+            usable: 0,
+            ejections: 0,
         }
     }
 
-    /// Whether requests may be sent to an instance.
-    pub fn believes_in(&self, instance: InstanceId) -> bool {
-        self.listed.get(instance.index()).copied().unwrap_or(false)
-    }
+    // --- whom it knows of
 
-    /// How many instances requests may be sent to.
-    pub fn size(&self) -> usize {
-        self.members.len()
-    }
-
-    /// From now on an instance gets requests.
-    pub fn list(&mut self, instance: InstanceId) {
-        debug_assert!(!self.believes_in(instance), "{instance:?} is listed already");
-        self.members.push(instance);
-        self.make_room(instance);
-        self.listed[instance.index()] = true;
-        if self.choice == Choice::LeastConnections {
-            self.least.insert(instance, self.open[instance.index()]);
-        }
-    }
-
-    /// From now on an instance gets no request.
-    pub fn unlist(&mut self, instance: InstanceId) {
-        let place = self.members.iter().position(|member| *member == instance);
-        let place = place.expect("only a listed instance is unlisted");
-        self.members.remove(place);
-        self.listed[instance.index()] = false;
-        if place < self.turn {
-            self.turn -= 1;
-        }
-        if self.choice == Choice::LeastConnections {
-            self.least.remove(instance);
-        }
-    }
-
-    /// The instance for a request with this luck; `None` when the balancer believes in nobody.
-    pub fn choose(&mut self, luck: u64) -> Option<InstanceId> {
-        let count = self.members.len() as u32;
-        if count == 0 {
-            return None;
-        }
-        let (low, high) = (luck as u32, (luck >> 32) as u32);
-        let place = match self.choice {
-            Choice::RoundRobin => {
-                if self.turn >= self.members.len() {
-                    self.turn = 0;
-                }
-                self.turn += 1;
-                self.turn - 1
-            }
-            Choice::Random => below(high, count) as usize,
-            Choice::LeastConnections => return Some(self.least.choose(high)),
-            Choice::PowerOfTwo if count == 1 => 0,
-            Choice::PowerOfTwo => {
-                let first = below(high, count);
-                let other = below(low, count - 1);
-                let second = other + u32::from(other >= first);
-                let open = |place: u32| self.open[self.members[place as usize].index()];
-                // The pair is drawn in random order, so the first of a tie is a random one.
-                let pick = if open(second) < open(first) { second } else { first };
-                pick as usize
-            }
+    /// From now on requests may be sent to an endpoint that is not listed. Its health, ejection and averages begin
+    /// anew. The weight is relative, above 0, and 1 for an ordinary endpoint; where it is new, its slow start begins
+    /// now.
+    pub fn list(&mut self, endpoint: Endpoint, weight: f64, is_new: bool, now: u64) {
+        debug_assert!(!self.believes_in(endpoint), "{endpoint:?} is listed already");
+        self.make_room(endpoint);
+        self.forget(endpoint);
+        let share = if is_new { self.newcomers.begin(endpoint, now) } else { 1.0 };
+        let standing = &mut self.standings[endpoint.index()];
+        standing.role = Role::Listed;
+        standing.full_weight = weight;
+        self.loads.weights[endpoint.index()] = Weight::new(weight * share);
+        let change = match &mut self.subset {
+            Some(subset) => subset.list(endpoint),
+            None => Change { enters: Some(endpoint), leaves: None },
         };
-        Some(self.members[place])
+        self.follow(change);
     }
 
-    /// An attempt was sent to an instance.
-    pub fn opened(&mut self, instance: InstanceId) {
-        self.make_room(instance);
-        let open = &mut self.open[instance.index()];
-        *open += 1;
-        if self.choice == Choice::LeastConnections {
-            self.least.update(instance, *open);
+    /// No more requests to a listed endpoint, except as a last resort while it may serve.
+    pub fn unlist(&mut self, endpoint: Endpoint, may_serve: bool) {
+        debug_assert!(self.believes_in(endpoint), "{endpoint:?} is not listed");
+        self.newcomers.end(endpoint);
+        let change = match &mut self.subset {
+            Some(subset) => subset.unlist(endpoint),
+            None => Change { enters: None, leaves: Some(endpoint) },
+        };
+        self.follow(change);
+        let is_full = self.is_full(endpoint);
+        let role = &mut self.standings[endpoint.index()].role;
+        *role = Role::Stranger;
+        if let Some(departing) = self.departing.as_mut().filter(|_| may_serve) {
+            *role = Role::Departing;
+            departing.join(endpoint, Weight::ONE);
+            if is_full {
+                departing.pause(endpoint);
+            }
         }
     }
 
-    /// An attempt at an instance ended, well or badly.
-    pub fn closed(&mut self, instance: InstanceId) {
-        let open = &mut self.open[instance.index()];
-        debug_assert!(*open > 0, "an attempt at {instance:?} ended twice");
-        *open -= 1;
-        if self.choice == Choice::LeastConnections {
-            self.least.update(instance, *open);
+    /// An endpoint will not serve any more: it is no last resort either.
+    pub fn forget(&mut self, endpoint: Endpoint) {
+        if let (Role::Departing, Some(departing)) = (self.role(endpoint), &mut self.departing) {
+            departing.leave(endpoint);
+            self.standings[endpoint.index()].role = Role::Stranger;
         }
     }
 
-    /// Open attempts at an instance.
-    pub fn open(&self, instance: InstanceId) -> u32 {
-        self.open.get(instance.index()).copied().unwrap_or(0)
+    /// Whether an endpoint is listed, healthy or not, in the subset or not.
+    pub fn believes_in(&self, endpoint: Endpoint) -> bool {
+        self.role(endpoint) >= Role::Listed
     }
 
-    fn make_room(&mut self, instance: InstanceId) {
-        if instance.index() >= self.open.len() {
-            self.open.resize(instance.index() + 1, 0);
-            self.listed.resize(instance.index() + 1, false);
+    /// Whether an endpoint is listed and belongs to the subset: whom this balancer checks.
+    pub fn uses(&self, endpoint: Endpoint) -> bool {
+        self.role(endpoint) >= Role::Member
+    }
+
+    fn role(&self, endpoint: Endpoint) -> Role {
+        self.standings.get(endpoint.index()).map_or(Role::Stranger, |standing| standing.role)
+    }
+
+    /// How many endpoints it could send requests to now, those included that have as many open requests as allowed,
+    /// and those on their way out not.
+    pub fn usable(&self) -> usize {
+        self.usable as usize
+    }
+
+    // --- whom it chooses
+
+    /// The endpoint for a request. `now` is in nanoseconds and never goes back.
+    pub fn choose(&mut self, ask: &Ask<'_>, now: u64) -> Pick {
+        if self.newcomers.are_due(now) {
+            self.let_newcomers_grow(now);
+        }
+        if self.usable > 0
+            && ask.tried.is_empty()
+            && let Some(endpoint) = self.policy.choose(ask, &[], &self.loads, now)
+        {
+            debug_assert!(self.can_take(endpoint), "{endpoint:?} must not be chosen");
+            return Pick::To(endpoint);
+        }
+        self.choose_otherwise(ask, now)
+    }
+
+    /// The endpoint for a further try, or where nobody can be chosen as usual.
+    #[cold]
+    fn choose_otherwise(&mut self, ask: &Ask<'_>, now: u64) -> Pick {
+        let redispatch = self.settings.connect.redispatch;
+        debug_assert!(redispatch != Redispatch::Same || ask.tried.is_empty(), "a further try goes to the same one");
+        if redispatch == Redispatch::Other {
+            let last = &ask.tried[ask.tried.len().saturating_sub(1)..];
+            let pick = self.pick(ask, last, now).or_else(|| self.pick(ask, &[], now));
+            return pick.map_or_else(|| self.no_pick(&[]), Pick::To);
+        }
+        self.pick(ask, ask.tried, now).map_or_else(|| self.no_pick(ask.tried), Pick::To)
+    }
+
+    /// One of the candidates that is neither full nor one of these.
+    fn pick(&mut self, ask: &Ask<'_>, excluded: &[Endpoint], now: u64) -> Option<Endpoint> {
+        let pick = if self.usable > 0 {
+            self.policy.choose(ask, excluded, &self.loads, now)
+        } else {
+            self.departing.as_mut()?.one(ask.luck, excluded)
+        };
+        debug_assert!(pick.is_none_or(|endpoint| self.can_take(endpoint)), "{pick:?} must not be chosen");
+        pick
+    }
+
+    /// Why there is nobody to pick but these: others are full, or there are none.
+    fn no_pick(&self, excluded: &[Endpoint]) -> Pick {
+        let candidates = if self.usable > 0 { self.usable() } else { self.departing.as_ref().map_or(0, Lots::len) };
+        let is_first = |place: usize| !excluded[..place].contains(&excluded[place]);
+        let of_these = |place: &usize| is_first(*place) && self.is_candidate(excluded[*place]);
+        if candidates > (0..excluded.len()).filter(of_these).count() { Pick::Full } else { Pick::Nobody }
+    }
+
+    /// Whether requests could go to this endpoint if it were not full.
+    fn is_candidate(&self, endpoint: Endpoint) -> bool {
+        self.role(endpoint) == if self.usable > 0 { Role::Usable } else { Role::Departing }
+    }
+
+    fn can_take(&self, endpoint: Endpoint) -> bool {
+        self.is_candidate(endpoint) && !self.is_full(endpoint)
+    }
+
+    // --- what it sees of its requests
+
+    /// One more attempt is open at an endpoint, which must have been listed before.
+    pub fn opened(&mut self, endpoint: Endpoint) {
+        self.loads.open[endpoint.index()] += 1;
+        if self.follows_loads {
+            self.follow_opened(endpoint);
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::random::mix;
-
-    fn balancer(choice: Choice, members: u32) -> Balancer {
-        let mut balancer = Balancer::new(choice);
-        for member in 0..members {
-            balancer.list(InstanceId(member));
-        }
-        balancer
-    }
-
-    fn picks(balancer: &mut Balancer, count: u64) -> Vec<u32> {
-        (0..count).map(|n| balancer.choose(mix(n)).expect("there are members").0).collect()
-    }
-
-    #[test]
-    fn nobody_to_choose_is_no_choice() {
-        for choice in [Choice::RoundRobin, Choice::Random, Choice::LeastConnections, Choice::PowerOfTwo] {
-            assert_eq!(Balancer::new(choice).choose(5), None);
-        }
-    }
-
-    #[test]
-    fn round_robin_takes_turns_when_members_come_and_go() {
-        let mut balancer = balancer(Choice::RoundRobin, 3);
-        assert_eq!(picks(&mut balancer, 4), [0, 1, 2, 0]);
-        balancer.unlist(InstanceId(0));
-        assert_eq!(picks(&mut balancer, 3), [1, 2, 1]);
-        balancer.list(InstanceId(9));
-        assert_eq!(picks(&mut balancer, 3), [2, 9, 1]);
-    }
-
-    #[test]
-    fn random_choices_are_even() {
-        let mut balancer = balancer(Choice::Random, 10);
-        let mut counts = [0; 10];
-        for pick in picks(&mut balancer, 100_000) {
-            counts[pick as usize] += 1;
-        }
-        // Binomial(100,000; 1/10): standard deviation about 95.
-        assert!(counts.iter().all(|count: &i32| (count - 10_000).abs() < 400), "{counts:?}");
-    }
-
-    #[test]
-    fn of_two_the_one_with_fewer_open_requests_is_chosen() {
-        let mut balancer = balancer(Choice::PowerOfTwo, 2);
-        balancer.opened(InstanceId(0));
-        assert!(picks(&mut balancer, 100).iter().all(|pick| *pick == 1));
-        balancer.opened(InstanceId(1));
-        let ones = picks(&mut balancer, 10_000).iter().filter(|pick| **pick == 1).count();
-        assert!(ones.abs_diff(5_000) < 200, "ties fall to chance: {ones}");
-    }
-
-    #[test]
-    fn least_connections_agrees_with_a_plain_search() {
-        let mut balancer = balancer(Choice::LeastConnections, 20);
-        let mut sent: Vec<InstanceId> = Vec::new();
-        for n in 0..20_000u64 {
-            let luck = mix(n);
-            match luck % 7 {
-                0 if balancer.size() > 3 => {
-                    let leaving = balancer.members[luck as usize % balancer.size()];
-                    balancer.unlist(leaving);
-                }
-                1 => {
-                    let coming = InstanceId(luck as u32 % 20);
-                    if !balancer.believes_in(coming) {
-                        balancer.list(coming);
-                    }
-                }
-                2..=4 => {
-                    let pick = balancer.choose(luck).expect("there are members");
-                    let fewest = balancer.members.iter().map(|member| balancer.open(*member)).min();
-                    assert_eq!(Some(balancer.open(pick)), fewest);
-                    assert!(balancer.believes_in(pick));
-                    balancer.opened(pick);
-                    sent.push(pick);
-                }
-                _ if !sent.is_empty() => {
-                    let ended = sent.swap_remove(luck as usize % sent.len());
-                    balancer.closed(ended);
-                }
+    #[inline(never)] // So that the plain case is an addition.
+    fn follow_opened(&mut self, endpoint: Endpoint) {
+        self.policy.opened(endpoint, &self.loads);
+        if self.most_open() == Some(self.loads.open(endpoint)) {
+            match (self.role(endpoint), &mut self.departing) {
+                (Role::Usable, _) => self.policy.pause(endpoint),
+                (Role::Departing, Some(departing)) => departing.pause(endpoint),
                 _ => {}
             }
         }
+    }
+
+    /// One fewer is open, well or badly. The endpoint may be unlisted by now.
+    pub fn closed(&mut self, endpoint: Endpoint) {
+        let open = &mut self.loads.open[endpoint.index()];
+        debug_assert!(*open > 0, "an attempt at {endpoint:?} ended twice");
+        *open -= 1;
+        if self.follows_loads {
+            self.follow_closed(endpoint);
+        }
+    }
+
+    #[inline(never)]
+    fn follow_closed(&mut self, endpoint: Endpoint) {
+        self.policy.closed(endpoint, &self.loads);
+        if self.most_open() == Some(self.loads.open(endpoint) + 1) {
+            match (self.role(endpoint), &mut self.departing) {
+                (Role::Usable, _) => self.policy.resume(endpoint, &self.loads),
+                (Role::Departing, Some(departing)) => departing.weigh(endpoint, Weight::ONE),
+                _ => {}
+            }
+        }
+    }
+
+    /// Open attempts at an endpoint.
+    pub fn open(&self, endpoint: Endpoint) -> u32 {
+        self.loads.open.get(endpoint.index()).copied().unwrap_or(0)
+    }
+
+    /// An answer came from an endpoint after so many nanoseconds. It ends a row of failures.
+    pub fn note_answer(&mut self, endpoint: Endpoint, latency: u64, now: u64) {
+        self.policy.note_answer(endpoint, latency, now);
+        self.standings[endpoint.index()].health.note_answer();
+    }
+
+    /// An attempt at an endpoint failed. If that ejects the endpoint: which ejection it is.
+    pub fn note_trouble(&mut self, endpoint: Endpoint, trouble: Trouble, now: u64) -> Option<Ejected> {
+        let settings = self.settings.ejection.as_ref()?;
+        let counts = match settings.counts {
+            Failures::All => true,
+            Failures::Connect => trouble == Trouble::Connect,
+        };
+        if !counts || !self.uses(endpoint) {
+            return None;
+        }
+        let health = &mut self.standings[endpoint.index()].health;
+        let share = f64::from(self.ejected + 1) / f64::from(self.members);
+        if !health.note_failure(settings, now) || (self.ejected > 0 && share > settings.most) {
+            return None;
+        }
+        self.ejections += 1;
+        let times = health.eject(self.ejections);
+        self.ejected += 1;
+        self.judge(endpoint);
+        Some(Ejected { times, ejection: self.ejections })
+    }
+
+    /// The end of an ejection; does nothing if the endpoint was listed anew since.
+    pub fn readmit(&mut self, endpoint: Endpoint, ejection: u32) {
+        if self.standings[endpoint.index()].health.readmit(ejection) && self.uses(endpoint) {
+            self.ejected -= 1;
+            self.judge(endpoint);
+        }
+    }
+
+    /// The result of an active check of an endpoint. Returns whether this changed its health.
+    pub fn note_check(&mut self, endpoint: Endpoint, passed: bool) -> bool {
+        let Some(settings) = self.settings.health_check.as_ref().filter(|_| self.uses(endpoint)) else { return false };
+        let changed = self.standings[endpoint.index()].health.note_check(passed, settings);
+        if changed {
+            self.judge(endpoint);
+        }
+        changed
+    }
+
+    /// For join-idle-queue: an endpoint has nothing to do and tells this balancer so.
+    pub fn became_idle(&mut self, endpoint: Endpoint) {
+        self.policy.became_idle(endpoint);
+    }
+
+    fn most_open(&self) -> Option<u32> {
+        self.settings.max_connections.map(std::num::NonZero::get)
+    }
+
+    fn is_full(&self, endpoint: Endpoint) -> bool {
+        self.most_open().is_some_and(|most| self.loads.open(endpoint) >= most)
+    }
+
+    fn make_room(&mut self, endpoint: Endpoint) {
+        if endpoint.index() < self.standings.len() {
+            return;
+        }
+        self.standings.resize(endpoint.index() + 1, Standing::STRANGER);
+        self.loads.open.resize(endpoint.index() + 1, 0);
+        self.loads.weights.resize(endpoint.index() + 1, Weight::ONE);
     }
 }

@@ -12,8 +12,7 @@ use crate::rollback::Policy;
 use crate::rollout::swarm::Order;
 use crate::rollout::{Strategy, When};
 use crate::scenario::{
-    Arrivals, Balancer, Budget, Choice, Client, Faults, NamedStrategy, Profile, Release, Retries, Scenario, Service,
-    Study, Traffic,
+    Balancer, Budget, Choice, Client, Faults, NamedStrategy, Release, Scenario, Service, Study, Traffic,
 };
 use crate::time::SimTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,8 +42,6 @@ pub fn replay(recording: &Recording, strategy: &Strategy, repetition: &Repetitio
 
 fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition) -> Scenario {
     let none = Delay::Fixed(Duration::ZERO);
-    let retries =
-        Retries { attempts: NonZeroU32::MIN, backoff: Duration::ZERO, backoff_limit: Duration::ZERO, jitter: 0.0 };
     // What may end a little later may also be seen to do so; an agent's recorded times end with the recording.
     let window = match recording.set {
         Set::Kubernetes => repetition.lasts + slack(repetition.lasts),
@@ -54,20 +51,17 @@ fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition)
     Scenario {
         name: "replay".to_owned(),
         hash: 0,
-        service: Service { instances: recording.instances, workers: NonZeroU32::MIN, queue: 0, zones: NonZeroU32::MIN },
-        traffic: Traffic {
-            profile: Profile::constant(0.0).expect("no traffic is a profile"),
-            arrivals: Arrivals::Deterministic,
-            work: none.clone(),
-        },
-        client: Client { timeout: None, retries },
-        balancer: Balancer { policy: Choice::RoundRobin, propagation: none.clone(), draining: true },
+        service: Service::plain(recording.instances),
+        traffic: Traffic::none(),
+        client: Client::PATIENT,
+        balancer: Balancer::plain(Choice::RoundRobin),
         release: Release {
             pull: none.clone(),
             start: none.clone(),
             ready_probe: None,
             warm_up: None,
             drain: Duration::ZERO,
+            drain_ends_when_idle: false,
             pre_stop: Duration::ZERO,
             // Recorded stops take as long as they took.
             grace: Some(2 * super::files::LONGEST),

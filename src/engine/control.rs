@@ -1,5 +1,4 @@
-//! The control plane beside the lives of instances: what happens when, news to the balancer, commands and decisions,
-//! the judge.
+//! The control plane beside the lives of instances: what happens when, commands and decisions, the judge.
 
 use super::{DECISIONS_IN_A_MOMENT, Engine, Event, Former, Rollout};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
@@ -13,7 +12,17 @@ impl Engine<'_> {
     /// Facts change the fleet and the history.
     pub(super) fn apply(&mut self, event: Event) {
         match event {
-            Event::EndpointHeard { instance, news, listed } => self.hear(instance, news, listed),
+            Event::EndpointHeard { balancer, endpoint, news, listing } => self.hear(balancer, endpoint, news, listing),
+            Event::CheckDue { balancer, endpoint, listing } => self.check(balancer, endpoint, listing),
+            Event::CheckUnanswered { balancer, endpoint, listing } => {
+                self.check_unanswered(balancer, endpoint, listing);
+            }
+            Event::CheckLate { place, generation } => {
+                if let Some((balancer, endpoint)) = self.check_is_late((place, generation)) {
+                    self.check_failed(balancer, endpoint);
+                }
+            }
+            Event::EjectionOver { balancer, endpoint, ejection } => self.ejection_over(balancer, endpoint, ejection),
             Event::PullFinished { instance, life } if self.lives(instance, life) => self.prepared(instance),
             Event::StartFinished { instance, life } if self.lives(instance, life) => self.started(instance),
             Event::ProbePassed { instance, life } if self.lives(instance, life) => self.become_ready(instance),
@@ -43,6 +52,9 @@ impl Engine<'_> {
             Event::GraceOver { instance } => self.killed(instance),
             Event::ShareCrashed { count } => self.share_crashed(count),
             Event::OutageBegan => self.outage_began(),
+            Event::SlowBegan { which } => self.slow_began(which),
+            Event::SlowEnded { which } => self.slow_ended(which),
+            Event::Repaired { instance, life } => self.repaired(instance, life),
             Event::IntervalWatched => self.interval_watched(),
             Event::RolloutBegan => {
                 self.watched = (0, 0); // The first interval that is watched begins now.
@@ -64,7 +76,7 @@ impl Engine<'_> {
         self.requests.close();
     }
 
-    fn lives(&self, id: InstanceId, life: u32) -> bool {
+    pub(super) fn lives(&self, id: InstanceId, life: u32) -> bool {
         self.runtimes[id.index()].life == life
     }
 
@@ -72,48 +84,13 @@ impl Engine<'_> {
         self.fleet.enter(id, phase, self.now);
         self.desks[id.index()].phase = phase;
         self.note(id);
-        self.tell_the_balancer(id);
-    }
-
-    // --- news to the balancer
-    // ----------------------------------------------------------------------------------------
-
-    /// Sends news where the instance's listing has changed.
-    fn tell_the_balancer(&mut self, id: InstanceId) {
-        let listed = self.fleet[id].is_listed();
-        let runtime = &mut self.runtimes[id.index()];
-        if listed == runtime.listed {
-            return;
-        }
-        runtime.listed = listed;
-        runtime.news_sent += 1;
-        let news = runtime.news_sent;
-        let heard_at = self.now + self.scenario.balancer.propagation.sample(&mut runtime.propagation);
-        self.control.schedule(heard_at, Event::EndpointHeard { instance: id, news, listed });
-    }
-
-    fn hear(&mut self, id: InstanceId, news: u32, listed: bool) {
-        let runtime = &mut self.runtimes[id.index()];
-        if news < runtime.news_heard {
-            return; // Overtaken by later news.
-        }
-        runtime.news_heard = news;
-        match (listed, self.balancer.believes_in(id)) {
-            (true, false) => self.balancer.list(id),
-            (false, true) => {
-                self.balancer.unlist(id);
-                if !self.scenario.balancer.draining {
-                    self.cut_open_requests(id);
-                }
-            }
-            (true, true) | (false, false) => {}
-        }
+        self.tell_the_balancers(id);
     }
 
     fn hold_out(&mut self, id: InstanceId, held_out: bool) {
         self.fleet.hold_out(id, held_out);
         self.note(id);
-        self.tell_the_balancer(id);
+        self.tell_the_balancers(id);
     }
 
     // --- the orchestrator

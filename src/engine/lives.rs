@@ -2,12 +2,11 @@
 
 use super::{Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
-use crate::fault::{key, time_to_crash, victims};
+use crate::fault::key;
 use crate::fleet::{Instance, InstanceId, Launch, Phase, Slot, Version};
 use crate::history::Cause;
 use crate::random::Purpose;
 use crate::rollback::Evidence;
-use crate::scenario::{Hits, Whom};
 use crate::server::{Server, Speed};
 use crate::time::{SimTime, nanos};
 use std::time::Duration;
@@ -34,32 +33,32 @@ impl Engine<'_> {
         self.runtimes.push(Runtime {
             life: 0,
             may_start: true,
-            news_sent: 0,
-            news_heard: 0,
-            listed: false,
             defective,
             recorded,
             failures_in_a_row: 0,
             up_at: self.now,
+            drain_is_over: false,
             start: self.streams.of(Purpose::Start, subject),
             defect,
             crash: self.streams.of(Purpose::Crash, subject),
-            propagation: self.streams.of(Purpose::Propagation, subject),
             stop: self.streams.of(Purpose::Stop, subject),
         });
         self.desks.push(Desk {
-            server: Server::default(),
+            server: Server::new(self.scenario.service.discipline),
             speed: Speed::WARM,
             error_rate: 0.0,
             version: launch.version,
             phase: self.fleet[id].phase(),
+            is_silent: false,
         });
+        self.occupy(id);
         id
     }
 
     pub(super) fn launch(&mut self, version: Version, slot: Option<Slot>, hold: bool, held_out: bool) {
         let id = self.create(Launch { version, slot, rank: 0, held_out });
         self.note(id);
+        self.tell_the_balancers(id);
         let mut pull = self.streams.of(Purpose::Pull, key(&self.fleet[id]));
         let runtime = &mut self.runtimes[id.index()];
         let pull = match &runtime.recorded {
@@ -129,12 +128,15 @@ impl Engine<'_> {
             .map(|defect| up_at + defect.appears_after);
         let desk = &mut self.desks[id.index()];
         desk.error_rate = defect.map_or(0.0, |defect| defect.error_rate);
+        desk.is_silent = false;
         desk.speed = Speed {
             slowdown: if is_new { release.slowdown } else { 1.0 },
             up_at: up_at.nanos(),
             warm_at: Speed::warm_at(release.warm_up.as_ref(), up_at.nanos()),
             misbehaves_from: misbehaves_from.map_or(u64::MAX, SimTime::nanos),
             defect_slowdown: defect.map_or(1.0, |defect| defect.slowdown),
+            begun: 0,
+            hindrance: desk.speed.hindrance,
         };
         if let Some(crash_after) = defect.and_then(|defect| defect.crash_after.as_ref()) {
             let ends_at = up_at + crash_after.sample(&mut runtime.defect);
@@ -232,21 +234,20 @@ impl Engine<'_> {
         let restart = self.strategy.facts().restarts_in_place(self.scenario.release.restart);
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
-        let delay = match (repair, restart) {
-            (Some(repair), _) => Some(repair.sample(&mut runtime.crash)),
+        match (repair, restart) {
+            (Some(repair), _) => {
+                let takes = repair.sample(&mut runtime.crash);
+                self.fleet.note_repair(id);
+                self.call_a_crew(id, life, takes);
+            }
             (None, Some(rule)) => {
                 let was_sound = ran_since.is_some_and(|up_at| now.since(up_at) >= rule.reset_after);
                 let sound_before = was_sound && !rule.reset_after.is_zero();
                 runtime.failures_in_a_row = if sound_before { 1 } else { runtime.failures_in_a_row + 1 };
-                Some(rule.delay(runtime.failures_in_a_row))
+                let delay = rule.delay(runtime.failures_in_a_row);
+                self.control.schedule(now + delay, Event::RestartDue { instance: id, life });
             }
-            (None, None) => None,
-        };
-        if repair.is_some() {
-            self.fleet.note_repair(id);
-        }
-        if let Some(delay) = delay {
-            self.control.schedule(now + delay, Event::RestartDue { instance: id, life });
+            (None, None) => {}
         }
         if self.rollout.has_begun() && self.fleet[id].version > Version::OLD {
             self.note_trouble();
@@ -284,6 +285,7 @@ impl Engine<'_> {
                 self.enter(id, Phase::Draining);
                 let drain = if drain { self.scenario.release.drain + latency } else { Duration::ZERO };
                 self.control.schedule(self.now + drain, Event::DrainFinished { instance: id });
+                self.may_end_the_drain(id);
             }
             Phase::Draining | Phase::Stopping | Phase::Gone => {}
         }
@@ -303,9 +305,10 @@ impl Engine<'_> {
 
     /// The deregistration delay is over; the grace period begins with preStop.
     pub(super) fn drained(&mut self, id: InstanceId) {
-        if self.fleet[id].phase() != Phase::Draining {
+        if self.fleet[id].phase() != Phase::Draining || self.runtimes[id.index()].drain_is_over {
             return;
         }
+        self.runtimes[id.index()].drain_is_over = true;
         let pre_stop = self.scenario.release.pre_stop.min(self.grace());
         if pre_stop.is_zero() {
             self.told_to_stop(id);
@@ -364,48 +367,5 @@ impl Engine<'_> {
         self.runtimes[id.index()].life += 1;
         self.enter(id, Phase::Gone);
         self.lose_all_at(id, cause);
-    }
-
-    // --- faults
-    // ------------------------------------------------------------------------------------------------------
-
-    pub(super) fn schedule_crash(&mut self, id: InstanceId) {
-        if let Some(crash) = self.scenario.faults.crash.as_ref().filter(|crash| crash.hits == Hits::Instance) {
-            let runtime = &mut self.runtimes[id.index()];
-            let at = self.now + time_to_crash(crash.mtbf, &mut runtime.crash);
-            self.control.schedule(at, Event::PlaceCrashed { instance: id, life: runtime.life });
-        }
-    }
-
-    pub(super) fn schedule_shared_crash(&mut self, count: u32) {
-        if let Some(crash) = self.scenario.faults.crash.as_ref().filter(|crash| crash.hits != Hits::Instance) {
-            let at = self.now + time_to_crash(crash.mtbf, &mut self.share_crash);
-            self.control.schedule(at, Event::ShareCrashed { count });
-        }
-    }
-
-    pub(super) fn share_crashed(&mut self, count: u32) {
-        let crash = self.scenario.faults.crash.as_ref().expect("it was scheduled");
-        let Hits::Share(share) = crash.hits else { unreachable!("an instance's own crash is another event") };
-        let luck = self.streams.of(Purpose::SharedCrash, u64::from(count) + 1).bits();
-        for id in victims(&self.fleet, Whom::Share(share), luck) {
-            self.place_crashed(id, &crash.repair);
-        }
-        self.schedule_shared_crash(count + 1);
-    }
-
-    pub(super) fn outage_began(&mut self) {
-        let outage = self.scenario.faults.outage.as_ref().expect("it was scheduled");
-        let luck = self.streams.of(Purpose::Outage, 0).bits();
-        for id in victims(&self.fleet, outage.whom, luck) {
-            self.place_crashed(id, &outage.repair);
-        }
-    }
-
-    pub(super) fn place_crashed(&mut self, id: InstanceId, repair: &Delay) {
-        use Phase::{Draining, Ready, Starting, Stopping, Unready};
-        if matches!(self.fleet[id].phase(), Starting | Ready | Unready | Draining | Stopping) {
-            self.process_ended(id, Some(repair));
-        }
     }
 }

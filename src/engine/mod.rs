@@ -12,28 +12,32 @@
 //! moment; and new work meets its outcome.
 
 mod control;
+mod faults;
 mod lives;
 mod requests;
+mod views;
 
-use crate::balancer::Balancer;
+use crate::balancer::{Balancer, Endpoint};
 use crate::fleet::{Fleet, InstanceId, Launch, Phase, Slot, Version};
 use crate::history::{Change, History, Interval, Ledger, Outcome, Wanted, Window};
 use crate::queue::EventQueue;
 use crate::random::{Purpose, Stream, Streams};
 use crate::rollback::Policy;
 use crate::rollout::{Memory, Status, Strategy, When};
-use crate::scenario::{Life, Scenario};
+use crate::scenario::{Choice, Discipline, Life, Scenario};
 use crate::server::{Server, Speed};
 use crate::time::SimTime;
 use requests::Requests;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use views::{Listing, Told, most_checks};
 
 /// Control events after which a run is cut short: far beyond any sensible rollout (ten a second for each instance), and few
 /// enough that the history of a run whose processes start and end without a pause fits into memory.
 fn most_control_events(scenario: &Scenario) -> u64 {
     let instances = u64::from(scenario.service.instances.get());
     let instance_seconds = instances * scenario.study.ends_at().as_secs();
-    (1_000_000 + 200 * instances + 10 * instance_seconds).min(25_000_000)
+    (1_000_000 + 200 * instances + 10 * instance_seconds).min(25_000_000).saturating_add(most_checks(scenario))
 }
 
 /// Decisions within one moment after which an orchestrator that is never content ends the run.
@@ -42,11 +46,34 @@ const DECISIONS_IN_A_MOMENT: u32 = 10_000;
 /// A fact of the control plane. The order of the variants is the order within one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// The balancer heard that an instance is listed or not; of two such news the later sent counts.
+    /// A balancer heard what to do with an endpoint; of two such news the later sent counts.
     EndpointHeard {
-        instance: InstanceId,
+        balancer: u16,
+        endpoint: Endpoint,
         news: u32,
-        listed: bool,
+        listing: Listing,
+    },
+    /// A balancer checks an endpoint, as long as it goes by this listing of it.
+    CheckDue {
+        balancer: u16,
+        endpoint: Endpoint,
+        listing: u32,
+    },
+    /// Nobody answered a check in time.
+    CheckUnanswered {
+        balancer: u16,
+        endpoint: Endpoint,
+        listing: u32,
+    },
+    /// The time for an answer to a check that waits like a request is over.
+    CheckLate {
+        place: u32,
+        generation: u32,
+    },
+    EjectionOver {
+        balancer: u16,
+        endpoint: Endpoint,
+        ejection: u32,
     },
     PullFinished {
         instance: InstanceId,
@@ -101,6 +128,18 @@ enum Event {
         count: u32,
     },
     OutageBegan,
+    /// Instances become slow, as the n-th slowness of the scenario says, or are so no longer.
+    SlowBegan {
+        which: u32,
+    },
+    SlowEnded {
+        which: u32,
+    },
+    /// A place that was under repair is whole again.
+    Repaired {
+        instance: InstanceId,
+        life: u32,
+    },
     /// An interval ended whose requests somebody watches.
     IntervalWatched,
     RolloutBegan,
@@ -116,9 +155,19 @@ enum Event {
 }
 
 impl Event {
-    /// Orchestrators neither see the balancer's view nor requests.
+    /// Orchestrators see neither the balancers' views nor requests.
     fn concerns_the_orchestrator(self) -> bool {
-        !matches!(self, Event::EndpointHeard { .. } | Event::IntervalWatched)
+        !matches!(
+            self,
+            Event::EndpointHeard { .. }
+                | Event::CheckDue { .. }
+                | Event::CheckUnanswered { .. }
+                | Event::CheckLate { .. }
+                | Event::EjectionOver { .. }
+                | Event::SlowBegan { .. }
+                | Event::SlowEnded { .. }
+                | Event::IntervalWatched
+        )
     }
 }
 
@@ -129,12 +178,6 @@ struct Runtime {
     life: u32,
     /// It may start as soon as it has its image.
     may_start: bool,
-    /// How many news of its endpoint were sent.
-    news_sent: u32,
-    /// The latest of them that the balancer has heard.
-    news_heard: u32,
-    /// What the balancers were told last.
-    listed: bool,
     /// It carries the release's defect.
     defective: bool,
     /// Its recorded delays, in a replay.
@@ -143,10 +186,11 @@ struct Runtime {
     failures_in_a_row: u32,
     /// When its process was up last.
     up_at: SimTime,
+    /// Its deregistration delay is over.
+    drain_is_over: bool,
     start: Stream,
     defect: Stream,
     crash: Stream,
-    propagation: Stream,
     stop: Stream,
 }
 
@@ -161,6 +205,8 @@ struct Desk {
     version: Version,
     /// A copy of the instance's phase.
     phase: Phase,
+    /// While it takes nothing it does not even refuse.
+    is_silent: bool,
 }
 
 /// What was asked for before.
@@ -210,10 +256,23 @@ struct Engine<'a> {
     fleet: Fleet,
     runtimes: Vec<Runtime>,
     desks: Vec<Desk>,
-    balancer: Balancer,
+    balancers: Vec<Balancer>,
+    /// By endpoint.
+    told: Vec<Told>,
+    /// Who stands at each place, where balancers know places.
+    occupants: Vec<Option<InstanceId>>,
     rollout: Rollout,
     requests: Requests<'a>,
     history: History,
+    /// Workers of an instance share its requests.
+    shares_workers: bool,
+    /// Balancers wish to know who has nothing to do.
+    is_told_of_idleness: bool,
+    /// Whom each slowness of the scenario hits, while it lasts.
+    slow: Vec<Vec<InstanceId>>,
+    /// Repair crews at work, and what waits for one: the instance, its life, and how long the repair takes.
+    crews_at_work: u32,
+    repairs: VecDeque<(InstanceId, u32, Duration)>,
     share_crash: Stream,
     operator: Stream,
     /// Requests that ended in the interval that is being watched: (all, lost).
@@ -247,7 +306,9 @@ impl<'a> Engine<'a> {
             fleet: Fleet::new(scenario.service.zones.get()),
             runtimes: Vec::new(),
             desks: Vec::new(),
-            balancer: Balancer::new(scenario.balancer.policy),
+            balancers: (0..scenario.balancer.count.get()).map(|n| Balancer::new(&scenario.balancer, n)).collect(),
+            told: Vec::new(),
+            occupants: Vec::new(),
             rollout: Rollout {
                 target: Version::OLD,
                 previous: None,
@@ -266,6 +327,11 @@ impl<'a> Engine<'a> {
             },
             requests: Requests::new(scenario, &streams),
             history: empty_history(scenario),
+            shares_workers: scenario.service.discipline == Discipline::ProcessorSharing,
+            is_told_of_idleness: scenario.balancer.policy == Choice::JoinIdleQueue,
+            slow: vec![Vec::new(); scenario.faults.slow.len()],
+            crews_at_work: 0,
+            repairs: VecDeque::new(),
             share_crash: streams.of(Purpose::SharedCrash, 0),
             operator: streams.of(Purpose::Operator, 0),
             watched: (0, 0),
@@ -287,9 +353,7 @@ impl<'a> Engine<'a> {
             self.desks[id.index()].phase = Phase::Ready;
             self.fleet.note_started(id, self.now, None);
             self.note(id);
-            let runtime = &mut self.runtimes[id.index()];
-            runtime.listed = true;
-            self.balancer.list(id);
+            self.is_known_from_the_start(id);
             self.schedule_crash(id);
         }
         let mut desired_by_version = [0; Version::COUNT];
@@ -311,6 +375,10 @@ impl<'a> Engine<'a> {
         if let Some(outage) = &self.scenario.faults.outage {
             self.control.schedule(rollout_at + outage.at, Event::OutageBegan);
         }
+        for (which, slow) in self.scenario.faults.slow.iter().enumerate() {
+            self.control.schedule(rollout_at + slow.at, Event::SlowBegan { which: which as u32 });
+            self.control.schedule(rollout_at + slow.at + slow.lasts, Event::SlowEnded { which: which as u32 });
+        }
         if self.scenario.rollback.watches_requests() {
             self.control.schedule(rollout_at + study.interval, Event::IntervalWatched);
         }
@@ -327,6 +395,7 @@ impl<'a> Engine<'a> {
             }
             let at = self.control.next_time();
             debug_assert!(at >= self.now, "time never goes back: {:?} after {:?}", at, self.now);
+            self.sample_load(at.nanos());
             self.now = at;
             let mut concerns_the_orchestrator = false;
             while let Some(event) = self.control.pop_due(at) {
@@ -387,10 +456,12 @@ fn empty_history(scenario: &Scenario) -> History {
         reported: Vec::new(),
         ledger: Ledger::default(),
         attempts: crate::history::Attempts::default(),
-        baseline: Window::default(),
-        window: Window::default(),
+        baseline: Window::new(scenario.traffic.classes.len()),
+        window: Window::new(scenario.traffic.classes.len()),
         intervals: vec![Interval::default(); intervals as usize],
-        losses: BTreeMap::new(),
+        harm: BTreeMap::new(),
+        most_waiting: 0,
+        first_lost_at: None,
         outcome: Outcome::Unfinished,
         ended_at: None,
         rollback_at: None,

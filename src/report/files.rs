@@ -1,6 +1,6 @@
 //! The files of a study, for other programs to read.
 
-use crate::report::plot;
+use crate::report::{plot, why};
 use crate::study::{Header, Results, Summary};
 use serde::Serialize;
 use std::fs;
@@ -29,6 +29,8 @@ impl std::error::Error for WriteError {}
 struct SummaryFile<'a> {
     #[serde(flatten)]
     header: &'a Header,
+    /// Why requests were lost or late, in sentences.
+    why: Vec<String>,
     strategies: Vec<StrategySummary<'a>>,
 }
 
@@ -47,7 +49,8 @@ pub fn summary_json(results: &Results) -> String {
         orchestrator: &strategy.orchestrator,
         summary: &strategy.summary,
     });
-    let file = SummaryFile { header: &results.header, strategies: strategies.collect() };
+    let why = why::sentences(results);
+    let file = SummaryFile { header: &results.header, why, strategies: strategies.collect() };
     let mut text = serde_json::to_string_pretty(&file).expect("numbers and strings can be written");
     text.push('\n');
     text
@@ -70,6 +73,7 @@ fn tables(results: &Results) -> Vec<(String, Vec<u8>)> {
         ("timeline.csv".to_owned(), csv(strategies().flat_map(|strategy| &strategy.timeline))),
         ("timeseries.csv".to_owned(), csv(strategies().flat_map(|strategy| &strategy.series))),
         ("losses.csv".to_owned(), losses(results)),
+        ("classes.csv".to_owned(), csv(strategies().flat_map(|strategy| &strategy.classes))),
     ]
 }
 
@@ -77,7 +81,7 @@ fn tables(results: &Results) -> Vec<(String, Vec<u8>)> {
 fn losses(results: &Results) -> Vec<u8> {
     let rows: Vec<_> = results.strategies.iter().flat_map(|strategy| &strategy.losses).collect();
     if rows.is_empty() {
-        return b"strategy,cause,version,step,requests,requests_per_rollout\n".to_vec();
+        return b"strategy,fate,cause,version,step,zone,class,requests,requests_per_rollout\n".to_vec();
     }
     csv(rows.into_iter())
 }

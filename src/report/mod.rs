@@ -5,3 +5,4 @@ pub mod files;
 pub mod plot;
 pub mod table;
 pub mod verdicts;
+pub mod why;

@@ -1,5 +1,6 @@
 //! The league table and the paired differences, for a terminal.
 
+use super::why;
 use crate::history::Outcome;
 use crate::stats::{Estimate, upper_bound_of_none};
 use crate::study::{BudgetLine, Differences, Header, Results, StrategyResults, Summary, Verdict};
@@ -7,7 +8,7 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use std::fmt::Write;
 
-/// Everything that `run` prints: what was studied, a row a strategy, and the differences.
+/// Everything that `run` prints: what was studied, a row a strategy, the differences, and why requests were lost or late.
 pub fn league(results: &Results) -> String {
     let header = &results.header;
     let mut text = headline(header);
@@ -41,6 +42,13 @@ pub fn league(results: &Results) -> String {
     if results.strategies.len() > 1 {
         let _ = writeln!(text, "\nPaired differences to {} (same traffic, same luck):", header.against);
         let _ = writeln!(text, "{}", differences(results));
+    }
+    let sentences = why::sentences(results);
+    if !sentences.is_empty() {
+        text.push('\n');
+    }
+    for sentence in sentences {
+        let _ = writeln!(text, "{sentence}");
     }
     text
 }
@@ -194,7 +202,7 @@ fn signed(estimate: &Estimate) -> String {
 }
 
 /// A number with its thousands set apart.
-fn grouped(value: f64, digits: usize) -> String {
+pub(super) fn grouped(value: f64, digits: usize) -> String {
     let plain = format!("{value:.digits$}");
     let (whole, fraction) = plain.split_once('.').map_or((plain.as_str(), ""), |(whole, fraction)| (whole, fraction));
     let mut text = String::new();
@@ -220,7 +228,7 @@ fn millis(value: f64) -> String {
     }
 }
 
-fn percent(share: f64, digits: usize) -> String {
+pub(super) fn percent(share: f64, digits: usize) -> String {
     format!("{} %", percent_bare(share, digits))
 }
 

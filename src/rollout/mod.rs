@@ -185,6 +185,11 @@ pub trait Facts {
         false
     }
 
+    /// Whether every new instance starts in the place of an old one that is gone by then.
+    fn keeps_places(&self) -> bool {
+        false
+    }
+
     /// How long an instance must be ready to count as available, and whether that is counted in whole seconds.
     fn min_ready(&self) -> (Duration, bool) {
         (Duration::ZERO, false)

@@ -1,15 +1,17 @@
 //! From the words of a scenario file to a scenario in which every value holds: all rules across fields, all defaults.
 
+use super::balancer::balancer;
 use super::bounds::{at_least_one, count, factor, positive, share_or, span_or};
+use super::client::client;
 use super::delays::{Sources, delay, delay_or_none};
 use super::place::{Checked, Mistake, Place};
 use super::strategies::strategies;
 use super::traffic::traffic;
-use super::units::{Count, LONGEST, Named, Number, Span, Table, nearest};
+use super::units::{Count, LONGEST, Named, Number, Share, Span, Table, WordOr, nearest};
 use super::words::PlainPolicy;
 use super::{
-    Balancer, Budget, Choice, Client, Crash, Defect, Expectation, Faults, Hits, NamedStrategy, Outage, Probe, Release,
-    Retries, Scenario, Service, Study, Unready, WarmUp, WarmUpShape, Whom, manifest, raw,
+    Balancer, Budget, Connect, Crash, Defect, Discipline, Expectation, Faults, Hits, NamedStrategy, Outage, Probe,
+    Release, Scenario, Service, Slow, Study, Traffic, Unready, WarmUp, WarmUpOver, WarmUpShape, Whom, manifest, raw,
 };
 use crate::rollback::{Operator, Policy, Verdict};
 use crate::rollout::Restart;
@@ -30,18 +32,19 @@ pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'
     let restart = raw.release.0.restart.as_ref();
     let strategies = strategies(&root.key("strategy"), raw.strategy, &service, restart, sources)?;
     let study = study(&root.key("study"), &raw.study.0, &strategies)?;
-    let traffic = traffic(&root.key("traffic"), raw.traffic.0, study.ends_at(), sources)?;
-    let client = client(&root.key("client"), raw.client)?;
-    let waiting = traffic.profile.peak() * client.retries.longest_wait().min(study.ends_at() * 2).as_secs_f64();
+    let budget = raw.budget.map_or_else(Budget::default, |Table(raw)| budget(&raw));
+    let traffic = traffic(&root.key("traffic"), raw.traffic.0, study.ends_at(), budget.p99, sources)?;
+    let client = client(&root.key("client"), raw.client, sources)?;
+    let waiting = client.retries.longest_wait().min(study.ends_at() * 2).as_secs_f64();
     root.key("client").key("retries").key("backoff").holds(
-        waiting <= MOST_OPEN_REQUESTS as f64,
+        traffic.load.peak() * waiting <= MOST_OPEN_REQUESTS as f64,
         "must be short enough that at most 20,000,000 requests wait for a retry at once, or they could exhaust the memory",
     )?;
-    let balancer = balancer(&root.key("balancer"), raw.balancer, sources)?;
+    let balancer = balancer(&root.key("balancer"), raw.balancer, service.instances, &strategies, sources)?;
+    connecting(&root.key("balancer").key("connect"), &balancer, &traffic)?;
     let release = release(&root.key("release"), raw.release.0, &strategies, sources)?;
     let rollback = rollback(&root.key("rollback"), raw.rollback, sources)?;
     let faults = faults(&root.key("faults"), raw.faults, &service, sources)?;
-    let budget = raw.budget.map_or_else(Budget::default, |Table(raw)| budget(&raw));
     let expectations = expectations(&root.key("expect"), &raw.expect, &strategies)?;
     let remarks = manifest::remarks(&sources.manifests, &service, &release);
     Ok(Scenario {
@@ -72,42 +75,19 @@ fn service(place: &Place, raw: &raw::Service) -> Checked<Service> {
     let zones_at = place.key("zones");
     let zones = raw.zones.map_or(Ok(NonZeroU32::MIN), |zones| at_least_one(&zones_at, zones, MOST_INSTANCES))?;
     zones_at.holds(zones <= instances, "must be at most the number of instances")?;
-    Ok(Service { instances, workers, queue, zones })
+    let discipline = raw.discipline.map_or(Discipline::Fifo, |word| word.0);
+    let problem = r#"only with discipline = "fifo" does anybody wait in an instance"#;
+    place.key("shed_after").holds(raw.shed_after.is_none() || discipline == Discipline::Fifo, problem)?;
+    let shed_after = raw.shed_after.map(|span| span.0);
+    Ok(Service { instances, workers, queue, zones, discipline, shed_after, error_rate: share_or(raw.error_rate, 0.0) })
 }
 
-fn client(place: &Place, raw: Option<Table<raw::Client>>) -> Checked<Client> {
-    let no_retries = Retries {
-        attempts: NonZeroU32::MIN,
-        backoff: Duration::ZERO,
-        backoff_limit: Duration::from_mins(1),
-        jitter: 0.0,
-    };
-    let Some(Table(raw)) = raw else {
-        return Ok(Client { timeout: None, retries: no_retries });
-    };
-    let timeout = raw.timeout.map(|span| positive(&place.key("timeout"), span)).transpose()?;
-    let place = place.key("retries");
-    let Some(Table(raw)) = raw.retries else {
-        return Ok(Client { timeout, retries: no_retries });
-    };
-    let retries = Retries {
-        attempts: at_least_one(&place.key("attempts"), raw.attempts, 100)?,
-        backoff: span_or(raw.backoff, no_retries.backoff),
-        backoff_limit: span_or(raw.backoff_limit, no_retries.backoff_limit),
-        jitter: share_or(raw.jitter, no_retries.jitter),
-    };
-    let holds = retries.backoff_limit >= retries.backoff;
-    place.key("backoff_limit").holds(holds, "must be at least the backoff")?;
-    Ok(Client { timeout, retries })
-}
-
-fn balancer(place: &Place, raw: Option<Table<raw::Balancer>>, sources: &mut Sources<'_>) -> Checked<Balancer> {
-    let raw = raw.map_or_else(raw::Balancer::default, |Table(raw)| raw);
-    Ok(Balancer {
-        policy: raw.policy.map_or(Choice::RoundRobin, |word| word.0),
-        propagation: delay_or_none(&place.key("propagation"), raw.propagation, sources)?,
-        draining: raw.draining.unwrap_or(true),
-    })
+/// Requests that wait for an instance that does not take them are kept, too.
+fn connecting(place: &Place, balancer: &Balancer, traffic: &Traffic) -> Checked<()> {
+    let Connect { timeout, retries, pause, .. } = balancer.connect;
+    let waiting = traffic.load.peak() * ((timeout + pause) * (retries + 1)).as_secs_f64();
+    let problem = "timeout and pause must be short enough that at most 20,000,000 requests wait to connect at once";
+    place.holds(waiting <= MOST_OPEN_REQUESTS as f64, problem)
 }
 
 fn release(
@@ -125,6 +105,7 @@ fn release(
         ready_probe: raw.ready_probe.map(|Table(raw)| probe(&place.key("ready_probe"), &raw)).transpose()?,
         warm_up: raw.warm_up.map(|Table(raw)| warm_up(&place.key("warm_up"), &raw)).transpose()?,
         drain: span_or(raw.drain, Duration::ZERO),
+        drain_ends_when_idle: raw.drain_ends_when_idle.unwrap_or(false),
         pre_stop: span_or(raw.pre_stop, Duration::ZERO),
         grace: raw.grace.map(|span| span.0),
         stop: delay_or_none(&place.key("stop"), raw.stop, sources)?,
@@ -150,9 +131,16 @@ fn probe(place: &Place, raw: &raw::Probe) -> Checked<Probe> {
 fn warm_up(place: &Place, raw: &raw::WarmUp) -> Checked<WarmUp> {
     let factor_at = place.key("factor");
     factor_at.holds(raw.factor.0 >= 1.0, "must be at least 1")?;
+    let over = match (raw.over, raw.over_requests) {
+        (Some(span), None) => WarmUpOver::Time(positive(&place.key("over"), span)?),
+        (None, Some(requests)) => {
+            WarmUpOver::Requests(at_least_one(&place.key("over_requests"), requests, 1_000_000_000)?)
+        }
+        _ => return Err(place.breaks("must hold exactly one of over, over_requests")),
+    };
     Ok(WarmUp {
         factor: factor(&factor_at, raw.factor)?,
-        over: positive(&place.key("over"), raw.over)?,
+        over,
         shape: raw.shape.map_or(WarmUpShape::Linear, |word| word.0),
     })
 }
@@ -212,12 +200,12 @@ fn rollback(place: &Place, raw: Option<Table<raw::Rollback>>, sources: &mut Sour
         return Ok(Policy::Orchestrator);
     };
     match policy {
-        raw::Policy::Plain(word) => Ok(match word.0 {
+        WordOr::Word(word) => Ok(match word.0 {
             PlainPolicy::Orchestrator => Policy::Orchestrator,
             PlainPolicy::None => Policy::None,
             PlainPolicy::Pause => Policy::Pause,
         }),
-        raw::Policy::Judge(Table(raw::Judge { operator: Table(raw) })) => {
+        WordOr::Table(Table(raw::Judge { operator: Table(raw) })) => {
             let place = place.key("policy").key("operator");
             Ok(Policy::Operator(Operator {
                 notices_after: delay(&place.key("notices_after"), raw.notices_after, sources)?,
@@ -234,12 +222,25 @@ fn faults(
     service: &Service,
     sources: &mut Sources<'_>,
 ) -> Checked<Faults> {
-    let Some(Table(raw::Faults { crash: raw_crash, outage: raw_outage })) = raw else {
+    let Some(Table(raw::Faults { crash: raw_crash, outage: raw_outage, slow: raw_slow })) = raw else {
         return Ok(Faults::default());
     };
     let crash = raw_crash.map(|Table(raw)| crash(&place.key("crash"), raw, sources)).transpose()?;
     let outage = raw_outage.map(|Table(raw)| outage(&place.key("outage"), raw, service, sources)).transpose()?;
-    Ok(Faults { crash, outage })
+    let slow_at = place.key("slow");
+    let slow = raw_slow.unwrap_or_default().into_iter().enumerate();
+    let slow: Checked<Vec<Slow>> =
+        slow.map(|(index, Table(raw))| slow_for_a_while(&slow_at.index(index), &raw, service)).collect();
+    Ok(Faults { crash, outage, slow: slow? })
+}
+
+fn slow_for_a_while(place: &Place, raw: &raw::Slow, service: &Service) -> Checked<Slow> {
+    Ok(Slow {
+        at: raw.at.0,
+        lasts: positive(&place.key("lasts"), raw.lasts)?,
+        factor: factor(&place.key("factor"), raw.factor)?,
+        whom: whom(place, (raw.share, raw.instances, raw.zone), service)?,
+    })
 }
 
 fn crash(place: &Place, raw: raw::Crash, sources: &mut Sources<'_>) -> Checked<Crash> {
@@ -247,19 +248,30 @@ fn crash(place: &Place, raw: raw::Crash, sources: &mut Sources<'_>) -> Checked<C
         mtbf: positive(&place.key("mtbf"), raw.mtbf)?,
         repair: delay(&place.key("repair"), raw.repair, sources)?,
         hits: raw.share.map_or(Hits::Instance, |share| Hits::Share(share.0)),
+        crews: raw.crews.map(|crews| at_least_one(&place.key("crews"), crews, MOST_INSTANCES)).transpose()?,
     })
 }
 
 fn outage(place: &Place, raw: raw::Outage, service: &Service, sources: &mut Sources<'_>) -> Checked<Outage> {
-    let whom = match (raw.share, raw.instances, raw.zone) {
-        (Some(share), None, None) => Whom::Share(share.0),
+    Ok(Outage {
+        at: raw.at.0,
+        whom: whom(place, (raw.share, raw.instances, raw.zone), service)?,
+        repair: delay(&place.key("repair"), raw.repair, sources)?,
+        silent: raw.silent.unwrap_or(false),
+    })
+}
+
+/// Which instances something hits: exactly one of share, instances and zone is given.
+fn whom(place: &Place, given: (Option<Share>, Option<Count>, Option<Count>), service: &Service) -> Checked<Whom> {
+    match given {
+        (Some(share), None, None) => Ok(Whom::Share(share.0)),
         (None, Some(instances), None) => {
-            Whom::Count(at_least_one(&place.key("instances"), instances, service.instances.get())?)
+            let instances = at_least_one(&place.key("instances"), instances, service.instances.get())?;
+            Ok(Whom::Count(instances))
         }
-        (None, None, Some(zone)) => Whom::Zone(count(&place.key("zone"), zone, 0..=service.zones.get() - 1)?),
-        _ => return Err(place.breaks("must hold exactly one of share, instances, zone")),
-    };
-    Ok(Outage { at: raw.at.0, whom, repair: delay(&place.key("repair"), raw.repair, sources)? })
+        (None, None, Some(zone)) => Ok(Whom::Zone(count(&place.key("zone"), zone, 0..=service.zones.get() - 1)?)),
+        _ => Err(place.breaks("must hold exactly one of share, instances, zone")),
+    }
 }
 
 fn budget(raw: &raw::Budget) -> Budget {

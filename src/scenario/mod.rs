@@ -1,15 +1,21 @@
 //! What the user asked for, checked: once a [`Scenario`] exists, every value in it is valid and nobody checks again.
 
+mod balancer;
 mod bounds;
+mod client;
 mod commands;
 mod convert;
 mod delays;
 mod file;
 mod fingerprint;
+mod load;
 pub mod manifest;
 mod place;
 mod raw;
+mod raw_balancer;
+mod raw_client;
 mod raw_delay;
+mod raw_traffic;
 mod recorded;
 mod strategies;
 mod trace;
@@ -17,7 +23,10 @@ mod traffic;
 mod units;
 mod words;
 
+pub use balancer::{Balancer, Choice, Connect, Discovery, Ejection, Failures, HealthCheck, Redispatch, SlowStart};
+pub use client::{Client, Retries, RetryBudget};
 pub use file::{load, parse, schema};
+pub use load::{Arrivals, Bursts, Class, Load, Piece, Profile, Traffic};
 pub use recorded::{Key, Life, Recorded};
 
 use crate::distribution::Delay;
@@ -82,138 +91,36 @@ pub struct Service {
     pub queue: u32,
     /// Failure domains over which instances are spread.
     pub zones: NonZeroU32,
+    /// How an instance's workers share its requests.
+    pub discipline: Discipline,
+    /// A request that has waited longer in an instance when a worker becomes free is dropped; `None`: none is.
+    pub shed_after: Option<Duration>,
+    /// The share of requests that any instance answers with an error, 0 to 1.
+    pub error_rate: f64,
 }
 
-/// Requests on their way to the service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Traffic {
-    /// Requests per second over the run.
-    pub profile: Profile,
-    /// Whether requests come at random moments.
-    pub arrivals: Arrivals,
-    /// What one request costs a warm instance of the old version.
-    pub work: Delay,
+impl Service {
+    /// So many instances of one worker each, without a queue.
+    pub fn plain(instances: NonZeroU32) -> Self {
+        Service {
+            instances,
+            workers: NonZeroU32::MIN,
+            queue: 0,
+            zones: NonZeroU32::MIN,
+            discipline: Discipline::Fifo,
+            shed_after: None,
+            error_rate: 0.0,
+        }
+    }
 }
 
-/// How the gaps between requests behave.
+/// How an instance's workers share its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrivals {
-    /// A Poisson process with the profile's rate.
-    Poisson,
-    /// Evenly spaced at the profile's rate.
-    Deterministic,
-}
-
-/// Requests per second over time: constant within each piece.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Profile {
-    pieces: Vec<Piece>,
-    /// The pieces repeat after this long; `None`: the last one lasts.
-    period: Option<Duration>,
-}
-
-/// A stretch of constant offered load.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Piece {
-    /// When it begins, counted from the start of the profile; 0 for the first.
-    pub starts: Duration,
-    /// Requests per second, finite and not negative.
-    pub rate: f64,
-}
-
-impl Profile {
-    /// A profile of pieces in the order of time. `None` when there is none, when the first does not start at 0, when
-    /// one does not start after the one before, when a rate is negative or not finite, or when the period ends before
-    /// the last piece starts.
-    pub fn new(pieces: Vec<Piece>, period: Option<Duration>) -> Option<Self> {
-        let starts_at_zero = pieces.first()?.starts.is_zero();
-        let ascending = pieces.windows(2).all(|pair| pair[0].starts < pair[1].starts);
-        let rates_hold = pieces.iter().all(|piece| piece.rate.is_finite() && piece.rate >= 0.0);
-        let period_holds = period.is_none_or(|period| pieces.iter().all(|piece| piece.starts < period));
-        let holds = starts_at_zero && ascending && rates_hold && period_holds;
-        holds.then_some(Profile { pieces, period })
-    }
-
-    /// The same rate for ever.
-    pub fn constant(rate: f64) -> Option<Self> {
-        Profile::new(vec![Piece { starts: Duration::ZERO, rate }], None)
-    }
-
-    /// The pieces, in the order of time.
-    pub fn pieces(&self) -> &[Piece] {
-        &self.pieces
-    }
-
-    /// After how long the pieces repeat.
-    pub fn period(&self) -> Option<Duration> {
-        self.period
-    }
-
-    /// The highest rate, requests per second.
-    pub fn peak(&self) -> f64 {
-        self.pieces.iter().map(|piece| piece.rate).fold(0.0, f64::max)
-    }
-}
-
-/// What clients do when an answer is late or bad.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Client {
-    /// How long one attempt may take; the work goes on in the instance. `None`: for ever.
-    pub timeout: Option<Duration>,
-    /// Further attempts.
-    pub retries: Retries,
-}
-
-/// When and how often a failed attempt is repeated.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Retries {
-    /// Attempts in all, the first one included: 1 means no retry. At most 100.
-    pub attempts: NonZeroU32,
-    /// Pause before the second attempt; doubled for each further one.
-    pub backoff: Duration,
-    /// Longest pause.
-    pub backoff_limit: Duration,
-    /// The share of the pause that is drawn at random, 0 to 1: at 1 the pause is uniform from 0 to its full length.
-    pub jitter: f64,
-}
-
-impl Retries {
-    /// The full pause after that many attempts: the back-off, doubled for each attempt but the first, up to its limit.
-    pub fn pause(&self, attempts_made: u8) -> Duration {
-        let doublings = u32::from(attempts_made.saturating_sub(1)).min(30);
-        self.backoff.saturating_mul(1 << doublings).min(self.backoff_limit)
-    }
-
-    /// All pauses of a request that is retried as often as it may be.
-    pub fn longest_wait(&self) -> Duration {
-        let attempts = u8::try_from(self.attempts.get()).unwrap_or(u8::MAX);
-        (1..attempts).map(|made| self.pause(made)).sum()
-    }
-}
-
-/// Who distributes the requests.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Balancer {
-    /// How an instance is chosen.
-    pub policy: Choice,
-    /// How long news of an instance take to reach the balancer.
-    pub propagation: Delay,
-    /// Whether requests that are open at an instance when the balancer removes it may finish; otherwise they are cut
-    /// off.
-    pub draining: bool,
-}
-
-/// How an instance is chosen among those that the balancer believes in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// One after the other.
-    RoundRobin,
-    /// Any, equally likely.
-    Random,
-    /// One with the fewest open requests; ties at random.
-    LeastConnections,
-    /// The one with fewer open requests of two distinct random ones; ties at random.
-    PowerOfTwo,
+pub enum Discipline {
+    /// One request a worker, in the order in which they came.
+    Fifo,
+    /// All requests at once, each at full speed while there are no more of them than workers, and else at an equal share.
+    ProcessorSharing,
 }
 
 /// What is rolled out, and how long each step of it takes.
@@ -229,6 +136,8 @@ pub struct Release {
     pub warm_up: Option<WarmUp>,
     /// Deregistration delay: an instance on its way out serves this much longer, before preStop and TERM.
     pub drain: Duration,
+    /// Whether that ends as soon as the instance has no request left and no balancer would send one.
+    pub drain_ends_when_idle: bool,
     /// The preStop hook: further time in which it still serves, within the grace period.
     pub pre_stop: Duration,
     /// From the beginning of preStop to the kill; `None`: the orchestrator's own default.
@@ -264,9 +173,18 @@ pub struct WarmUp {
     /// The factor at the start, 1 or more.
     pub factor: f64,
     /// How long it takes to come down to 1: all of it for a linear curve, the time constant of an exponential one.
-    pub over: Duration,
+    pub over: WarmUpOver,
     /// How it comes down.
     pub shape: WarmUpShape,
+}
+
+/// In what a warm-up is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarmUpOver {
+    /// Time since the process was up; positive.
+    Time(Duration),
+    /// Requests that the process has begun with.
+    Requests(NonZeroU32),
 }
 
 /// How the warm-up factor comes down.
@@ -315,6 +233,21 @@ pub struct Faults {
     pub crash: Option<Crash>,
     /// A share of the fleet that goes down at a given moment.
     pub outage: Option<Outage>,
+    /// Instances that are slow for a while.
+    pub slow: Vec<Slow>,
+}
+
+/// Instances that are slow for a while.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slow {
+    /// When it begins, after the rollout did.
+    pub at: Duration,
+    /// How long it lasts; positive.
+    pub lasts: Duration,
+    /// A factor on the work of requests that begin with it, or are being served together with others.
+    pub factor: f64,
+    /// Which.
+    pub whom: Whom,
 }
 
 /// Crashes at random, by mean time between failures.
@@ -326,6 +259,8 @@ pub struct Crash {
     pub repair: Delay,
     /// Whom one crash hits.
     pub hits: Hits,
+    /// How many places can be under repair at once, the others waiting for their turn; `None`: all.
+    pub crews: Option<NonZeroU32>,
 }
 
 /// Whom a crash hits.
@@ -346,6 +281,8 @@ pub struct Outage {
     pub whom: Whom,
     /// How long until they can be started again.
     pub repair: Delay,
+    /// Whether they do not even refuse connections.
+    pub silent: bool,
 }
 
 /// Which instances an outage takes.

@@ -2,15 +2,13 @@
 //! published schema.
 
 use super::raw_delay::Delay;
-use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table};
+use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table, Tabled, WordOr};
 use super::words::{
-    AnswerWord, ArrivalsWord, CauseWord, ChangeWord, ChoiceWord, CommandWord, ConditionWord, DeploymentWord,
-    FailureWord, OrderWord, OutcomeWord, PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
+    AnswerWord, CauseWord, ChangeWord, CommandWord, ConditionWord, DeploymentWord, DisciplineWord, FailureWord,
+    OrderWord, OutcomeWord, PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use std::fmt;
 
 /// A fleet, its traffic, a release, and the strategies to compare. Durations are strings such as "250ms", "30s" or
 /// "5m", shares are strings such as "25%".
@@ -19,12 +17,12 @@ use std::fmt;
 pub(super) struct Scenario {
     /// The fleet before the rollout.
     pub service: Table<Service>,
-    /// Requests on their way to the service. Exactly one of rate, steps, diurnal and trace says how many.
-    pub traffic: Table<Traffic>,
+    /// Requests on their way to the service. Exactly one of rate, steps, diurnal, trace and users says how many.
+    pub traffic: Table<super::raw_traffic::Traffic>,
     /// What clients do when an answer is late or bad.
-    pub client: Option<Table<Client>>,
+    pub client: Option<Table<super::raw_client::Client>>,
     /// Who distributes the requests.
-    pub balancer: Option<Table<Balancer>>,
+    pub balancer: Option<Table<super::raw_balancer::Balancer>>,
     /// What is rolled out, and how long each step of it takes.
     pub release: Table<Release>,
     /// The strategies to compare: [strategy.<name>.<orchestrator>], at least one.
@@ -60,110 +58,13 @@ pub(super) struct Service {
     /// Failure domains over which instances are spread, at most as many as instances. Default: 1.
     #[schemars(range(min = 1, max = 100_000))]
     pub zones: Option<Count>,
-}
-
-/// Requests on their way to the service.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("oneOf" = [
-    { "required": ["rate"] }, { "required": ["steps"] }, { "required": ["diurnal"] }, { "required": ["trace"] }
-]))]
-pub(super) struct Traffic {
-    /// Requests per second, always the same.
-    #[schemars(range(max = 10_000_000))]
-    pub rate: Option<Number>,
-    /// Requests per second that change at given moments.
-    #[schemars(length(min = 1))]
-    pub steps: Option<Vec<Table<LoadStep>>>,
-    /// Requests per second that swing with the time of day.
-    pub diurnal: Option<Table<Diurnal>>,
-    /// Requests per second as they were recorded.
-    pub trace: Option<Table<Trace>>,
-    /// How the gaps between requests behave. Default: "poisson".
-    pub arrivals: Option<ArrivalsWord>,
-    /// What one request costs a warm instance of the old version.
-    pub work: Delay,
-}
-
-/// From a moment on, so many requests per second.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LoadStep {
-    /// From the start of the run; "0s" for the first step.
-    pub from: Span,
-    /// Requests per second.
-    #[schemars(range(min = 0, max = 10_000_000))]
-    pub rate: Number,
-}
-
-/// A cosine: mean × (1 + amplitude × cos(2π (t − peak_at) / period)).
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Diurnal {
-    /// Requests per second, over a whole period.
-    #[schemars(range(max = 10_000_000))]
-    pub mean: Number,
-    /// How far the rate swings to each side, as a share of the mean.
-    pub amplitude: Share,
-    /// Default: "24h".
-    pub period: Option<Span>,
-    /// When in the period the rate is highest.
-    pub peak_at: Span,
-    /// When in the period the run starts.
-    pub starts_at: Span,
-}
-
-/// Requests as they were counted, in a CSV file with the header timestamp,value.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Trace {
-    /// The CSV file, relative to the scenario file.
-    pub path: String,
-    /// Over how long each value was counted.
-    pub interval: Span,
-    /// A factor on all rates. Default: 1.
-    pub scale: Option<Number>,
-    /// Where in the trace the run starts. Default: "0s".
-    pub from: Option<Span>,
-    /// Whether the trace begins again after its end. Default: false, and the trace must cover the run.
-    pub repeat: Option<bool>,
-}
-
-/// What clients do when an answer is late or bad.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Client {
-    /// How long one attempt may take. Absent: for ever.
-    pub timeout: Option<Span>,
-    /// Further attempts. Absent: none.
-    pub retries: Option<Table<Retries>>,
-}
-
-/// When and how often a failed attempt is repeated.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Retries {
-    /// Attempts in all, the first one included, 1 to 100.
-    #[schemars(range(min = 1, max = 100))]
-    pub attempts: Count,
-    /// Pause before the second attempt; doubled for each further one. Default: "0s".
-    pub backoff: Option<Span>,
-    /// Longest pause. Default: "1m".
-    pub backoff_limit: Option<Span>,
-    /// The share of the pause that is drawn at random. Default: "0%".
-    pub jitter: Option<Share>,
-}
-
-/// Who distributes the requests.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Balancer {
-    /// How an instance is chosen. Default: "round-robin".
-    pub policy: Option<ChoiceWord>,
-    /// How long news of an instance take to reach the balancer. Default: "0s".
-    pub propagation: Option<Delay>,
-    /// Whether requests that are open at an instance when the balancer removes it may finish. Default: true.
-    pub draining: Option<bool>,
+    /// How an instance's workers share its requests. Default: "fifo".
+    pub discipline: Option<DisciplineWord>,
+    /// A request that has waited longer in an instance when a worker becomes free is dropped; with "fifo" only. Absent:
+    /// none is.
+    pub shed_after: Option<Span>,
+    /// The share of requests that any instance answers with an error, whatever its version. Default: "0%".
+    pub error_rate: Option<Share>,
 }
 
 /// What is rolled out, and how long each step of it takes.
@@ -180,6 +81,9 @@ pub(super) struct Release {
     pub warm_up: Option<Table<WarmUp>>,
     /// Deregistration delay: an instance on its way out serves this much longer. Default: "0s".
     pub drain: Option<Span>,
+    /// Whether the deregistration delay ends as soon as the instance has no request left and no balancer would send one.
+    /// Default: false.
+    pub drain_ends_when_idle: Option<bool>,
     /// The preStop hook: further time in which it still serves, within the grace period. Default: "0s".
     pub pre_stop: Option<Span>,
     /// From the beginning of preStop to the kill. Absent: the orchestrator's own default; Octopus has none.
@@ -219,8 +123,12 @@ pub(super) struct WarmUp {
     /// The factor at the start, 1 or more.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub factor: Number,
-    /// How long it takes to come down to 1: all of it for a linear curve, the time constant of an exponential one.
-    pub over: Span,
+    /// How long it takes to come down to 1: all of it for a linear curve, the time constant of an exponential one. Exactly
+    /// one of over and over_requests is given.
+    pub over: Option<Span>,
+    /// How many requests the process must have begun with for that.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub over_requests: Option<Count>,
     /// How it comes down. Default: "linear".
     pub shape: Option<ShapeWord>,
 }
@@ -473,17 +381,7 @@ pub(super) struct GuidedFailure {
 #[serde(deny_unknown_fields)]
 pub(super) struct Rollback {
     /// "orchestrator", "none", "pause", or a human who watches. Default: "orchestrator".
-    pub policy: Option<Policy>,
-}
-
-/// Who judges the release.
-#[derive(Debug, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum Policy {
-    /// One without settings.
-    Plain(PolicyWord),
-    /// A human who watches.
-    Judge(Table<Judge>),
+    pub policy: Option<WordOr<PolicyWord, Judge>>,
 }
 
 /// A judge with settings.
@@ -492,6 +390,10 @@ pub(super) enum Policy {
 pub(super) struct Judge {
     /// The orchestrator's own failure rule, and a human who notices some time after the first evidence.
     pub operator: Table<Operator>,
+}
+
+impl Tabled for Judge {
+    const WHAT: &'static str = r#""orchestrator", "none", "pause", or a table { operator = { ... } }"#;
 }
 
 /// A human who watches the rollout.
@@ -514,6 +416,29 @@ pub(super) struct Faults {
     pub crash: Option<Table<Crash>>,
     /// Instances that go down at a given moment.
     pub outage: Option<Table<Outage>>,
+    /// Instances that are slow for a while.
+    pub slow: Option<Vec<Table<Slow>>>,
+}
+
+/// Instances that are slow for a while: exactly one of share, instances and zone says which.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("oneOf" = [{ "required": ["share"] }, { "required": ["instances"] }, { "required": ["zone"] }]))]
+pub(super) struct Slow {
+    /// When it begins, after the rollout did.
+    pub at: Span,
+    /// How long it lasts.
+    pub lasts: Span,
+    /// A factor on the work of requests that begin with it.
+    #[schemars(range(max = 1_000_000))]
+    pub factor: Number,
+    /// A share of all, rounded up, chosen at random.
+    pub share: Option<Share>,
+    /// So many, chosen at random.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub instances: Option<Count>,
+    /// All in this zone, counted from 0.
+    pub zone: Option<Count>,
 }
 
 /// Crashes at random.
@@ -526,6 +451,9 @@ pub(super) struct Crash {
     pub repair: Delay,
     /// The share of all instances that one crash hits, rounded up. Absent: one instance.
     pub share: Option<Share>,
+    /// How many places can be under repair at once; the others wait. Absent: all.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub crews: Option<Count>,
 }
 
 /// Instances that go down together: exactly one of share, instances and zone says which.
@@ -544,6 +472,8 @@ pub(super) struct Outage {
     pub zone: Option<Count>,
     /// How long until they can be started again.
     pub repair: Delay,
+    /// Whether they do not even refuse connections, as hosts that are cut off do. Default: false.
+    pub silent: Option<bool>,
 }
 
 /// What every strategy is held to.
@@ -603,23 +533,4 @@ pub(super) struct Expect {
     pub most_instances: Option<Count>,
     /// The most frequent cause of loss.
     pub main_cause: Option<CauseWord>,
-}
-
-impl<'de> Deserialize<'de> for Policy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct PlainOrJudge;
-        impl<'de> Visitor<'de> for PlainOrJudge {
-            type Value = Policy;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(r#""orchestrator", "none", "pause", or a table { operator = { ... } }"#)
-            }
-            fn visit_str<E: Error>(self, word: &str) -> Result<Policy, E> {
-                PolicyWord::deserialize(serde::de::value::StrDeserializer::new(word)).map(Policy::Plain)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Policy, A::Error> {
-                Table::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Policy::Judge)
-            }
-        }
-        deserializer.deserialize_any(PlainOrJudge)
-    }
 }

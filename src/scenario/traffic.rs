@@ -1,31 +1,113 @@
 //! How offered load is written: a rate, steps, a cosine over the day, or a trace.
 
-use super::bounds::{factor, positive, span_or};
+use super::bounds::{at_least_one, factor, positive, span_or};
 use super::delays::{Sources, delay};
 use super::place::{Checked, Place};
 use super::trace::{HIGHEST_RATE, Trace};
-use super::units::{Number, Span, Table};
-use super::{Arrivals, Piece, Profile, Traffic, raw};
+use super::units::{Count, Named, Number, Span, Table, WordOr};
+use super::words::ArrivalsWord;
+use super::{Arrivals, Bursts, Class, Load, Piece, Profile, Traffic, raw_delay, raw_traffic as raw};
+use crate::distribution::Delay;
 use std::f64::consts::TAU;
 use std::time::Duration;
 
 /// A cosine is cut into so many pieces of constant rate: minutes of a day.
 const PIECES_A_PERIOD: u32 = 1_440;
 
-/// The traffic of a run that lasts `run`.
-pub(super) fn traffic(place: &Place, raw: raw::Traffic, run: Duration, sources: &mut Sources<'_>) -> Checked<Traffic> {
-    let raw::Traffic { rate, steps, diurnal, trace, arrivals, work } = raw;
-    let profile = match (rate, steps, diurnal, trace) {
-        (Some(rate), None, None, None) => constant(&place.key("rate"), rate)?,
-        (None, Some(steps), None, None) => stepped(&place.key("steps"), &steps)?,
-        (None, None, Some(Table(diurnal)), None) => cosine(&place.key("diurnal"), &diurnal)?,
-        (None, None, None, Some(Table(trace))) => traced(&place.key("trace"), &trace, run, sources)?,
-        _ => return Err(place.breaks("must hold exactly one of rate, steps, diurnal, trace")),
+/// The traffic of a run that lasts `run`; whatever takes longer than `target` is late, where the traffic says nothing else.
+pub(super) fn traffic(
+    place: &Place,
+    raw: raw::Traffic,
+    run: Duration,
+    target: Option<Duration>,
+    sources: &mut Sources<'_>,
+) -> Checked<Traffic> {
+    let raw::Traffic { rate, steps, diurnal, trace, users, think, arrivals, work, target: own_target, class } = raw;
+    place.key("think").holds(think.is_none() || users.is_some(), "only users think")?;
+    place
+        .key("arrivals")
+        .holds(arrivals.is_none() || users.is_none(), "must be left out, for users come when they wish")?;
+    let profile = match (rate, steps, diurnal, trace, users) {
+        (Some(rate), None, None, None, None) => Some(constant(&place.key("rate"), rate)?),
+        (None, Some(steps), None, None, None) => Some(stepped(&place.key("steps"), &steps)?),
+        (None, None, Some(Table(diurnal)), None, None) => Some(cosine(&place.key("diurnal"), &diurnal)?),
+        (None, None, None, Some(Table(trace)), None) => Some(traced(&place.key("trace"), &trace, run, sources)?),
+        (None, None, None, None, Some(_)) => None,
+        _ => return Err(place.breaks("must hold exactly one of rate, steps, diurnal, trace, users")),
+    };
+    let load = match (profile, users) {
+        (Some(profile), _) => Load::Open { profile, arrivals: how_they_come(&place.key("arrivals"), arrivals)? },
+        (None, users) => closed(place, users.expect("there is a profile or users"), think, sources)?,
     };
     let work_at = place.key("work");
-    let work = delay(&work_at, work, sources)?;
-    work_at.holds(work.mean_s() > 0.0, "must take time")?;
-    Ok(Traffic { profile, arrivals: arrivals.map_or(Arrivals::Poisson, |word| word.0), work })
+    let work = work.map(|work| working(&work_at, work, sources)).transpose()?;
+    let target = own_target.map(|span| positive(&place.key("target"), span)).transpose()?.or(target);
+    let classes = if class.0.is_empty() {
+        let work = work.ok_or_else(|| work_at.breaks("must be given"))?;
+        vec![Class { name: "all".to_owned(), share: 1.0, work, target }]
+    } else {
+        classes(&place.key("class"), class, work.as_ref(), target, sources)?
+    };
+    Ok(Traffic { load, classes })
+}
+
+/// What a request costs.
+fn working(place: &Place, written: raw_delay::Delay, sources: &mut Sources<'_>) -> Checked<Delay> {
+    let work = delay(place, written, sources)?;
+    place.holds(work.mean_s() > 0.0, "must take time")?;
+    Ok(work)
+}
+
+fn closed(place: &Place, users: Count, think: Option<raw_delay::Delay>, sources: &mut Sources<'_>) -> Checked<Load> {
+    let think_at = place.key("think");
+    let think = think.ok_or_else(|| think_at.breaks("must be given with users"))?;
+    let think = delay(&think_at, think, sources)?;
+    think_at
+        .holds(think.mean_s() > 0.0, "must take time, or users whose requests fail at once would ask without end")?;
+    Ok(Load::Closed { users: at_least_one(&place.key("users"), users, 1_000_000)?, think })
+}
+
+fn how_they_come(place: &Place, written: Option<WordOr<ArrivalsWord, raw::Arrivals>>) -> Checked<Arrivals> {
+    let Table(raw::Bursts { peak, lasts, every }) = match written {
+        None => return Ok(Arrivals::Poisson),
+        Some(WordOr::Word(word)) => return Ok(word.0),
+        Some(WordOr::Table(Table(raw::Arrivals { bursty }))) => bursty,
+    };
+    let place = place.key("bursty");
+    place.key("peak").holds(peak.0 > 1.0 && peak.0 <= 1e6, "must be above 1 and at most 1,000,000")?;
+    let lasts = positive(&place.key("lasts"), lasts)?;
+    let holds = every.0 > lasts && peak.0 * lasts.as_secs_f64() <= every.0.as_secs_f64();
+    place.key("every").holds(holds, "must be at least peak × lasts, or the lulls could not make up for the bursts")?;
+    Ok(Arrivals::Bursty(Bursts { peak: peak.0, lasts, every: every.0 }))
+}
+
+/// The most kinds of requests; each has its own figures.
+const MOST_CLASSES: usize = 100;
+
+fn classes(
+    place: &Place,
+    raw: Named<raw::Class>,
+    work: Option<&Delay>,
+    target: Option<Duration>,
+    sources: &mut Sources<'_>,
+) -> Checked<Vec<Class>> {
+    place.holds(raw.0.len() <= MOST_CLASSES, "must be at most 100 classes")?;
+    let mut classes = Vec::with_capacity(raw.0.len());
+    for (name, raw::Class { share, work: own_work, target: own_target }) in raw.0 {
+        let place = place.key(&name);
+        let is_good = (1..=60).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        place.holds(is_good, "must be named with at most 60 letters, digits, dots, dashes and underscores")?;
+        place.key("share").holds(share.0 > 0.0, "must exceed 0%")?;
+        let own_work = own_work.map(|own| working(&place.key("work"), own, sources)).transpose()?;
+        let work = own_work.or_else(|| work.cloned());
+        let work = work.ok_or_else(|| place.key("work").breaks("must be given, here or for all traffic"))?;
+        let own_target = own_target.map(|span| positive(&place.key("target"), span)).transpose()?;
+        classes.push(Class { name, share: share.0, work, target: own_target.or(target) });
+    }
+    let all: f64 = classes.iter().map(|class| class.share).sum();
+    place.holds((all - 1.0).abs() < 1e-9, "must have shares that come to 100%")?;
+    Ok(classes)
 }
 
 fn constant(place: &Place, rate: Number) -> Checked<Profile> {

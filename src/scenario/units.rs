@@ -5,7 +5,7 @@
 
 use crate::rollout::kubernetes::Bound;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -220,6 +220,52 @@ impl<T: JsonSchema> JsonSchema for Table<T> {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         T::json_schema(generator)
+    }
+}
+
+/// A word, or a table for what needs settings.
+#[derive(Clone, Debug)]
+pub(super) enum WordOr<W, T> {
+    /// One without settings.
+    Word(W),
+    /// One with settings.
+    Table(Table<T>),
+}
+
+/// A table that can stand in place of a word.
+pub(super) trait Tabled {
+    /// What must be written.
+    const WHAT: &'static str;
+}
+
+impl<'de, W: Deserialize<'de>, T: Deserialize<'de> + Tabled> Deserialize<'de> for WordOr<W, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<W, T>(PhantomData<(W, T)>);
+        impl<'de, W: Deserialize<'de>, T: Deserialize<'de> + Tabled> Visitor<'de> for Either<W, T> {
+            type Value = WordOr<W, T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(T::WHAT)
+            }
+            fn visit_str<E: Error>(self, word: &str) -> Result<WordOr<W, T>, E> {
+                W::deserialize(StrDeserializer::new(word)).map(WordOr::Word)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WordOr<W, T>, A::Error> {
+                Table::deserialize(MapAccessDeserializer::new(map)).map(WordOr::Table)
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+impl<W: JsonSchema, T: JsonSchema> JsonSchema for WordOr<W, T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("{}Or{}", W::schema_name(), T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<W>(), generator.subschema_for::<T>()] })
     }
 }
 

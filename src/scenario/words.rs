@@ -1,10 +1,11 @@
 //! The words that a scenario file chooses among, each standing for a value.
 
 use super::units::words;
-use super::{Arrivals, Choice, WarmUpShape};
+use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
+use std::time::Duration;
 
 /// A judge without settings.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +34,32 @@ words! {
         "round-robin" => Choice::RoundRobin,
         "random" => Choice::Random,
         "least-connections" => Choice::LeastConnections,
-        "power-of-two" => Choice::PowerOfTwo,
+        "power-of-two" => Choice::POWER_OF_TWO,
+        "join-idle-queue" => Choice::JoinIdleQueue,
+        "peak-ewma" => Choice::PeakEwma { decay: Duration::from_secs(10) },
+    }
+}
+words! {
+    /// How an instance's workers share its requests.
+    DisciplineWord: Discipline {
+        "fifo" => Discipline::Fifo,
+        "processor-sharing" => Discipline::ProcessorSharing,
+    }
+}
+words! {
+    /// Whom balancers know of.
+    DiscoveryWord: Discovery { "service" => Discovery::Service, "static" => Discovery::Static }
+}
+words! {
+    /// Which failures count against an instance.
+    FailuresWord: Failures { "connect" => Failures::Connect, "all" => Failures::All }
+}
+words! {
+    /// Where a further try goes.
+    RedispatchWord: Redispatch {
+        "same" => Redispatch::Same,
+        "other" => Redispatch::Other,
+        "untried" => Redispatch::Untried,
     }
 }
 words! {
@@ -157,6 +183,9 @@ words! {
         "queue_full" => "queue_full",
         "timed_out_waiting" => "timed_out_waiting",
         "timed_out_in_service" => "timed_out_in_service",
+        "abandoned" => "abandoned",
+        "shed" => "shed",
+        "error" => "error",
         "defect" => "defect",
         "crash" => "crash",
     }

@@ -1,8 +1,11 @@
 //! Many runs: every strategy replayed over the same traffic and the same luck, and what can be said of them together.
 
 pub mod check;
+mod context;
 mod replicate;
+mod rows;
 
+pub use context::Context;
 pub use replicate::{Progress, replicate};
 
 use crate::history::{Cause, Outcome};
@@ -44,6 +47,8 @@ pub struct Header {
     pub interval_s: f64,
     /// The strategy that the others are compared with.
     pub against: String,
+    /// The settings that explain losses.
+    pub context: Context,
 }
 
 /// What a study found of one strategy.
@@ -53,14 +58,18 @@ pub struct StrategyResults {
     pub name: String,
     /// Its orchestrator: `kubernetes`, `swarm` or `octopus`.
     pub orchestrator: String,
+    /// How long a process gets between preStop and the kill, seconds.
+    pub grace_s: f64,
     /// Estimates over the replications.
     pub summary: Summary,
     /// One row a replication, in order.
     pub runs: Vec<RunMetrics>,
     /// One row an interval, from the start of the baseline window on.
     pub series: Vec<SeriesRow>,
-    /// Where requests were lost, most frequent first.
+    /// Where requests were lost or late, most frequent first.
     pub losses: Vec<LossRow>,
+    /// One row a class of requests, in the order of the scenario.
+    pub classes: Vec<ClassRow>,
     /// The fleet at every change, in replication 0, from the beginning of the rollout on.
     pub timeline: Vec<TimelineRow>,
     /// What each instance did and when, in replication 0.
@@ -76,6 +85,8 @@ pub struct Summary {
     pub worst_minute_availability: Estimate,
     /// Requests lost in one rollout.
     pub lost: Estimate,
+    /// Requests served later than their target in one rollout.
+    pub late: Estimate,
     /// The most frequent cause of loss and its share of all losses; nothing when nothing was lost.
     pub main_cause: Option<(Cause, f64)>,
     /// Median latency, milliseconds.
@@ -177,6 +188,12 @@ pub struct SeriesRow {
     pub lost_timed_out_waiting: f64,
     /// Lost because the client gave up while they were served.
     pub lost_timed_out_in_service: f64,
+    /// Lost because the client lost patience while they waited.
+    pub lost_abandoned: f64,
+    /// Lost because they were dropped after they had waited too long.
+    pub lost_shed: f64,
+    /// Lost to errors such as all versions give.
+    pub lost_error: f64,
     /// Lost to a defect of the new version.
     pub lost_defect: f64,
     /// Lost in a crash.
@@ -197,23 +214,67 @@ pub struct SeriesRow {
     pub ready: f64,
     /// The fewest ready instances at any moment of the interval in any replication.
     pub least_ready: u32,
+    /// Requests that had not ended when the interval began.
+    pub open: f64,
+    /// Attempts that waited in queues then.
+    pub waiting: f64,
+    /// Workers that served then.
+    pub busy: f64,
 }
 
-/// Requests lost in the observation window by where: a row of `losses.csv`.
+/// Requests lost or late in the observation window by where: a row of `losses.csv`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LossRow {
     /// The strategy's name.
     pub strategy: String,
-    /// Why, in the words of [`Cause::name`].
+    /// `lost`, or `late`: served, but later than the target.
+    pub fate: String,
+    /// Why, in the words of [`Cause::name`] and [`crate::history::Delayed::name`].
     pub cause: String,
     /// At an instance of which version: `old`, `new`, or `none` where no instance was concerned.
     pub version: String,
     /// How many decisions of the orchestrator had changed something by then.
     pub step: u32,
-    /// Lost in all replications together.
+    /// In which zone that instance stands, counted from 0; empty where no instance was concerned.
+    pub zone: Option<u32>,
+    /// The class of the requests.
+    pub class: String,
+    /// In all replications together.
     pub requests: u64,
     /// The same for one replication.
     pub requests_per_rollout: f64,
+}
+
+/// What became of one class of requests in the observation window: a row of `classes.csv`. Counts are means over the
+/// replications; latencies are over the requests of all replications.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClassRow {
+    /// The strategy's name.
+    pub strategy: String,
+    /// The class; `all` where there is but one.
+    pub class: String,
+    /// Requests that arrived.
+    pub arrivals: f64,
+    /// Of these, served.
+    pub served: f64,
+    /// Lost.
+    pub lost: f64,
+    /// Served later than the target.
+    pub late: f64,
+    /// Served ÷ (served + lost).
+    pub availability: f64,
+    /// The target, milliseconds; empty without one.
+    pub target_ms: Option<f64>,
+    /// Mean latency, milliseconds; empty where no request was served.
+    pub mean_ms: Option<f64>,
+    /// Median latency, milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 95 % quantile of latency, milliseconds.
+    pub p95_ms: Option<f64>,
+    /// 99 % quantile of latency, milliseconds.
+    pub p99_ms: Option<f64>,
+    /// 99.9 % quantile of latency, milliseconds.
+    pub p999_ms: Option<f64>,
 }
 
 /// The fleet from a moment on: a row of `timeline.csv`.

@@ -1,18 +1,14 @@
 //! Every strategy over every replication, in parallel. What is added up across runs is whole numbers, and what is not
 //! is kept run by run in order, so the result does not depend on the number of threads.
 
-use super::{
-    BudgetLine, Differences, Header, LossRow, Results, SeriesRow, Span, StrategyResults, Summary, TimelineRow, Verdict,
-};
+use super::context::{Context, grace_s};
+use super::rows::{classes, losses, series, spans, timeline};
+use super::{BudgetLine, Differences, Header, Results, StrategyResults, Summary, Verdict};
 use crate::engine;
-use crate::fleet::{Phase, Version};
-use crate::history::{Cause, Change, History, Interval, LossKey, Outcome};
-use crate::metrics::{
-    FleetPoint, RunMetrics, availability_of, fleet_points, measure, quantile_ms, ready_by_interval, stretches,
-};
+use crate::history::{Cause, Change, ClassCounts, HarmKey, History, Interval, Outcome};
+use crate::metrics::{FleetPoint, RunMetrics, availability_of, fleet_points, measure, ready_by_interval};
 use crate::scenario::{Budget, NamedStrategy, Scenario, Study};
 use crate::stats::{Estimate, Sample, upper_bound_of_none};
-use crate::time::SimTime;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -75,25 +71,28 @@ fn header(scenario: &Scenario) -> Header {
         window_s: study.window.as_secs_f64(),
         interval_s: study.interval.as_secs_f64(),
         against: scenario.strategies[study.against].name.clone(),
+        context: Context::of(scenario),
     }
 }
 
 /// What the runs of one strategy add up to. Only whole numbers are added, so the order of the runs does not matter.
 #[derive(Debug, Default)]
-struct Pool {
-    intervals: Vec<PooledInterval>,
-    losses: BTreeMap<LossKey, u64>,
+pub(super) struct Pool {
+    pub(super) intervals: Vec<PooledInterval>,
+    harm: BTreeMap<HarmKey, u64>,
+    /// By class.
+    classes: Vec<ClassCounts>,
     /// Replication 0, of which the details are kept.
     sample: Option<(Vec<Change>, Vec<FleetPoint>)>,
 }
 
 #[derive(Debug, Default)]
-struct PooledInterval {
-    requests: Interval,
-    ready_nanos: u128,
-    least_ready: u32,
+pub(super) struct PooledInterval {
+    pub(super) requests: Interval,
+    pub(super) ready_nanos: u128,
+    pub(super) least_ready: u32,
     /// Availability run by run, in no order.
-    availability: Vec<f32>,
+    pub(super) availability: Vec<f32>,
 }
 
 impl Pool {
@@ -105,6 +104,7 @@ impl Pool {
         }
         for (pooled, (interval, ready)) in self.intervals.iter_mut().zip(history.intervals.iter().zip(ready)) {
             pooled.requests.ledger.add(&interval.ledger);
+            pooled.requests.load.add(&interval.load);
             pooled.requests.latency.add(&interval.latency).expect("the histogram grows");
             pooled.ready_nanos += ready.nanos;
             pooled.least_ready = pooled.least_ready.min(ready.least);
@@ -112,8 +112,17 @@ impl Pool {
                 pooled.availability.push(availability_of(&interval.ledger) as f32);
             }
         }
-        for (key, requests) in history.losses {
-            *self.losses.entry(key).or_default() += requests;
+        for (key, requests) in history.harm {
+            *self.harm.entry(key).or_default() += requests;
+        }
+        let window = history.window;
+        let classes = if window.classes.is_empty() { vec![window.all] } else { window.classes };
+        self.classes.resize_with(classes.len(), ClassCounts::default);
+        for (pooled, class) in self.classes.iter_mut().zip(classes) {
+            pooled.ledger.add(&class.ledger);
+            pooled.late += class.late;
+            pooled.latency_sum += class.latency_sum;
+            pooled.latency.add(&class.latency).expect("the histogram grows");
         }
         if replication == 0 {
             self.sample = Some((history.changes, points));
@@ -132,9 +141,11 @@ fn gather(
     StrategyResults {
         name: strategy.name.clone(),
         orchestrator: strategy.strategy.facts().name().to_owned(),
+        grace_s: grace_s(scenario, strategy),
         summary: summarise(&runs, against, &scenario.study, &scenario.budget),
         series: series(&strategy.name, &scenario.study, pool),
-        losses: losses(&strategy.name, &pool.losses, runs.len()),
+        losses: losses(&strategy.name, &pool.harm, scenario),
+        classes: classes(&strategy.name, &pool.classes, scenario),
         timeline: timeline(&strategy.name, points, &scenario.study),
         spans: spans(changes, &scenario.study),
         runs,
@@ -149,6 +160,7 @@ fn summarise(runs: &[RunMetrics], against: Option<&[RunMetrics]>, study: &Study,
         availability: availability_estimate(runs, study.confidence),
         worst_minute_availability: of(|run| run.worst_minute_availability),
         lost: of(|run| run.lost as f64),
+        late: of(|run| run.late as f64),
         main_cause: main_cause(runs),
         p50_ms: of(|run| run.p50_ms),
         p95_ms: of(|run| run.p95_ms),
@@ -203,22 +215,9 @@ fn differences(runs: &[RunMetrics], other: &[RunMetrics], confidence: f64) -> Di
     }
 }
 
-fn lost_to(run: &RunMetrics, cause: Cause) -> u64 {
-    match cause {
-        Cause::NoEndpoint => run.lost_no_endpoint,
-        Cause::StaleEndpoint => run.lost_stale_endpoint,
-        Cause::CutOff => run.lost_cut_off,
-        Cause::QueueFull => run.lost_queue_full,
-        Cause::TimedOutWaiting => run.lost_timed_out_waiting,
-        Cause::TimedOutInService => run.lost_timed_out_in_service,
-        Cause::Defect => run.lost_defect,
-        Cause::Crash => run.lost_crash,
-    }
-}
-
 /// The cause that most requests were lost to, and its share; the first of the list among equals.
 fn main_cause(runs: &[RunMetrics]) -> Option<(Cause, f64)> {
-    let total = |cause: Cause| runs.iter().map(|run| lost_to(run, cause)).sum::<u64>();
+    let total = |cause: Cause| runs.iter().map(|run| run.lost_to(cause)).sum::<u64>();
     let all: u64 = runs.iter().map(|run| run.lost).sum();
     let main = Cause::ALL.into_iter().rev().max_by_key(|cause| total(*cause))?;
     (all > 0).then(|| (main, total(main) as f64 / all as f64))
@@ -268,114 +267,4 @@ fn verdict(holds: bool, missed: bool) -> Verdict {
         (false, true) => Verdict::Missed,
         (false, false) => Verdict::Undecided,
     }
-}
-
-fn series(name: &str, study: &Study, pool: &Pool) -> Vec<SeriesRow> {
-    let replications = f64::from(study.replications.get());
-    let from_s = study.series_from().as_secs_f64() - study.rollout_at().as_secs_f64();
-    let interval_s = study.interval.as_secs_f64();
-    let ends_s = study.window.as_secs_f64();
-    let row = |(place, pooled): (usize, &PooledInterval)| {
-        let t_s = from_s + place as f64 * interval_s;
-        let ledger = &pooled.requests.ledger;
-        let lost = |cause: Cause| ledger.lost[cause.index()] as f64 / replications;
-        let latency = &pooled.requests.latency;
-        let quantile = |q: f64| (!latency.is_empty()).then(|| quantile_ms(latency, q));
-        let mut shares = pooled.availability.clone();
-        shares.sort_unstable_by(f32::total_cmp);
-        let length_s = interval_s.min(ends_s - t_s);
-        SeriesRow {
-            strategy: name.to_owned(),
-            t_s,
-            arrivals: ledger.arrivals as f64 / replications,
-            served: ledger.served as f64 / replications,
-            lost_no_endpoint: lost(Cause::NoEndpoint),
-            lost_stale_endpoint: lost(Cause::StaleEndpoint),
-            lost_cut_off: lost(Cause::CutOff),
-            lost_queue_full: lost(Cause::QueueFull),
-            lost_timed_out_waiting: lost(Cause::TimedOutWaiting),
-            lost_timed_out_in_service: lost(Cause::TimedOutInService),
-            lost_defect: lost(Cause::Defect),
-            lost_crash: lost(Cause::Crash),
-            availability: (!shares.is_empty()).then(|| availability_of(ledger)),
-            availability_p05: nearest_rank(&shares, 0.05),
-            availability_p95: nearest_rank(&shares, 0.95),
-            p50_ms: quantile(0.5),
-            p95_ms: quantile(0.95),
-            p99_ms: quantile(0.99),
-            ready: pooled.ready_nanos as f64 / 1e9 / length_s / replications,
-            least_ready: pooled.least_ready,
-        }
-    };
-    pool.intervals.iter().enumerate().map(row).collect()
-}
-
-/// The quantile of sorted values by nearest rank: the smallest one that at least this share does not exceed.
-fn nearest_rank(sorted: &[f32], quantile: f64) -> Option<f64> {
-    let rank = (quantile * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.max(1) - 1).map(|value| f64::from(*value))
-}
-
-fn losses(name: &str, pooled: &BTreeMap<LossKey, u64>, replications: usize) -> Vec<LossRow> {
-    let mut order: Vec<(&LossKey, &u64)> = pooled.iter().collect();
-    order.sort_by_key(|(key, requests)| (std::cmp::Reverse(**requests), **key));
-    let row = |(key, requests): (&LossKey, &u64)| LossRow {
-        strategy: name.to_owned(),
-        cause: key.cause.name().to_owned(),
-        version: key.version.map_or_else(|| "none".to_owned(), |version| version.to_string()),
-        step: key.step,
-        requests: *requests,
-        requests_per_rollout: *requests as f64 / replications as f64,
-    };
-    order.into_iter().map(row).collect()
-}
-
-fn timeline(name: &str, points: &[FleetPoint], study: &Study) -> Vec<TimelineRow> {
-    let rollout_at = SimTime::START + study.rollout_at();
-    let (old, new) = (Version::OLD.index(), Version::NEW.index());
-    let row = |(from, _, point): (SimTime, SimTime, &FleetPoint)| TimelineRow {
-        strategy: name.to_owned(),
-        t_s: from.since(rollout_at).as_secs_f64(),
-        old_desired: point.desired[old],
-        new_desired: point.desired[new],
-        old_ready: point.ready[old],
-        new_ready: point.ready[new],
-        old_total: point.total[old],
-        new_total: point.total[new],
-        terminating: point.terminating,
-        available: point.available,
-    };
-    stretches(points, rollout_at, SimTime::START + study.ends_at()).map(row).collect()
-}
-
-/// What each instance did from the beginning of the rollout on.
-fn spans(changes: &[Change], study: &Study) -> Vec<Span> {
-    let rollout_at = SimTime::START + study.rollout_at();
-    let ends_at = SimTime::START + study.ends_at();
-    let mut open: BTreeMap<u32, Change> = BTreeMap::new();
-    let mut spans = Vec::new();
-    let mut close = |change: &Change, to: SimTime| {
-        let (from, to) = (change.at.clamp(rollout_at, ends_at), to.clamp(rollout_at, ends_at));
-        if from < to && change.to != Phase::Gone {
-            let out_of_balancers = change.to == Phase::Ready && !change.listed;
-            spans.push(Span {
-                instance: change.instance.0,
-                slot: change.slot.0,
-                version: change.version.to_string(),
-                phase: if out_of_balancers { "taken out" } else { change.to.name() }.to_owned(),
-                from_s: from.since(rollout_at).as_secs_f64(),
-                to_s: to.since(rollout_at).as_secs_f64(),
-            });
-        }
-    };
-    for change in changes {
-        if let Some(before) = open.insert(change.instance.0, *change) {
-            close(&before, change.at);
-        }
-    }
-    for change in open.values() {
-        close(change, ends_at);
-    }
-    spans.sort_by(|a, b| (a.instance, a.from_s).partial_cmp(&(b.instance, b.from_s)).expect("times are finite"));
-    spans
 }

@@ -2,7 +2,7 @@
 
 use super::generate::{Case, Orchestrator, fenceposts};
 use rollsim::fleet::{Phase, Version};
-use rollsim::history::{Cause, Change, History, Ledger, Outcome, Window};
+use rollsim::history::{Cause, Change, History, Outcome};
 use rollsim::scenario::Scenario;
 use rollsim::time::SimTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,22 +19,13 @@ pub(super) struct Seen {
     pub(super) asks_a_human: bool,
 }
 
-/// Fails the case with a sentence where something does not hold.
-macro_rules! demand {
-    ($holds:expr, $($sentence:tt)*) => {
-        if !$holds {
-            return Err(format!($($sentence)*));
-        }
-    };
-}
-
 pub(super) struct Checker<'a> {
     pub(super) case: &'a Case,
     pub(super) scenario: &'a Scenario,
     pub(super) history: &'a History,
 }
 
-type Checked = Result<(), String>;
+pub(super) type Checked = Result<(), String>;
 
 impl Checker<'_> {
     pub(super) fn check(&self) -> Result<Seen, String> {
@@ -43,6 +34,8 @@ impl Checker<'_> {
         self.intervals_add_up()?;
         self.losses_have_a_place()?;
         self.causes_have_a_reason()?;
+        self.loads_fit()?;
+        self.waits_and_retries_have_bounds()?;
         self.lives_are_legal()?;
         self.nothing_is_asked_for_beyond_the_surge()?;
         self.places_hold_one_process()?;
@@ -68,95 +61,12 @@ impl Checker<'_> {
         })
     }
 
-    fn rollout_at(&self) -> SimTime {
+    pub(super) fn rollout_at(&self) -> SimTime {
         SimTime::START + self.scenario.study.rollout_at()
     }
 
     fn ends_at(&self) -> SimTime {
         SimTime::START + self.scenario.study.ends_at()
-    }
-
-    fn the_books_balance(&self) -> Checked {
-        let History { ledger, attempts, baseline, window, .. } = self.history;
-        one_fate_each("the run", ledger)?;
-        let ends: u64 = attempts.succeeded + attempts.failed.iter().sum::<u64>() + attempts.open;
-        demand!(attempts.sent == ends, "{} attempts were sent and {ends} ended", attempts.sent);
-        demand!(attempts.succeeded == ledger.served, "a request is served by one attempt");
-        demand!(attempts.sent >= ledger.arrivals, "every request is tried at least once");
-        let most = ledger.arrivals * u64::from(self.case.attempts);
-        demand!(attempts.sent <= most, "{} attempts for at most {most}", attempts.sent);
-        for cause in Cause::ALL {
-            let (failed, lost) = (attempts.failed[cause.index()], ledger.lost[cause.index()]);
-            demand!(failed >= lost, "{lost} requests lost and {failed} attempts failed by {cause:?}");
-            let is_final = self.case.attempts > 1 || failed == lost;
-            demand!(
-                is_final,
-                "without retries, {failed} failed attempts by {cause:?} lose as many requests, not {lost}"
-            );
-        }
-        for (name, part) in [("the baseline", baseline), ("the window", window)] {
-            one_fate_each(name, &part.ledger)?;
-            window_adds_up(name, part)?;
-        }
-        let mut both = baseline.ledger;
-        both.add(&window.ledger);
-        within("baseline and window", &both, ledger)?;
-        let covers_all = !self.scenario.study.warm_up.is_zero() || both == *ledger;
-        demand!(covers_all, "without a warm-up, the two windows are the run");
-        Ok(())
-    }
-
-    fn intervals_add_up(&self) -> Checked {
-        let History { intervals, baseline, window, .. } = self.history;
-        let study = &self.scenario.study;
-        let before = (study.baseline.as_nanos() / study.interval.as_nanos()) as usize;
-        let after = study.window.as_nanos().div_ceil(study.interval.as_nanos()) as usize;
-        demand!(intervals.len() == before + after, "{} intervals, not {before} + {after}", intervals.len());
-        for (place, interval) in intervals.iter().enumerate() {
-            one_fate_each(&format!("interval {place}"), &interval.ledger)?;
-            demand!(
-                interval.latency.len() == interval.ledger.served,
-                "interval {place}: a latency for each served request"
-            );
-        }
-        let sum = |intervals: &[rollsim::history::Interval]| {
-            let mut sum = Ledger::default();
-            for interval in intervals {
-                sum.add(&interval.ledger);
-            }
-            sum
-        };
-        within("the intervals before the rollout", &sum(&intervals[..before]), &baseline.ledger)?;
-        let found = sum(&intervals[before..]);
-        demand!(found == window.ledger, "the intervals hold {found:?}, the window {:?}", window.ledger);
-        Ok(())
-    }
-
-    fn losses_have_a_place(&self) -> Checked {
-        let mut lost = [0; Cause::COUNT];
-        for (key, requests) in &self.history.losses {
-            demand!(*requests > 0, "{key:?} lost nothing");
-            let has_place = key.version.is_some() == (key.cause != Cause::NoEndpoint);
-            demand!(has_place, "{key:?}: only without an endpoint no instance is concerned");
-            demand!(
-                key.cause != Cause::Defect || key.version == Some(Version::NEW),
-                "{key:?}: the old version is sound"
-            );
-            lost[key.cause.index()] += requests;
-        }
-        demand!(lost == self.history.window.ledger.lost, "losses {lost:?}, not {:?}", self.history.window.ledger.lost);
-        Ok(())
-    }
-
-    fn causes_have_a_reason(&self) -> Checked {
-        let failed = |cause: Cause| self.history.attempts.failed[cause.index()];
-        let late = failed(Cause::TimedOutWaiting) + failed(Cause::TimedOutInService);
-        demand!(self.case.has_timeout || late == 0, "{late} attempts timed out without a time-out");
-        demand!(self.case.has_defect || failed(Cause::Defect) == 0, "errors without a defect");
-        demand!(!self.case.is_sound || failed(Cause::Crash) == 0, "crashes where nothing breaks");
-        let stale = failed(Cause::StaleEndpoint);
-        demand!(!self.case.never_stale || stale == 0, "{stale} attempts met nobody, but the news were in time");
-        Ok(())
     }
 
     fn lives_are_legal(&self) -> Checked {
@@ -557,28 +467,6 @@ impl Checker<'_> {
         demand!(fleet.len() == serving, "{} exist in the end, {serving} serve", fleet.len());
         Ok(())
     }
-}
-
-fn one_fate_each(what: &str, ledger: &Ledger) -> Checked {
-    let fates = ledger.served + ledger.lost.iter().sum::<u64>() + ledger.open;
-    demand!(ledger.arrivals == fates, "{what}: {} arrived and {fates} have a fate", ledger.arrivals);
-    Ok(())
-}
-
-fn window_adds_up(name: &str, window: &Window) -> Checked {
-    let served = window.ledger.served;
-    demand!(window.latency.len() == served, "{name}: a latency for each served request");
-    demand!(window.served_by.iter().sum::<u64>() == served, "{name}: every request is served by one version");
-    let longest = u128::from(window.latency.max()) * 1000;
-    demand!(window.latency_sum <= (longest + 1000) * u128::from(served), "{name}: the mean exceeds the maximum");
-    Ok(())
-}
-
-fn within(what: &str, part: &Ledger, whole: &Ledger) -> Checked {
-    let fewer = part.arrivals <= whole.arrivals && part.served <= whole.served && part.open <= whole.open;
-    let lost_fewer = part.lost.iter().zip(whole.lost).all(|(part, whole)| *part <= whole);
-    demand!(fewer && lost_fewer, "{what}: {part:?} of {whole:?}");
-    Ok(())
 }
 
 fn is_live(phase: Phase) -> bool {

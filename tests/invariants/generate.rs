@@ -1,36 +1,41 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
+use super::plane::{Facts, Plane};
 use rollsim::random::{GOLDEN, mix};
 use std::fmt::Write;
 
 /// SplitMix64.
-struct Luck(u64);
+pub(super) struct Luck(u64);
 
 impl Luck {
+    pub(super) fn new(seed: u64) -> Self {
+        Luck(seed)
+    }
+
     fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
     /// From `low` to `high`, both possible.
-    fn within(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn within(&mut self, low: u64, high: u64) -> u64 {
         low + self.bits() % (high - low + 1)
     }
 
-    fn count(&mut self, low: u32, high: u32) -> u32 {
+    pub(super) fn count(&mut self, low: u32, high: u32) -> u32 {
         u32::try_from(self.within(low.into(), high.into())).expect("between two of them")
     }
 
-    fn percent(&mut self, percent: u64) -> bool {
+    pub(super) fn percent(&mut self, percent: u64) -> bool {
         self.within(1, 100) <= percent
     }
 
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+    pub(super) fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
         words[self.within(0, words.len() as u64 - 1) as usize]
     }
 
     /// Milliseconds up to a limit; often none at all, and often whole seconds.
-    fn millis(&mut self, longest: u64) -> u64 {
+    pub(super) fn millis(&mut self, longest: u64) -> u64 {
         match self.within(0, 3) {
             0 => 0,
             1 => self.within(0, longest / 1000) * 1000,
@@ -98,6 +103,8 @@ pub(super) struct Case {
     pub(super) never_stale: bool,
     /// An old task of Swarm is surely gone before its worker stops waiting for it.
     pub(super) stops_within_a_minute: bool,
+    /// Of the request plane.
+    pub(super) facts: Facts,
 }
 
 /// What people type while the rollout is under way.
@@ -223,6 +230,7 @@ impl Orchestrator {
 /// A part of a scenario under way: what is drawn first decides what is drawn later.
 struct Draft {
     luck: Luck,
+    plane: Plane,
     text: String,
     desired: u32,
     /// The most instances that anybody may ask for.
@@ -295,6 +303,7 @@ impl Draft {
         self.pre_stop = self.luck.millis(8_000);
         let (drain, pre_stop) = (self.drain, self.pre_stop);
         self.line(format!("drain = \"{drain}ms\"\npre_stop = \"{pre_stop}ms\""));
+        self.text.push_str(&self.plane.release);
         if is_octopus || self.luck.percent(60) {
             let grace = self.luck.millis(30_000);
             self.line(format!(r#"grace = "{grace}ms""#));
@@ -565,6 +574,7 @@ impl Draft {
         if self.luck.percent(60) {
             let (repair, share) = (self.luck.delay(20_000).text, self.luck.within(1, 100));
             self.line(format!("[faults.crash]\nmtbf = \"{mtbf}ms\"\nrepair = {repair}"));
+            self.text.push_str(&self.plane.crash);
             self.maybe(50, format!(r#"share = "{share}%""#));
         }
         if self.luck.percent(60) {
@@ -575,7 +585,9 @@ impl Draft {
                 _ => "zone = 0".to_owned(),
             };
             self.line(format!("[faults.outage]\nat = \"{at}ms\"\nrepair = {repair}\n{whom}"));
+            self.text.push_str(&self.plane.outage);
         }
+        self.text.push_str(&self.plane.slow);
     }
 
     /// Whether somebody has a say besides the orchestrator and its user, seen from a sound release.
@@ -641,7 +653,22 @@ impl Draft {
                 1.0 / rate
             }
         };
-        self.maybe(20, r#"arrivals = "deterministic""#);
+        let is_even = self.luck.percent(20);
+        let users = self.plane.users(requests, seconds(run));
+        if let Some((users, gap)) = users {
+            // They come in place of what was written last.
+            let end = self.text.trim_end().rfind('\n').expect("a table was begun") + 1;
+            self.text.truncate(end);
+            self.line(users);
+            self.text.push_str(&self.plane.traffic);
+            return gap;
+        }
+        if let Some(arrivals) = self.plane.arrivals() {
+            self.line(arrivals);
+        } else if is_even {
+            self.line(r#"arrivals = "deterministic""#);
+        }
+        self.text.push_str(&self.plane.traffic);
         gap
     }
 
@@ -652,13 +679,15 @@ impl Draft {
             let timeout = self.luck.within(1, 4 * work_millis + 1);
             self.line(format!(r#"timeout = "{timeout}ms""#));
         }
+        let budget = self.plane.client(work_millis, has_timeout);
+        self.text.push_str(&self.plane.client);
         let mut attempts = 1;
         if self.luck.percent(50) {
             attempts = self.luck.count(1, 4);
             let (backoff, more) = (self.luck.millis(work_millis + 1000), self.luck.millis(5_000));
             let (limit, jitter) = (backoff + more, self.luck.within(0, 100));
             self.line(format!(
-                r#"retries = {{ attempts = {attempts}, backoff = "{backoff}ms", backoff_limit = "{limit}ms", jitter = "{jitter}%" }}"#
+                r#"retries = {{ attempts = {attempts}, backoff = "{backoff}ms", backoff_limit = "{limit}ms", jitter = "{jitter}%"{budget} }}"#
             ));
         }
         (has_timeout, attempts)
@@ -690,6 +719,7 @@ impl Case {
         let text = String::new();
         let mut draft = Draft {
             luck,
+            plane: Plane::draw(number),
             text,
             desired,
             most,
@@ -713,6 +743,7 @@ impl Draft {
         let (workers, zones) = (self.luck.count(1, 4), self.luck.count(1, desired));
         let queue = if self.luck.percent(50) { self.luck.count(0, 3) } else { 100 };
         self.line(format!("[service]\ninstances = {desired}\nworkers = {workers}\nqueue = {queue}\nzones = {zones}"));
+        self.text.push_str(&self.plane.service);
         let kind = self.luck.within(0, 2);
         self.release(kind == 2);
         let rollout = match kind {
@@ -737,11 +768,14 @@ impl Draft {
         let is_fixed = self.luck.percent(30);
         let drawn = format!(r#"{{ exponential = {{ mean = "{work}ms" }} }}"#);
         self.line(format!("work = {}", if is_fixed { format!(r#""{work}ms""#) } else { drawn }));
+        self.text.push_str(&self.plane.classes);
         let (has_timeout, attempts) = self.client(work);
-        let policy = self.luck.pick(&["round-robin", "random", "least-connections", "power-of-two"]);
+        let plain = self.luck.pick(&["round-robin", "random", "least-connections", "power-of-two"]);
+        let policy = self.plane.balancer(plain, kind == 2);
         let draining = self.luck.percent(70);
         let propagation = self.propagation.text.clone();
-        self.line(format!("[balancer]\npolicy = \"{policy}\"\ndraining = {draining}\npropagation = {propagation}"));
+        self.line(format!("[balancer]\npolicy = {policy}\ndraining = {draining}\npropagation = {propagation}"));
+        self.text.push_str(&self.plane.balancer);
         self.line(format!(
             "[study]\nreplications = 2\nseed = {number}\nwarm_up = \"{warm_up}ms\"\nbaseline = \"{baseline}ms\"\nwindow = \"{window}ms\"\ninterval = \"{interval}ms\""
         ));
@@ -764,9 +798,11 @@ impl Draft {
             has_timeout,
             attempts,
             never_stale: is_sound
+                && self.plane.facts.goes_by_news
                 && self.propagation.is_fixed
                 && self.propagation.longest <= rollout.drains + self.pre_stop.min(grace),
             stops_within_a_minute: rollout.drains + grace < 60_000,
+            facts: self.plane.facts,
             text: std::mem::take(&mut self.text),
         }
     }

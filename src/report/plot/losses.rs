@@ -58,18 +58,8 @@ pub(super) fn draw(results: &Results) -> Picture {
 fn means(runs: &[RunMetrics]) -> [f64; Cause::COUNT] {
     let mut sums = [0_u64; Cause::COUNT];
     for run in runs {
-        let lost = [
-            run.lost_no_endpoint,
-            run.lost_stale_endpoint,
-            run.lost_cut_off,
-            run.lost_queue_full,
-            run.lost_timed_out_waiting,
-            run.lost_timed_out_in_service,
-            run.lost_defect,
-            run.lost_crash,
-        ];
-        for (sum, lost) in sums.iter_mut().zip(lost) {
-            *sum = sum.saturating_add(lost);
+        for cause in Cause::ALL {
+            sums[cause.index()] = sums[cause.index()].saturating_add(run.lost_to(cause));
         }
     }
     sums.map(|sum| sum as f64 / runs.len().max(1) as f64)

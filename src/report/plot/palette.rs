@@ -49,6 +49,8 @@ const PLUM: Paint = opaque(0x0088_3C6A);
 pub(super) const PALE: Paint = opaque(0x00B9_C3CE);
 const SLATE: Paint = opaque(0x0052_6070);
 const BLACK: Paint = opaque(0x0020_2020);
+const TEAL: Paint = opaque(0x0000_6B5A);
+const BROWN: Paint = opaque(0x008A_5A2B);
 
 /// An orchestrator's colour.
 pub(super) fn orchestrator(name: &str) -> Paint {
@@ -69,6 +71,9 @@ pub(super) const fn cause(cause: Cause) -> Paint {
         Cause::QueueFull => BLUE,
         Cause::TimedOutWaiting => SKY,
         Cause::TimedOutInService => PURPLE,
+        Cause::Abandoned => PLUM,
+        Cause::Shed => TEAL,
+        Cause::Error => BROWN,
         Cause::Defect => YELLOW,
         Cause::Crash => PALE,
     }

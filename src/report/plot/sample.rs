@@ -3,7 +3,7 @@
 use crate::history::{Cause, Outcome};
 use crate::metrics::RunMetrics;
 use crate::stats::Estimate;
-use crate::study::{Header, Results, SeriesRow, Span, StrategyResults, Summary, TimelineRow};
+use crate::study::{Context, Header, Results, SeriesRow, Span, StrategyResults, Summary, TimelineRow};
 
 /// Name, orchestrator, instances replaced at once, whether the new ones start first, share lost meanwhile, whether it
 /// ends.
@@ -45,6 +45,7 @@ pub(crate) fn study(strategies: u32) -> Results {
             window_s: WINDOW,
             interval_s: 5.0,
             against: "k8s-default".into(),
+            context: Context::default(),
         },
         strategies: (0..strategies).map(strategy).collect(),
     }
@@ -60,10 +61,12 @@ fn strategy(number: u32) -> StrategyResults {
     let p99 = 120.0 + 900.0 * lost.min(0.3);
     let shown_duration = ends.then_some(around(duration, duration * 0.02));
     StrategyResults {
+        grace_s: 30.0,
         summary: Summary {
             availability: around(1.0 - lost_mean / requests, 0.08 * lost_mean / requests),
             worst_minute_availability: around(1.0 - lost, 0.0),
             lost: around(lost_mean, 0.12 * lost_mean),
+            late: around(0.5 * lost_mean, 0.06 * lost_mean),
             main_cause: (lost > 0.0).then_some((Cause::StaleEndpoint, 0.5)),
             p50_ms: around(42.0, 1.0),
             p95_ms: around(90.0, 2.0),
@@ -89,6 +92,7 @@ fn strategy(number: u32) -> StrategyResults {
         runs: (0..40).map(|run| metrics(&name, run, lost_mean, ends.then_some(duration))).collect(),
         series: series(&name, number, 5.0, (lost, duration)),
         losses: Vec::new(),
+        classes: Vec::new(),
         timeline: timeline(&name, &spans),
         spans,
         name,
@@ -115,14 +119,23 @@ fn metrics(strategy: &str, replication: u32, lost: f64, duration_s: Option<f64>)
         lost_queue_full: part(0.1),
         lost_timed_out_waiting: part(0.05),
         lost_timed_out_in_service: part(0.03),
+        lost_abandoned: 0,
+        lost_shed: 0,
+        lost_error: 0,
         lost_defect: part(0.01),
         lost_crash: part(0.01),
+        late: part(0.5),
+        first_lost_s: (lost > 0.0).then_some(3.0),
         attempts_per_request: 1.0,
         mean_ms: 40.0,
         p50_ms: 40.0,
         p95_ms: 80.0,
         p99_ms: 110.0,
         p999_ms: 200.0,
+        waited_share: 0.1,
+        mean_wait_ms: 1.0,
+        most_waiting: 20,
+        utilisation: 0.5,
         baseline_availability: 1.0,
         baseline_p50_ms: 40.0,
         baseline_p95_ms: 80.0,
@@ -162,6 +175,9 @@ fn series(name: &str, number: u32, interval: f64, (lost, duration): (f64, f64)) 
             lost_queue_full: 0.0,
             lost_timed_out_waiting: 0.0,
             lost_timed_out_in_service: 0.0,
+            lost_abandoned: 0.0,
+            lost_shed: 0.0,
+            lost_error: 0.0,
             lost_defect: 0.0,
             lost_crash: 0.0,
             availability: Some(availability),
@@ -172,6 +188,9 @@ fn series(name: &str, number: u32, interval: f64, (lost, duration): (f64, f64)) 
             p99_ms: (!none).then_some(110.0 * latency * latency * (1.0 + 0.2 * noise(7 * n + number))),
             ready: 12.0,
             least_ready: 11,
+            open: 40.0,
+            waiting: 2.0,
+            busy: 38.0,
         }
     };
     (0..intervals).map(row).collect()

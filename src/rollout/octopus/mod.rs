@@ -191,6 +191,10 @@ impl Facts for Settings {
     fn commands(&self) -> &[Command] {
         &self.commands
     }
+
+    fn keeps_places(&self) -> bool {
+        true
+    }
 }
 
 impl Settings {

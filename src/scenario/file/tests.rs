@@ -1,6 +1,7 @@
 //! One good file that says everything, one that says no more than it must, and the files beside them.
 
 mod mistakes;
+mod plane;
 
 use super::{load, parse, schema};
 use crate::distribution::{Delay, Distribution};
@@ -153,15 +154,25 @@ fn the_fleet_and_its_clients_are_as_written() {
     let scenario = read(FULL);
     assert_eq!(scenario.name, "fleet");
     let count = |count| NonZeroU32::new(count).expect("not 0");
-    assert_eq!(scenario.service, Service { instances: count(12), workers: count(8), queue: 64, zones: count(3) });
+    let service = Service { workers: count(8), queue: 64, zones: count(3), ..Service::plain(count(12)) };
+    assert_eq!(scenario.service, service);
     let work = Delay::Drawn(Distribution::log_normal(0.02, 0.09));
     let profile = Profile::constant(900.0).expect("a good rate");
-    assert_eq!(scenario.traffic, Traffic { profile, arrivals: Arrivals::Deterministic, work });
-    let retries =
-        Retries { attempts: count(3), backoff: Duration::from_millis(100), backoff_limit: seconds(10), jitter: 0.5 };
-    assert_eq!(scenario.client, Client { timeout: Some(seconds(2)), retries });
+    let load = Load::Open { profile, arrivals: Arrivals::Deterministic };
+    // What takes longer than the budget's p99 is late.
+    let all = Class { name: "all".to_owned(), share: 1.0, work, target: Some(Duration::from_millis(400)) };
+    assert_eq!(scenario.traffic, Traffic { load, classes: vec![all] });
+    let retries = Retries {
+        attempts: count(3),
+        backoff: Duration::from_millis(100),
+        backoff_limit: seconds(10),
+        jitter: 0.5,
+        budget: None,
+    };
+    assert_eq!(scenario.client, Client { timeout: Some(seconds(2)), retries, ..Client::PATIENT });
     let propagation = Delay::Fixed(Duration::from_millis(300));
-    assert_eq!(scenario.balancer, Balancer { policy: Choice::PowerOfTwo, propagation, draining: false });
+    let plain = Balancer::plain(Choice::POWER_OF_TWO);
+    assert_eq!(scenario.balancer, Balancer { propagation, draining: false, queue: 1_000, ..plain });
 }
 
 #[test]
@@ -176,8 +187,9 @@ fn the_release_is_as_written() {
             success_threshold: count(1),
             failure_threshold: count(4),
         }),
-        warm_up: Some(WarmUp { factor: 3.0, over: seconds(60), shape: WarmUpShape::Exponential }),
+        warm_up: Some(WarmUp { factor: 3.0, over: WarmUpOver::Time(seconds(60)), shape: WarmUpShape::Exponential }),
         drain: seconds(30),
+        drain_ends_when_idle: false,
         pre_stop: seconds(5),
         grace: Some(seconds(20)),
         stop: Delay::Drawn(Distribution::Exponential { mean: 1.0 }),
@@ -288,9 +300,10 @@ fn what_breaks_and_how_it_is_judged_are_as_written() {
         mtbf: seconds(30 * 86_400),
         repair: Delay::Drawn(Distribution::Pareto { minimum: 60.0, shape: 2.0 }),
         hits: Hits::Share(0.2),
+        crews: None,
     };
-    let outage = Outage { at: seconds(300), whom: Whom::Zone(2), repair: fixed(180) };
-    assert_eq!(scenario.faults, Faults { crash: Some(crash), outage: Some(outage) });
+    let outage = Outage { at: seconds(300), whom: Whom::Zone(2), repair: fixed(180), silent: false };
+    assert_eq!(scenario.faults, Faults { crash: Some(crash), outage: Some(outage), slow: Vec::new() });
     let notices_after = Delay::Drawn(Distribution::Weibull { shape: 1.5, scale: 120.0 });
     let operator = Operator { notices_after, then: Verdict::Pause, alarm: Some(0.01) };
     assert_eq!(scenario.rollback, Policy::Operator(operator));
@@ -329,11 +342,10 @@ fn what_breaks_and_how_it_is_judged_are_as_written() {
 fn what_is_left_out_has_its_default() {
     let scenario = read(SMALL);
     assert_eq!(scenario.service.zones, NonZeroU32::MIN);
-    assert_eq!(scenario.traffic.arrivals, Arrivals::Poisson);
-    assert_eq!(scenario.client.timeout, None);
-    assert_eq!(scenario.client.retries.attempts, NonZeroU32::MIN);
-    let balancer = Balancer { policy: Choice::RoundRobin, propagation: Delay::NONE, draining: true };
-    assert_eq!(scenario.balancer, balancer);
+    let Load::Open { arrivals, .. } = scenario.traffic.load else { panic!("a rate was written") };
+    assert_eq!((arrivals, scenario.traffic.classes[0].target), (Arrivals::Poisson, None));
+    assert_eq!(scenario.client, Client::PATIENT);
+    assert_eq!(scenario.balancer, Balancer { queue: 1_000, ..Balancer::plain(Choice::RoundRobin) });
     assert_eq!(scenario.release.slowdown.to_bits(), 1f64.to_bits());
     assert_eq!(scenario.faults, Faults::default());
     assert_eq!(scenario.rollback, Policy::Orchestrator);
@@ -407,7 +419,7 @@ fn a_trace_is_read_beside_the_scenario() {
         )
     };
     let told = |rest: &str| {
-        let profile = traced(rest).expect(rest).traffic.profile;
+        let Load::Open { profile, .. } = traced(rest).expect(rest).traffic.load else { panic!("a trace was written") };
         let pieces: Vec<(u64, f64)> =
             profile.pieces().iter().map(|piece| (piece.starts.as_secs(), piece.rate)).collect();
         (pieces, profile.period().map(|period| period.as_secs()))

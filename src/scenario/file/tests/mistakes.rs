@@ -4,7 +4,7 @@ use super::{FULL, SMALL, octopus_with, problem, read, seconds};
 use crate::rollback::Policy;
 use crate::rollout::Strategy;
 use crate::rollout::kubernetes::{Bound, Kind};
-use crate::scenario::Piece;
+use crate::scenario::{Load, Piece};
 
 /// The full file with one edit is refused with exactly this message.
 #[track_caller]
@@ -21,7 +21,11 @@ fn unknown_keys_are_mistakes() {
         "maxSurge = 1",
         "35: strategy.zebra.kubernetes.maxSurge: unknown key, did you mean `max_surge`?",
     );
-    rejects("zones = 3", "size = 3", "5: service.size: unknown key, expected one of instances, workers, queue, zones");
+    rejects(
+        "zones = 3",
+        "size = 3",
+        "5: service.size: unknown key, expected one of instances, workers, queue, zones, discipline, shed_after, error_rate",
+    );
     rejects("[budget]", "[budgets]", "72: budgets: unknown key, did you mean `budget`?");
     rejects("{ lognormal", "{ lognorml", "10: traffic.work.lognorml: unknown key, did you mean `lognormal`?");
     rejects("finds =", "find =", "60: strategy.\"octo.1\".octopus.test.find: unknown key, did you mean `finds`?");
@@ -34,7 +38,7 @@ fn unknown_keys_are_mistakes() {
     rejects(
         "zones = 3",
         "zones = 3\n\"\\u001b[2J\" = 1",
-        "6: service.\"\\u{1b}[2J\": unknown key, expected one of instances, workers, queue, zones",
+        "6: service.\"\\u{1b}[2J\": unknown key, expected one of instances, workers, queue, zones, discipline, shed_after, error_rate",
     );
 }
 
@@ -85,12 +89,16 @@ fn values_have_their_kinds() {
     rejects("rate = 900", "rate = \"900\"", "8: traffic.rate: must be a number");
     rejects("rate = 900", "rate = nan", "8: traffic.rate: must be finite");
     rejects("\"deterministic\"", "\"bursty\"", "9: traffic.arrivals: must be \"poisson\" or \"deterministic\"");
-    rejects("\"deterministic\"", "{ poisson = {} }", "9: traffic.arrivals: must be \"poisson\" or \"deterministic\"");
+    rejects(
+        "\"deterministic\"",
+        "{ poisson = {} }",
+        "9: traffic.arrivals.poisson: unknown key, expected one of bursty",
+    );
     rejects("\"exponential\" }", "1 }", "25: release.warm_up.shape: must be \"linear\" or \"exponential\"");
     rejects(
         "\"power-of-two\"",
         "\"ewma\"",
-        "17: balancer.policy: must be one of \"round-robin\", \"random\", \"least-connections\", \"power-of-two\"",
+        "17: balancer.policy: must be one of \"round-robin\", \"random\", \"least-connections\", \"power-of-two\", \"join-idle-queue\", \"peak-ewma\"",
     );
     rejects("draining = false", "draining = 0", "19: balancer.draining: must be true or false");
     rejects(
@@ -128,7 +136,7 @@ fn the_fleet_and_its_traffic_hold_together() {
         "4: service.queue: instances × (workers + queue) must be at most 20,000,000, or open requests could exhaust the memory",
     );
     rejects("zones = 3", "zones = 13", "5: service.zones: must be at most the number of instances");
-    let exactly_one = "7: traffic: must hold exactly one of rate, steps, diurnal, trace";
+    let exactly_one = "7: traffic: must hold exactly one of rate, steps, diurnal, trace, users";
     rejects("rate = 900\n", "", exactly_one);
     rejects("rate = 900\n", "rate = 900\nsteps = []\n", exactly_one);
     rejects("rate = 900", "rate = 0", "8: traffic.rate: must be above 0 and at most 10,000,000 requests per second");
@@ -162,7 +170,8 @@ fn the_fleet_and_its_traffic_hold_together() {
     );
     let written = FULL.replace("rate = 900", &steps("{ from = \"0s\", rate = 5 }, { from = \"5m\", rate = 9.5 }"));
     let pieces = [(0, 5.0), (300, 9.5)].map(|(starts, rate)| Piece { starts: seconds(starts), rate });
-    assert_eq!(read(&written).traffic.profile.pieces(), pieces);
+    let Load::Open { profile, .. } = read(&written).traffic.load else { panic!("steps were written") };
+    assert_eq!(profile.pieces(), pieces);
 }
 
 #[test]
@@ -221,6 +230,7 @@ fn the_release_holds_together() {
     );
     rejects("factor = 3.0", "factor = 0.5", "25: release.warm_up.factor: must be at least 1");
     rejects("over = \"60s\"", "over = \"0s\"", "25: release.warm_up.over: must exceed 0");
+    rejects("over = \"60s\", ", "", "25: release.warm_up: must hold exactly one of over, over_requests");
     rejects("longest = \"5m\"", "longest = \"5s\"", "30: release.restart.longest: must be at least the initial delay");
     rejects("slowdown = 1.25", "slowdown = 0", "31: release.slowdown: must be above 0 and at most 1,000,000");
     rejects(
@@ -377,7 +387,7 @@ fn the_study_holds_together() {
     rejects(
         "main_cause = \"stale_endpoint\"",
         "main_cause = 1",
-        "95: expect.anew.main_cause: must be one of \"no_endpoint\", \"stale_endpoint\", \"cut_off\", \"queue_full\", \"timed_out_waiting\", \"timed_out_in_service\", \"defect\", \"crash\"",
+        "95: expect.anew.main_cause: must be one of \"no_endpoint\", \"stale_endpoint\", \"cut_off\", \"queue_full\", \"timed_out_waiting\", \"timed_out_in_service\", \"abandoned\", \"shed\", \"error\", \"defect\", \"crash\"",
     );
 }
 

@@ -1,0 +1,335 @@
+//! Random draws of endpoints, by weight and without taking one twice: what most policies begin with.
+//!
+//! While every member has the ordinary weight, a draw is a multiplication and a look into a vector. Otherwise it
+//! descends a tree of partial sums (Fenwick: A New Data Structure for Cumulative Frequency Tables, Software: Practice
+//! and Experience 24, 1994): exact for any weights, in a time that grows with the logarithm of the fleet.
+
+use super::weight::Weight;
+use super::{Endpoint, further};
+use crate::random::below;
+
+/// Endpoints that can be drawn.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lots {
+    /// All of them, in the order of joining.
+    members: Vec<Endpoint>,
+    /// Each one's share of the draws, by endpoint, in units of weight; 0 for those who are no members or cannot be
+    /// drawn.
+    shares: Vec<u64>,
+    sums: Sums,
+    /// Members whose share is not the ordinary one.
+    odd: usize,
+    /// Taken out for the length of one choice, and their shares.
+    aside: Vec<(Endpoint, u64)>,
+}
+
+impl Lots {
+    /// A member joins.
+    pub(super) fn join(&mut self, endpoint: Endpoint, weight: Weight) {
+        if endpoint.index() >= self.shares.len() {
+            self.shares.resize(endpoint.index() + 1, 0);
+            self.sums.grow(endpoint.index() + 1);
+        }
+        self.members.push(endpoint);
+        self.odd += 1;
+        self.set(endpoint, weight.units());
+    }
+
+    /// A member leaves. The others keep their order: published results rest on it.
+    pub(super) fn leave(&mut self, endpoint: Endpoint) {
+        let place = self.members.iter().position(|member| *member == endpoint);
+        self.members.remove(place.expect("only members leave"));
+        self.set(endpoint, 0);
+        self.odd -= 1;
+    }
+
+    /// A member cannot be drawn until its weight is set again.
+    pub(super) fn pause(&mut self, endpoint: Endpoint) {
+        self.set(endpoint, 0);
+    }
+
+    /// A member has this weight from now on.
+    pub(super) fn weigh(&mut self, endpoint: Endpoint, weight: Weight) {
+        self.set(endpoint, weight.units());
+    }
+
+    fn set(&mut self, endpoint: Endpoint, share: u64) {
+        let ordinary = Weight::ONE.units();
+        let before = std::mem::replace(&mut self.shares[endpoint.index()], share);
+        self.odd += usize::from(before == ordinary);
+        self.odd -= usize::from(share == ordinary);
+        self.sums.change(endpoint.index(), before, share);
+    }
+
+    /// How many members there are, those that cannot be drawn now included.
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether each member can be drawn, and all are equally likely.
+    pub(super) fn are_even(&self) -> bool {
+        self.odd == 0
+    }
+
+    /// One of the members, but none of these; `None` where there is no other.
+    pub(super) fn one(&mut self, luck: u64, excluded: &[Endpoint]) -> Option<Endpoint> {
+        if self.are_even() && excluded.is_empty() {
+            let count = self.members.len() as u32;
+            return (count > 0).then(|| self.members[below((luck >> 32) as u32, count) as usize]);
+        }
+        self.best_drawn(1, luck, excluded, |_| 0)
+    }
+
+    /// Of so many distinct members, but none of these, the one that costs least; of equals the one that was drawn
+    /// first. Fewer are drawn where there are not as many.
+    pub(super) fn best_of<C: PartialOrd>(
+        &mut self,
+        count: u32,
+        luck: u64,
+        excluded: &[Endpoint],
+        mut cost: impl FnMut(Endpoint) -> C,
+    ) -> Option<Endpoint> {
+        if count == 2 && self.are_even() && excluded.is_empty() && self.members.len() > 1 {
+            let (first, second) = self.pair(luck);
+            return Some(if cost(second) < cost(first) { second } else { first });
+        }
+        self.best_drawn(count, luck, excluded, cost)
+    }
+
+    /// Two distinct members in random order, all pairs equally likely. There must be two.
+    fn pair(&self, luck: u64) -> (Endpoint, Endpoint) {
+        let count = self.members.len() as u32;
+        let first = below((luck >> 32) as u32, count);
+        let other = below(luck as u32, count - 1);
+        let second = other + u32::from(other >= first);
+        (self.members[first as usize], self.members[second as usize])
+    }
+
+    /// The same by the tree of sums. It stays out of the plain choice, which it would slow down.
+    #[inline(never)]
+    fn best_drawn<C: PartialOrd>(
+        &mut self,
+        count: u32,
+        luck: u64,
+        excluded: &[Endpoint],
+        mut cost: impl FnMut(Endpoint) -> C,
+    ) -> Option<Endpoint> {
+        for endpoint in excluded {
+            self.take_out(*endpoint);
+        }
+        let mut best: Option<(C, Endpoint)> = None;
+        for turn in 0..count {
+            let Some(drawn) = self.draw(further(luck, turn)) else { break };
+            self.take_out(drawn);
+            let cost = cost(drawn);
+            if best.as_ref().is_none_or(|(least, _)| cost < *least) {
+                best = Some((cost, drawn));
+            }
+        }
+        while let Some((endpoint, share)) = self.aside.pop() {
+            self.sums.change(endpoint.index(), 0, share);
+            self.shares[endpoint.index()] = share;
+        }
+        best.map(|(_, endpoint)| endpoint)
+    }
+
+    /// One of those who can be drawn.
+    fn draw(&self, luck: u64) -> Option<Endpoint> {
+        let total = u128::from(self.sums.total());
+        let target = (u128::from(luck) * total) >> 64;
+        (total > 0).then(|| Endpoint(self.sums.find(target as u64) as u32))
+    }
+
+    /// Takes somebody out until the end of this choice, if it can be drawn at all.
+    fn take_out(&mut self, endpoint: Endpoint) {
+        let share = self.shares.get(endpoint.index()).copied().unwrap_or(0);
+        if share > 0 {
+            self.aside.push((endpoint, share));
+            self.sums.change(endpoint.index(), share, 0);
+            self.shares[endpoint.index()] = 0;
+        }
+    }
+}
+
+/// Numbers by place, and who stands where when they are laid out in a row: Fenwick's tree over a power of two of
+/// places. Entry *n*, counted from 1, holds the sum of the 2^k places up to *n*, where 2^k divides *n* and 2^(k + 1)
+/// does not.
+#[derive(Clone, Debug, Default)]
+struct Sums(Vec<u64>);
+
+impl Sums {
+    fn places(&self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+
+    /// Makes room for so many places; new ones hold nothing.
+    fn grow(&mut self, places: usize) {
+        while self.places() < places {
+            let total = self.total();
+            let doubled = (self.places() * 2).max(1);
+            self.0.resize(doubled + 1, 0);
+            self.0[doubled] = total;
+        }
+    }
+
+    fn total(&self) -> u64 {
+        self.0.last().copied().unwrap_or(0)
+    }
+
+    /// A place that held one number holds another.
+    fn change(&mut self, place: usize, before: u64, after: u64) {
+        let mut entry = place + 1;
+        while entry < self.0.len() {
+            self.0[entry] = self.0[entry] + after - before;
+            entry += entry & entry.wrapping_neg();
+        }
+    }
+
+    /// Whose number covers this one, below the total, when all stand in a row.
+    fn find(&self, mut target: u64) -> usize {
+        let mut place = 0;
+        let mut step = self.places();
+        while step > 0 {
+            if let Some(sum) = self.0.get(place + step)
+                && *sum <= target
+            {
+                target -= sum;
+                place += step;
+            }
+            step /= 2;
+        }
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::mix;
+
+    fn lots(weights: &[f64]) -> Lots {
+        let mut lots = Lots::default();
+        for (place, weight) in (0..).zip(weights) {
+            lots.join(Endpoint(place), Weight::new(*weight));
+        }
+        lots
+    }
+
+    /// How often each was drawn; within four standard deviations of its share.
+    #[track_caller]
+    fn check(seed: u64, shares: &[f64], mut draw: impl FnMut(u64) -> Endpoint) {
+        let draws = 40_000;
+        let mut counts = vec![0u32; shares.len()];
+        for n in 0..draws {
+            counts[draw(mix(seed << 32 | n)).index()] += 1;
+        }
+        for (count, share) in counts.iter().zip(shares) {
+            let expected = draws as f64 * share;
+            let deviation = (expected * (1.0 - share)).sqrt();
+            assert!((f64::from(*count) - expected).abs() <= 4.0 * deviation, "{counts:?} for {shares:?}, seed {seed}");
+        }
+    }
+
+    #[test]
+    fn even_draws_are_even() {
+        for seed in 1..=5 {
+            let mut lots = lots(&[1.0; 5]);
+            assert!(lots.are_even());
+            check(seed, &[0.2; 5], |luck| lots.one(luck, &[]).expect("there are five"));
+        }
+    }
+
+    #[test]
+    fn draws_are_by_weight() {
+        for seed in 1..=5 {
+            let mut lots = lots(&[1.0, 0.1, 5.0, 1.9, 0.001]);
+            let shares = [1.0, 0.1, 5.0, 1.9, 0.001].map(|weight| weight / 8.001);
+            check(seed, &shares, |luck| lots.one(luck, &[]).expect("there are five"));
+        }
+    }
+
+    #[test]
+    fn a_new_weight_counts_at_once() {
+        for seed in 1..=5 {
+            let mut lots = lots(&[1000.0, 0.5, 1000.0]);
+            lots.weigh(Endpoint(0), Weight::new(0.25));
+            lots.weigh(Endpoint(2), Weight::new(0.25));
+            check(seed, &[0.25, 0.5, 0.25], |luck| lots.one(luck, &[]).expect("there are three"));
+        }
+    }
+
+    #[test]
+    fn who_is_excluded_or_paused_is_not_drawn_and_comes_back() {
+        let mut lots = lots(&[1.0; 4]);
+        for seed in 1..=5 {
+            let excluded = [Endpoint(1), Endpoint(1), Endpoint(9)];
+            check(seed, &[1.0 / 3.0, 0.0, 1.0 / 3.0, 1.0 / 3.0], |luck| {
+                lots.one(luck, &excluded).expect("three are left")
+            });
+            lots.pause(Endpoint(0));
+            check(seed, &[0.0, 0.0, 0.5, 0.5], |luck| lots.one(luck, &excluded).expect("two are left"));
+            assert!(!lots.are_even());
+            lots.weigh(Endpoint(0), Weight::ONE);
+            assert!(lots.are_even());
+        }
+        assert_eq!(lots.one(7, &[Endpoint(0), Endpoint(1), Endpoint(2), Endpoint(3)]), None);
+    }
+
+    #[test]
+    fn the_best_of_several_are_distinct_and_by_weight() {
+        // The cheapest of three out of four: it is missed only when it is not among them, in a quarter of the draws.
+        for seed in 1..=5 {
+            let mut even = lots(&[1.0; 4]);
+            let cost = |endpoint: Endpoint| endpoint.0;
+            check(seed, &[0.75, 0.25, 0.0, 0.0], |luck| even.best_of(3, luck, &[], cost).expect("four"));
+            check(seed, &[0.5, 1.0 / 3.0, 1.0 / 6.0, 0.0], |luck| even.best_of(2, luck, &[], cost).expect("four"));
+            // Of two out of weights 2, 1, 1 by successive draws: the first is missed with 1/2 · 1/3.
+            let mut uneven = lots(&[2.0, 1.0, 1.0]);
+            check(seed, &[5.0 / 6.0, 1.0 / 6.0, 0.0], |luck| uneven.best_of(2, luck, &[], cost).expect("three"));
+        }
+    }
+
+    #[test]
+    fn of_equals_any_is_chosen() {
+        for seed in 1..=5 {
+            let mut lots = lots(&[1.0; 4]);
+            check(seed, &[0.25; 4], |luck| lots.best_of(2, luck, &[], |_| 0).expect("four"));
+            check(seed, &[0.25; 4], |luck| lots.best_of(3, luck, &[], |_| 0).expect("four"));
+        }
+    }
+
+    #[test]
+    fn fewer_are_drawn_where_there_are_fewer() {
+        let mut one = lots(&[1.0]);
+        assert_eq!(one.best_of(2, 5, &[], |_| 0), Some(Endpoint(0)));
+        let mut nobody = lots(&[]);
+        assert_eq!(nobody.best_of(2, 5, &[], |_| 0), None);
+        assert_eq!(nobody.one(5, &[]), None);
+    }
+
+    #[test]
+    fn sums_find_what_a_plain_walk_finds() {
+        let mut sums = Sums::default();
+        let mut plain = vec![0u64; 0];
+        for n in 0..3_000u64 {
+            let place = (mix(n) % (n / 10 + 1)) as usize;
+            if place >= plain.len() {
+                plain.resize(place + 1, 0);
+                sums.grow(place + 1);
+            }
+            let amount = mix(n ^ 0xabc) % 4;
+            sums.change(place, plain[place], amount);
+            plain[place] = amount;
+            assert_eq!(sums.total(), plain.iter().sum::<u64>());
+            if sums.total() > 0 {
+                let target = mix(n ^ 0xdef) % sums.total();
+                let mut before = 0;
+                let walked = plain.iter().position(|amount| {
+                    before += amount;
+                    before > target
+                });
+                assert_eq!(Some(sums.find(target)), walked);
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The request plane: arrival → balancer → instance queue → fate, one event at a time.
+
+mod dispatch;
+mod fates;
+mod serve;
+mod source;
+mod table;
+
+use super::Engine;
+use crate::client::{DueList, Restraint};
+use crate::fleet::InstanceId;
+use crate::history::Load;
+use crate::random::Streams;
+use crate::scenario::Scenario;
+use crate::time::{SimTime, nanos};
+use source::Source;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+pub(super) use table::Knock;
+use table::{Attempt, Attempts, Request};
+
+/// The end of a service: moment, instance and what ends in one number, which compares in their order at once. What ends
+/// is an attempt; where workers are shared it is whoever is first, and the number is that of the change since which this has
+/// been foretold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Departure(u128);
+
+impl Departure {
+    fn new(at: u64, instance: InstanceId, what: u32) -> Self {
+        Departure(u128::from(at) << 64 | u128::from(instance.0) << 32 | u128::from(what))
+    }
+
+    fn at(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    fn instance(self) -> InstanceId {
+        InstanceId((self.0 >> 32) as u32)
+    }
+
+    fn what(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+/// What ends while an attempt waits for something else. The order of the variants is the order within one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// The wait for an instance that does not even refuse.
+    Silence,
+    /// Its client's patience.
+    Patience,
+}
+
+/// An attempt: its place, and its generation, without which news of an earlier one could reach it.
+type Which = (u32, u32);
+
+/// Everything on its way.
+#[derive(Debug)]
+pub(super) struct Requests<'a> {
+    source: Source<'a>,
+    attempts: Attempts,
+    /// An entry whose attempt is not in service there, or not until then, is out of date: its instance was killed, say.
+    departures: BinaryHeap<Reverse<Departure>>,
+    due: DueList,
+    endings: BinaryHeap<Reverse<(u64, Ending, Which)>>,
+    /// Further tries at an instance that did not take an attempt.
+    tries: BinaryHeap<Reverse<(u64, Which)>>,
+    /// (moment, request).
+    retries: BinaryHeap<Reverse<(u64, Request)>>,
+    restraint: Restraint,
+    /// Attempts that wait in each balancer, those that left included, and how many of them wait.
+    queues: Vec<(VecDeque<u32>, u32)>,
+    /// Which endpoints an attempt that waits for a connection has tried, by its place.
+    tried: BTreeMap<u32, Vec<crate::balancer::Endpoint>>,
+    timeout: Option<u64>,
+    /// Attempts that wait in queues, and workers that serve.
+    waiting: u64,
+    busy: u64,
+    /// Time that workers served, and time that attempts were served, nanoseconds; kept where assertions are.
+    busy_time: (u128, u64),
+    served_time: u128,
+    /// When the load is written down next, nanoseconds, and for which interval.
+    next_sample: u64,
+    sampled: usize,
+    baseline_from: u64,
+    window_from: u64,
+    targets: Vec<u64>,
+}
+
+impl<'a> Requests<'a> {
+    pub(super) fn new(scenario: &'a Scenario, streams: &Streams) -> Self {
+        let study = &scenario.study;
+        let classes = &scenario.traffic.classes;
+        Requests {
+            source: Source::new(scenario, streams),
+            attempts: Attempts::default(),
+            departures: BinaryHeap::new(),
+            due: DueList::new(),
+            endings: BinaryHeap::new(),
+            tries: BinaryHeap::new(),
+            retries: BinaryHeap::new(),
+            restraint: Restraint::new(scenario.client.retries.budget),
+            queues: vec![Default::default(); scenario.balancer.count.get() as usize],
+            tried: BTreeMap::new(),
+            timeout: scenario.client.timeout.map(nanos),
+            waiting: 0,
+            busy: 0,
+            busy_time: (0, 0),
+            served_time: 0,
+            next_sample: nanos(study.series_from()),
+            sampled: 0,
+            baseline_from: nanos(study.warm_up),
+            window_from: nanos(study.rollout_at()),
+            targets: classes.iter().map(|class| class.target.map_or(u64::MAX, nanos)).collect(),
+        }
+    }
+
+    /// From now on nothing arrives.
+    pub(super) fn close(&mut self) {
+        self.source.close();
+    }
+
+    fn next_departure(&self) -> u64 {
+        self.departures.peek().map_or(u64::MAX, |Reverse(departure)| departure.at())
+    }
+
+    fn next_due(&self) -> u64 {
+        self.due.first().map_or(u64::MAX, |place| self.attempts[place].due(self.timeout))
+    }
+
+    fn next_ending(&self) -> u64 {
+        self.endings.peek().map_or(u64::MAX, |Reverse((at, ..))| *at)
+    }
+
+    fn next_try(&self) -> u64 {
+        self.tries.peek().map_or(u64::MAX, |Reverse((at, _))| *at)
+    }
+
+    fn next_retry(&self) -> u64 {
+        self.retries.peek().map_or(u64::MAX, |Reverse((at, _))| *at)
+    }
+
+    /// Workers begin or end.
+    fn count_busy(&mut self, change: i64, now: u64) {
+        if cfg!(debug_assertions) {
+            let (sum, until) = &mut self.busy_time;
+            *sum += u128::from(now - *until) * u128::from(self.busy);
+            *until = now;
+        }
+        self.busy = self.busy.wrapping_add_signed(change);
+    }
+
+    /// The service of an attempt ends here, well or badly.
+    fn note_work(&mut self, attempt: &Attempt, now: u64) {
+        if cfg!(debug_assertions) {
+            self.served_time += u128::from(now - attempt.begun);
+        }
+    }
+
+    /// A user who was answered, if it was one, will ask again.
+    fn ask_again(&mut self, request: &Request, now: u64) {
+        self.source.ask_again(request, now);
+    }
+}
+
+impl Engine<'_> {
+    /// Runs requests up to the next control event: what ends at its moment included, new work of it excluded.
+    pub(super) fn run_requests(&mut self) {
+        loop {
+            // A departure can schedule a control event, so the bound is looked up anew.
+            let bound = self.control.next_time().nanos();
+            let departure = self.requests.next_departure();
+            let due = self.requests.next_due();
+            let ending = self.requests.next_ending();
+            let again = self.requests.next_try();
+            let retry = self.requests.next_retry();
+            let arrival = self.requests.source.next_arrival();
+            let work_ends = departure.min(due).min(ending);
+            let at = work_ends.min(again).min(retry).min(arrival);
+            if at > bound || (at == bound && work_ends > at) {
+                return;
+            }
+            if at >= self.requests.next_sample {
+                self.sample_load(at);
+            }
+            self.now = SimTime::from_nanos(at);
+            self.history.events += 1;
+            if departure == at {
+                self.depart();
+            } else if due == at {
+                self.time_out();
+            } else if ending == at {
+                self.come_to_an_end();
+            } else if again == at {
+                self.try_again();
+            } else if retry == at {
+                let Some(Reverse((_, request))) = self.requests.retries.pop() else { unreachable!("it was seen") };
+                self.send(request);
+            } else {
+                let request = self.requests.source.arrive();
+                self.count_arrival(&request);
+                self.send(request);
+            }
+        }
+    }
+
+    /// Writes down the load at the beginning of every interval that begins at `at` or before.
+    pub(super) fn sample_load(&mut self, at: u64) {
+        let ledger = &self.history.ledger;
+        let open = ledger.arrivals - ledger.served - ledger.lost_in_all();
+        let load = Load { open, waiting: self.requests.waiting, busy: self.requests.busy };
+        let length = nanos(self.scenario.study.interval);
+        while self.requests.next_sample <= at {
+            let Some(interval) = self.history.intervals.get_mut(self.requests.sampled) else {
+                self.requests.next_sample = u64::MAX;
+                return;
+            };
+            interval.load = load;
+            self.requests.sampled += 1;
+            self.requests.next_sample = self.requests.next_sample.saturating_add(length);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Where requests come from: an open stream of arrivals, or users who ask again once they have been answered.
+
+use super::table::{Request, WARM_UP};
+use crate::client::{LuckOf, luck};
+use crate::distribution::Delay;
+use crate::random::{GOLDEN, Purpose, Stream, Streams, mix, unit};
+use crate::scenario::{Class, Load, Scenario};
+use crate::time::nanos;
+use crate::traffic::ArrivalTimes;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Where requests come from.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    kind: Kind<'a>,
+    next_arrival: u64,
+    classes: &'a [Class],
+    /// The chances of the classes before each one, and its own.
+    cumulated: Vec<f64>,
+    /// Where the time series stands: the interval of the next arrival, and when it ends, nanoseconds.
+    interval: u32,
+    interval_ends: u64,
+    interval_length: u64,
+    is_closed: bool,
+}
+
+#[derive(Debug)]
+enum Kind<'a> {
+    Open {
+        arrivals: ArrivalTimes<'a>,
+        arrived: u64,
+        luck: Stream,
+        /// Of each class.
+        work: Vec<Stream>,
+    },
+    Closed {
+        users: u64,
+        think: &'a Delay,
+        /// When each user who is thinking asks, and the number of that request.
+        thinking: BinaryHeap<Reverse<(u64, u64)>>,
+        streams: Streams,
+    },
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(scenario: &'a Scenario, streams: &Streams) -> Self {
+        let classes = &scenario.traffic.classes[..];
+        let kind = match &scenario.traffic.load {
+            Load::Open { profile, arrivals } => {
+                let (gaps, bursts) = (streams.of(Purpose::Arrivals, 0), streams.of(Purpose::Bursts, 0));
+                Kind::Open {
+                    arrivals: ArrivalTimes::new(profile, *arrivals, gaps, bursts),
+                    arrived: 0,
+                    luck: streams.of(Purpose::Luck, 0),
+                    work: (0..classes.len() as u64).map(|class| streams.of(Purpose::Work, class)).collect(),
+                }
+            }
+            Load::Closed { users, think } => Kind::Closed {
+                users: u64::from(users.get()),
+                think,
+                thinking: BinaryHeap::with_capacity(users.get() as usize),
+                streams: *streams,
+            },
+        };
+        let cumulated = classes.iter().scan(0.0, |sum, class| {
+            *sum += class.share;
+            Some(*sum)
+        });
+        let mut source = Source {
+            kind,
+            next_arrival: u64::MAX,
+            classes,
+            cumulated: cumulated.collect(),
+            interval: WARM_UP,
+            interval_ends: nanos(scenario.study.series_from()),
+            interval_length: nanos(scenario.study.interval),
+            is_closed: false,
+        };
+        source.begin();
+        source
+    }
+
+    fn begin(&mut self) {
+        match &mut self.kind {
+            Kind::Open { arrivals, .. } => self.next_arrival = arrivals.advance().nanos(),
+            Kind::Closed { users, .. } => {
+                for user in 0..*users {
+                    self.think(user, 0);
+                }
+            }
+        }
+    }
+
+    /// When the next request comes; `u64::MAX`: never.
+    pub(super) fn next_arrival(&self) -> u64 {
+        self.next_arrival
+    }
+
+    /// From now on nothing arrives.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+        self.next_arrival = u64::MAX;
+    }
+
+    /// The next request.
+    pub(super) fn arrive(&mut self) -> Request {
+        let arrived = self.next_arrival;
+        while arrived >= self.interval_ends {
+            self.interval = self.interval.wrapping_add(1);
+            self.interval_ends += self.interval_length;
+        }
+        let mut request =
+            Request { number: 0, arrived, work: 0, luck: 0, interval: self.interval, attempts: 0, class: 0 };
+        match &mut self.kind {
+            Kind::Open { arrivals, arrived, luck, work } => {
+                self.next_arrival = arrivals.advance().nanos();
+                request.number = *arrived;
+                *arrived += 1;
+                request.luck = luck.bits();
+                request.class = class(&self.cumulated, request.luck);
+                let class = usize::from(request.class);
+                request.work = self.classes[class].work.sample_nanos(&mut work[class]);
+            }
+            Kind::Closed { thinking, streams, .. } => {
+                let Reverse((_, number)) = thinking.pop().expect("it was seen");
+                self.next_arrival = thinking.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+                let mut own = streams.of(Purpose::User, number);
+                request.number = number;
+                request.luck = own.bits();
+                request.class = class(&self.cumulated, request.luck);
+                request.work = self.classes[usize::from(request.class)].work.sample_nanos(&mut own);
+            }
+        }
+        request
+    }
+
+    /// Whoever asked, if it was a user, was answered now, and will ask again.
+    pub(super) fn ask_again(&mut self, request: &Request, now: u64) {
+        if let Kind::Closed { users, .. } = &self.kind {
+            let next = request.number + users;
+            self.think(next, now);
+        }
+    }
+
+    fn think(&mut self, number: u64, now: u64) {
+        let Kind::Closed { think, thinking, streams, .. } = &mut self.kind else { unreachable!("only users think") };
+        // The pause before a request has a luck of its own beside the request's.
+        let luck = mix(streams.of(Purpose::User, number).bits().wrapping_add(GOLDEN));
+        thinking.push(Reverse((now.saturating_add(nanos(think.by_luck(luck))), number)));
+        if !self.is_closed {
+            self.next_arrival = thinking.peek().map_or(u64::MAX, |Reverse((at, _))| *at);
+        }
+    }
+
+    /// Users who think; `None` in an open stream.
+    pub(super) fn thinking(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Open { .. } => None,
+            Kind::Closed { thinking, .. } => Some(thinking.len()),
+        }
+    }
+
+    /// How many users there are; `None` in an open stream.
+    pub(super) fn users(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Open { .. } => None,
+            Kind::Closed { users, .. } => Some(*users),
+        }
+    }
+}
+
+/// The class that a request's luck makes it.
+fn class(cumulated: &[f64], request: u64) -> u8 {
+    if cumulated.len() == 1 {
+        return 0;
+    }
+    let lot = unit(luck(request, LuckOf::Class, 1));
+    let place = cumulated.partition_point(|sum| *sum <= lot);
+    place.min(cumulated.len() - 1) as u8
+}
