@@ -423,7 +423,11 @@ fn every_kind_of_mistake_is_told_with_its_place() {
         "0",
         "18: strategy.by-halves.kubernetes.max_surge: must exceed 0 when max_unavailable is 0, or no step is possible",
     );
-    rejects("grace = \"10s\"\n", "", "12: release.grace: must be given, for Octopus has no default of its own");
+    rejects(
+        "grace = \"10s\"\n",
+        "",
+        "12: release.grace: must be given, for neither Octopus nor waves have a default of their own",
+    );
     rejects(
         "\"Recreate\"",
         "\"Rolling\"",

@@ -22,6 +22,8 @@ mod check;
 mod generate;
 #[path = "invariants/plane.rs"]
 mod plane;
+#[path = "invariants/waves.rs"]
+mod waves;
 
 use check::{Checker, Seen};
 use generate::{Case, Orchestrator};
@@ -189,6 +191,38 @@ fn the_checker_notices_what_octopus_does_not_promise() {
         |case, at, history| sends_away(history, at, &(0..case.desired).collect::<Vec<_>>()),
         "targets are out",
     );
+}
+
+#[test]
+fn the_checker_notices_what_waves_do_not_promise() {
+    let sound = |case: &Case, is_one_by_one: bool| {
+        let Orchestrator::Waves(waves) = &case.orchestrator else { return false };
+        let fits = waves.largest(case.desired, false) == if is_one_by_one { 1 } else { 2 };
+        is_plain(case) && case.is_sound && case.has_time && waves.kept(case.desired) == 0 && fits
+    };
+    let all = |case: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &(0..case.desired).collect::<Vec<_>>());
+    };
+    notices(|case| sound(case, true), all, "promised are");
+    notices(|case| sound(case, false), |_, at, history| sends_away(history, at, &[0]), "are one wave");
+    let kept = |case: &Case| {
+        let Orchestrator::Waves(waves) = &case.orchestrator else { return false };
+        is_plain(case) && waves.kept(case.desired) > 0 && !case.is_sound && !case.has_fault
+    };
+    notices(kept, |case, at, history| sends_away(history, at, &[case.desired - 1]), "and it is kept");
+    // The second wave begins as soon as the first one is back, and does not wait for its soak.
+    let early = |_: &Case, at: SimTime, history: &mut History| {
+        let is_back = |change: &&Change| change.version > Version::OLD && change.listed;
+        let back_at = history.changes.iter().find(is_back).expect("the first wave").at;
+        let leaves = |change: &&mut Change| change.instance == InstanceId(1) && change.at > at && !change.listed;
+        history.changes.iter_mut().find(leaves).expect("the second wave").at = back_at;
+        history.changes.sort_by_key(|change| change.at);
+    };
+    let soaks = |case: &Case| {
+        let Orchestrator::Waves(waves) = &case.orchestrator else { return false };
+        sound(case, true) && waves.goes_by_number() && waves.soaks()
+    };
+    notices(soaks, early, "begins at");
 }
 
 #[test]

@@ -314,6 +314,34 @@ fn an_octopus_window_slides() {
     redeployed.ends(Outcome::RolledBack, 60.0 + 2.0 * 5.0);
 }
 
+#[test]
+fn waves_wait_for_one_another() {
+    let lasts = |instances, settings: &str, release: &str, seconds| {
+        let strategy = format!("waves]\n{settings}");
+        Walk { instances, release, strategy: &strategy }.lasts(seconds);
+    };
+    let start = r#"start = "5s""#;
+    lasts(10, "size = 3", start, 4.0 * 5.0);
+    // 1, 2, 4 and 3 of 10.
+    lasts(10, "growth = 2", start, 4.0 * 5.0);
+    // A quarter of 10 are 3, and 30 % that stay are 3: waves of 3, 3 and 1.
+    lasts(10, "size = \"25%\"\npartition = \"30%\"", start, 3.0 * 5.0);
+    let all = "size = 5\ntake_out = \"2s\"\nput_back = \"1s\"\ngap = \"3s\"\nsoak = \"1m\"\n\
+        test = { takes = \"15s\", finds = \"100%\" }\ngate = { after_wave = 1, answers_after = \"5m\" }";
+    let wave = 2.0 + 4.0 + 1.0 + 3.0 + 5.0 + 1.0 + 15.0 + 60.0;
+    lasts(10, all, "start = \"5s\"\nstop = \"1s\"\ndrain = \"4s\"", 2.0 * wave + 300.0);
+    // What is idle does not drain.
+    let idle = "start = \"5s\"\nstop = \"1s\"\ndrain = \"4s\"\ndrain_ends_when_idle = true";
+    lasts(10, all, idle, 2.0 * (wave - 4.0) + 300.0);
+    // After 12 s two waves of 5 are done. A rollback goes the same way, but nothing soaks.
+    let undone = Walk {
+        instances: 10,
+        release: start,
+        strategy: "waves]\nsize = 5\nsoak = \"1s\"\ncommands = [{ after = \"1m\", do = \"undo\" }]",
+    };
+    undone.ends(Outcome::RolledBack, 60.0 + 2.0 * 5.0);
+}
+
 // --- chance
 // ----------------------------------------------------------------------------------------------------------
 
@@ -583,6 +611,20 @@ fn a_window_slides_over_deployments_of_random_length() {
             history.ended_at.expect("it completed").since(rollout_at).as_secs_f64() / 10.0
         });
     }
+}
+
+#[test]
+fn waves_wait_for_their_slowest_deployment() {
+    // The longest of w deployments lasts H(w), and there are n / w waves of them.
+    let harmonic: f64 = (1..=10).map(|part| 1.0 / f64::from(part)).sum();
+    let release = r#"start = { exponential = { mean = "10s" } }"#;
+    let mut scenario = Walk { instances: 100, release, strategy: "waves]\nsize = 10" }.scenario();
+    scenario.study.replications = std::num::NonZeroU32::new(200).expect("not 0");
+    let rollout_at = SimTime::START + scenario.study.rollout_at();
+    meets(published(10.0 * harmonic, 29.2897), &scenario, |history| {
+        assert_eq!(history.outcome, Outcome::Completed);
+        history.ended_at.expect("it completed").since(rollout_at).as_secs_f64() / 10.0
+    });
 }
 
 #[test]

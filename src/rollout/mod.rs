@@ -20,6 +20,7 @@ mod command;
 pub mod kubernetes;
 pub mod octopus;
 pub mod swarm;
+pub mod waves;
 
 pub use command::{Command, What, When};
 
@@ -214,6 +215,12 @@ macro_rules! orchestrators {
             $($(#[$doc])* $variant($module::Memory),)*
         }
 
+        $(impl From<$module::Settings> for Strategy {
+            fn from(settings: $module::Settings) -> Self {
+                Strategy::$variant(settings)
+            }
+        })*
+
         impl Strategy {
             /// What is remembered before the rollout begins, in a fleet of `desired` old instances.
             pub fn memory(&self, desired: u32) -> Memory {
@@ -258,6 +265,8 @@ orchestrators! {
     Swarm: swarm,
     /// An Octopus rolling step.
     Octopus: octopus,
+    /// A rollout in waves, in words of our own.
+    Waves: waves,
 }
 
 impl Strategy {
@@ -314,6 +323,105 @@ fn written(actions: &[Action]) -> String {
         Action::PutBack(id) => format!("in{}", id.0),
     };
     actions.iter().map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// What tests show an orchestrator step by step: a fleet that does at once what it is told, but for starting.
+#[cfg(test)]
+struct Walk {
+    strategy: Strategy,
+    fleet: Fleet,
+    memory: Memory,
+    now: SimTime,
+    desired: u32,
+    target: Version,
+    revision: u32,
+    rolling_back: bool,
+    halted: bool,
+    status: Status,
+    reported: &'static str,
+    wanted: [u32; Version::COUNT],
+}
+
+#[cfg(test)]
+impl Walk {
+    fn new(letters: &str, settings: impl Into<Strategy>) -> Self {
+        let (desired, strategy) = (letters.len() as u32, settings.into());
+        Walk {
+            memory: strategy.memory(desired),
+            strategy,
+            fleet: crate::fleet::drawn::fleet(letters),
+            now: SimTime::START,
+            desired,
+            target: Version::NEW,
+            revision: 1,
+            rolling_back: false,
+            halted: false,
+            status: Status::Progressing,
+            reported: "",
+            wanted: [0; Version::COUNT],
+        }
+    }
+
+    /// What the orchestrator does at a moment, until it is content.
+    fn at(&mut self, second: u64) -> String {
+        self.now = SimTime::START + Duration::from_secs(second);
+        let mut done = Vec::new();
+        loop {
+            let shown = shown(&self.fleet, self.desired, &[]);
+            let (target, revision, rolling_back, halted) = (self.target, self.revision, self.rolling_back, self.halted);
+            let view = View { now: self.now, target, revision, rolling_back, halted, ..shown };
+            let decision = self.strategy.decide(&view, &self.memory);
+            let is_content = decision.actions.is_empty() && decision.memory == self.memory;
+            (self.memory, self.status) = (decision.memory, decision.status);
+            (self.reported, self.wanted) = (decision.reported, decision.desired);
+            if decision.roll_back && !self.rolling_back {
+                (self.target, self.revision, self.rolling_back) = (Version::OLD, self.revision + 1, true);
+            } else if is_content {
+                return written(&done);
+            }
+            for action in decision.actions {
+                self.perform(action);
+                done.push(action);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Launch { version, slot, held_out, .. } => {
+                self.fleet.launch(self.now, crate::fleet::Launch { version, slot, rank: 0, held_out });
+            }
+            Action::Terminate { instance, .. } => self.fleet.enter(instance, crate::fleet::Phase::Gone, self.now),
+            Action::TakeOut(id) => self.fleet.hold_out(id, true),
+            Action::PutBack(id) => self.fleet.hold_out(id, false),
+            Action::Start(_) => unreachable!("nothing is held that stands in a place of its own"),
+        }
+    }
+
+    /// The process of an instance comes up.
+    fn starts(&mut self, id: u32) {
+        for phase in [crate::fleet::Phase::Prepared, crate::fleet::Phase::Starting, crate::fleet::Phase::Ready] {
+            self.fleet.enter(InstanceId(id), phase, self.now);
+        }
+        self.fleet.note_started(InstanceId(id), self.now, None);
+    }
+
+    /// The process of an instance ends.
+    fn ends(&mut self, id: u32) {
+        self.fleet.enter(InstanceId(id), crate::fleet::Phase::Down, self.now);
+    }
+
+    /// The place of an instance goes down.
+    fn breaks(&mut self, id: u32) {
+        self.ends(id);
+        self.fleet.note_repair(InstanceId(id));
+    }
+
+    #[track_caller]
+    fn stands(&self, status: Status, reported: &str, old: u32, new: u32) {
+        assert_eq!((self.status, self.reported), (status, reported));
+        assert_eq!(self.wanted[..2], [old, new]);
+    }
 }
 
 #[cfg(test)]

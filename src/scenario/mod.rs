@@ -16,6 +16,7 @@ mod raw_balancer;
 mod raw_client;
 mod raw_delay;
 mod raw_traffic;
+mod raw_waves;
 mod recorded;
 mod strategies;
 mod trace;

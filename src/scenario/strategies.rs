@@ -8,10 +8,12 @@ use super::place::{Checked, Place};
 use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
 use super::words::{AnswerKind, DeploymentType};
-use super::{NamedStrategy, Service};
+use super::{NamedStrategy, Service, raw_waves};
 use crate::rollout::kubernetes::{self, Bound, ControlPlane, Limit, resolve_fenceposts};
 use crate::rollout::swarm::{FailureAction, UpdateConfig};
-use crate::rollout::{Strategy, octopus, swarm};
+use crate::rollout::waves::Portion;
+use crate::rollout::{Strategy, octopus, swarm, waves};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 const MOST_STRATEGIES: usize = 1_000;
@@ -34,7 +36,7 @@ pub(super) fn strategies(
     let mut one = |(name, raw): (String, raw::Orchestrator)| {
         let place = place.key(&name);
         place.holds(is_name(&name), "must have a name of 1 to 60 letters, digits, `-`, `_` and `.`")?;
-        let strategy = strategy(&place, raw, service.instances.get(), restart_delay, sources)?;
+        let strategy = strategy(&place, raw, service, restart_delay, sources)?;
         Ok(NamedStrategy { name, strategy })
     };
     raw.0.into_iter().map(&mut one).collect()
@@ -48,23 +50,27 @@ fn is_name(name: &str) -> bool {
 fn strategy(
     place: &Place,
     raw: raw::Orchestrator,
-    instances: u32,
+    service: &Service,
     restart_delay: Duration,
     sources: &mut Sources<'_>,
 ) -> Checked<Strategy> {
-    match (raw.kubernetes, raw.swarm, raw.octopus) {
-        (Some(Table(raw)), None, None) => {
+    let instances = service.instances.get();
+    match (raw.kubernetes, raw.swarm, raw.octopus, raw.waves) {
+        (Some(Table(raw)), None, None, None) => {
             let place = place.key("kubernetes");
             let settings = kubernetes(&place, fill_kubernetes(&place, raw, sources)?, instances);
             settings.map(Strategy::Kubernetes).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
         }
-        (None, Some(Table(raw)), None) => {
+        (None, Some(Table(raw)), None, None) => {
             let place = place.key("swarm");
             let settings = swarm(&place, fill_swarm(&place, raw, sources)?, restart_delay);
             settings.map(Strategy::Swarm).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
         }
-        (None, None, Some(Table(raw))) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
-        _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus")),
+        (None, None, Some(Table(raw)), None) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
+        (None, None, None, Some(Table(raw))) => {
+            waves(&place.key("waves"), raw, service.zones, sources).map(Strategy::Waves)
+        }
+        _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus, waves")),
     }
 }
 
@@ -216,4 +222,53 @@ fn guidance(place: &Place, raw: raw::GuidedFailure, sources: &mut Sources<'_>) -
         AnswerKind::Exclude => octopus::Answer::Exclude,
     };
     Ok(octopus::Guidance { answers_after: delay(&place.key("answers_after"), raw.answers_after, sources)?, answer })
+}
+
+fn waves(
+    place: &Place,
+    raw: raw_waves::Waves,
+    zones: NonZeroU32,
+    sources: &mut Sources<'_>,
+) -> Checked<waves::Settings> {
+    let size_at = place.key("size");
+    let size = raw.size.map_or(Ok(Portion::Count(1)), |size| portion(&size_at, size))?;
+    size_at.holds(!matches!(size, Portion::Count(0) | Portion::Percent(0)), "must exceed 0")?;
+    let growth = raw.growth.map_or(1.0, |number| number.0);
+    place.key("growth").holds((1.0..=1_000.0).contains(&growth), "must be from 1 to 1,000")?;
+    let by_zone = raw.by_zone.unwrap_or(false);
+    place
+        .key("by_zone")
+        .holds(!by_zone || zones > NonZeroU32::MIN, "only a service with several zones has an order of them")?;
+    let partition_at = place.key("partition");
+    let (takes_out, gate_at) = (raw.take_out.is_some(), place.key("gate"));
+    place.key("put_back").holds(takes_out || raw.put_back.is_none(), "must be absent without take_out")?;
+    Ok(waves::Settings {
+        size,
+        growth,
+        zones: if by_zone { zones } else { NonZeroU32::MIN },
+        partition: raw.partition.map_or(Ok(Portion::Count(0)), |partition| portion(&partition_at, partition))?,
+        take_out: raw.take_out.map(|span| span.0),
+        put_back: span_or(raw.put_back, Duration::ZERO),
+        gap: span_or(raw.gap, Duration::ZERO),
+        test: raw.test.map(|Table(test)| waves::Test { takes: test.takes.0, finds: test.finds.0 }),
+        soak: span_or(raw.soak, Duration::ZERO),
+        gate: raw.gate.map(|Table(raw)| gate(&gate_at, raw, sources)).transpose()?,
+        on_failure: raw.on_failure.map_or(waves::OnFailure::default(), |word| word.0),
+        commands: commands(&place.key("commands"), raw.commands)?,
+    })
+}
+
+fn portion(place: &Place, CountOrShare(bound): CountOrShare) -> Checked<Portion> {
+    let (portion, holds) = match bound {
+        Bound::Count(count) => (Portion::Count(count), count <= 100_000),
+        Bound::Percent(percent) => (Portion::Percent(percent), percent <= 100),
+    };
+    place.holds(holds, "must be at most 100,000, or at most 100%").map(|()| portion)
+}
+
+fn gate(place: &Place, raw: raw_waves::Gate, sources: &mut Sources<'_>) -> Checked<waves::Gate> {
+    Ok(waves::Gate {
+        after_wave: at_least_one(&place.key("after_wave"), raw.after_wave, 100_000)?,
+        answers_after: delay(&place.key("answers_after"), raw.answers_after, sources)?,
+    })
 }

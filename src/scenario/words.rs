@@ -5,6 +5,7 @@ use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, WarmU
 use crate::rollback::Verdict;
 use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
+use crate::rollout::waves::OnFailure;
 use std::time::Duration;
 
 /// A judge without settings.
@@ -109,6 +110,14 @@ words! {
         "retry" => AnswerKind::Retry,
         "ignore" => AnswerKind::Ignore,
         "exclude" => AnswerKind::Exclude,
+    }
+}
+words! {
+    /// What happens when an instance of a wave fails.
+    OnFailureWord: OnFailure {
+        "stop" => OnFailure::Stop,
+        "roll-back" => OnFailure::RollBack,
+        "continue" => OnFailure::Continue,
     }
 }
 words! {

@@ -56,7 +56,7 @@ pub struct Header {
 pub struct StrategyResults {
     /// The strategy's name.
     pub name: String,
-    /// Its orchestrator: `kubernetes`, `swarm` or `octopus`.
+    /// Its orchestrator: `kubernetes`, `swarm`, `octopus` or `waves`.
     pub orchestrator: String,
     /// How long a process gets between preStop and the kill, seconds.
     pub grace_s: f64,

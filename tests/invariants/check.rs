@@ -1,6 +1,7 @@
 //! The checker: what a history must keep, told without a rule of the engine's.
 
 use super::generate::{Case, Orchestrator, fenceposts};
+use super::waves::waves_are_kept_apart;
 use rollsim::fleet::{Phase, Version};
 use rollsim::history::{Cause, Change, History, Outcome};
 use rollsim::scenario::Scenario;
@@ -44,6 +45,7 @@ impl Checker<'_> {
         self.workers_are_as_many_as_allowed()?;
         self.what_serves_is_replaced_first()?;
         self.targets_go_by_name()?;
+        self.waves_come_one_after_the_other()?;
         self.what_has_stopped_stays_stopped()?;
         self.the_outcome_fits_the_fleet()?;
         let live = self.must_end_well();
@@ -120,8 +122,8 @@ impl Checker<'_> {
     fn places_hold_one_process(&self) -> Checked {
         let of_a_kind: fn(Phase) -> bool = match self.case.orchestrator {
             Orchestrator::Kubernetes { .. } => return Ok(()),
-            // A target is empty before the next version is put on it.
-            Orchestrator::Octopus { .. } => |phase| phase != Phase::Gone,
+            // A place is empty before the next version is put there.
+            Orchestrator::Octopus { .. } | Orchestrator::Waves(_) => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
                 let waits = !update.start_first
                     && self.case.stops_within_a_minute
@@ -386,9 +388,18 @@ impl Checker<'_> {
         Ok(())
     }
 
+    fn waves_come_one_after_the_other(&self) -> Checked {
+        let Orchestrator::Waves(waves) = &self.case.orchestrator else { return Ok(()) };
+        if self.is_another_version_asked_for() || self.case.commands.scales() || self.case.has_fault {
+            return Ok(());
+        }
+        waves_are_kept_apart(self, waves)
+    }
+
     /// A rollout that was paused or has failed goes on only when somebody acts.
     fn what_has_stopped_stays_stopped(&self) -> Checked {
-        let stops = |word: &str| matches!(word, "DeploymentPaused" | "paused" | "rollback_paused" | "Failed");
+        let stops =
+            |word: &str| matches!(word, "DeploymentPaused" | "paused" | "rollback_paused" | "Failed" | "failed");
         let History { reported, wanted, .. } = self.history;
         for (place, report) in reported.iter().enumerate().filter(|(_, report)| stops(report.word)) {
             let next = reported.get(place + 1);
@@ -439,16 +450,27 @@ impl Checker<'_> {
         // Where replacements are limited, Swarm leaves a slot empty in the end, and calls that done, too.
         let gives_up = matches!(self.case.orchestrator, Orchestrator::Swarm { gives_slots_up: true, .. });
         let may_lack = gives_up && !self.case.is_sound;
-        let is_enough = there == self.case.desired as usize || may_lack && there < self.case.desired as usize;
-        demand!(is_enough, "{outcome:?} with {there} of {}", self.case.desired);
+        let (desired, kept) = (self.case.desired as usize, self.kept(self.case.desired));
+        let is_enough = (desired - kept..=desired).contains(&there) || may_lack && there < desired;
+        demand!(is_enough, "{outcome:?} with {there} of {desired}");
         // Swarm keeps the old task of a slot whose new one did not run.
         let may_keep_others = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && !self.case.is_sound;
-        demand!(may_keep_others || others == 0, "{outcome:?}, but {others} others live");
+        demand!(may_keep_others || others <= kept, "{outcome:?}, but {others} others live");
         Ok(())
     }
 
+    /// How many of so many instances may keep what they run.
+    fn kept(&self, desired: u32) -> usize {
+        match &self.case.orchestrator {
+            Orchestrator::Waves(waves) => waves.kept(desired) as usize,
+            _ => 0,
+        }
+    }
+
     fn must_end_well(&self) -> bool {
-        self.case.is_sound && self.case.is_left_alone && self.case.has_time
+        // Where some keep what they run, what waits for all of them to be replaced may never be typed.
+        let is_typed = self.kept(self.case.desired) == 0 || !self.case.text.contains("when_ready");
+        self.case.is_sound && self.case.is_left_alone && self.case.has_time && is_typed
     }
 
     fn it_ends_well(&self) -> Checked {
@@ -459,11 +481,14 @@ impl Checker<'_> {
             return Ok(());
         }
         demand!(outcome == expected, "{outcome:?}, not {expected:?}");
-        let target = Version(commands.target);
+        let (target, size) = (Version(commands.target), commands.size as usize);
         let fleet = self.live_at_the_end();
-        let serves = |change: &&Change| change.version == target && change.to == Phase::Ready && change.listed;
-        let serving = fleet.values().filter(serves).count();
-        demand!(serving == commands.size as usize, "{serving} of {} serve in the end", commands.size);
+        let serving: Vec<&Change> =
+            fleet.values().filter(|change| change.to == Phase::Ready && change.listed).collect();
+        let moved = serving.iter().filter(|change| change.version == target).count();
+        let serving = serving.len();
+        demand!(serving == size, "{serving} of {size} serve in the end");
+        demand!(moved + self.kept(commands.size) >= size, "{moved} of {size} serve in version {target} in the end");
         demand!(fleet.len() == serving, "{} exist in the end, {serving} serve", fleet.len());
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
 use super::plane::{Facts, Plane};
+use super::waves::{self, Waves};
 use rollsim::random::{GOLDEN, mix};
 use std::fmt::Write;
 
@@ -150,6 +151,7 @@ pub(super) enum Orchestrator {
     Kubernetes { surge: Bound, unavailable: Bound, min_ready: u64, recreates: bool, at_once: bool },
     Swarm { update: Swarm, rollback: Swarm, gives_slots_up: bool },
     Octopus { window: u32, waits_for_ready: bool, takes_out: bool, is_guided: bool, leaves_out: bool },
+    Waves(Waves),
 }
 
 /// A count, or a share in percent.
@@ -197,6 +199,7 @@ impl Orchestrator {
             Orchestrator::Kubernetes { .. } => "kubernetes",
             Orchestrator::Swarm { .. } => "swarm",
             Orchestrator::Octopus { .. } => "octopus",
+            Orchestrator::Waves(_) => "waves",
         }
     }
 
@@ -222,6 +225,7 @@ impl Orchestrator {
                 update.stopped(desired) + if undone { rollback.stopped(desired) } else { moved * left }
             }
             Orchestrator::Octopus { window, .. } => window,
+            Orchestrator::Waves(waves) => waves.largest(desired, undone || moved > 0),
         };
         desired.saturating_sub(missing)
     }
@@ -273,7 +277,7 @@ impl Draft {
         }
     }
 
-    fn release(&mut self, is_octopus: bool) {
+    fn release(&mut self, needs_grace: bool) {
         self.line("[release]");
         let (pull, start) = (self.luck.delay(8_000), self.luck.delay(15_000));
         self.line(format!("pull = {}", pull.text));
@@ -304,7 +308,7 @@ impl Draft {
         let (drain, pre_stop) = (self.drain, self.pre_stop);
         self.line(format!("drain = \"{drain}ms\"\npre_stop = \"{pre_stop}ms\""));
         self.text.push_str(&self.plane.release);
-        if is_octopus || self.luck.percent(60) {
+        if needs_grace || self.luck.percent(60) {
             let grace = self.luck.millis(30_000);
             self.line(format!(r#"grace = "{grace}ms""#));
             self.grace = Some(grace);
@@ -495,6 +499,18 @@ impl Draft {
             can_be_stuck: false,
             fails_sound_releases: fails,
             drains: if takes_out { self.drain } else { 0 },
+        }
+    }
+
+    fn waves(&mut self, zones: u32) -> Rollout {
+        let (text, waves, takes) = waves::draw(&mut self.luck, self.desired, zones);
+        self.text.push_str(&text);
+        Rollout {
+            orchestrator: Orchestrator::Waves(waves),
+            lasts: u64::from(self.most) * (self.start_to_stop(0, 0) + takes),
+            can_be_stuck: false,
+            fails_sound_releases: false,
+            drains: if waves.takes_out { self.drain } else { 0 },
         }
     }
 
@@ -744,12 +760,15 @@ impl Draft {
         let queue = if self.luck.percent(50) { self.luck.count(0, 3) } else { 100 };
         self.line(format!("[service]\ninstances = {desired}\nworkers = {workers}\nqueue = {queue}\nzones = {zones}"));
         self.text.push_str(&self.plane.service);
-        let kind = self.luck.within(0, 2);
-        self.release(kind == 2);
+        // From a luck of its own, so that the other cases stay as they are.
+        let is_in_waves = Luck::new(mix(number ^ 0x0077_6176_6573)).percent(25);
+        let kind = if is_in_waves { 3 } else { self.luck.within(0, 2) };
+        self.release(kind >= 2);
         let rollout = match kind {
             0 => self.kubernetes(),
             1 => self.swarm(),
-            _ => self.octopus(),
+            2 => self.octopus(),
+            _ => self.waves(zones),
         };
         let (commands, last_after) = self.commands(rollout.lasts, kind == 1);
         let has_time = self.luck.percent(85);
@@ -771,7 +790,7 @@ impl Draft {
         self.text.push_str(&self.plane.classes);
         let (has_timeout, attempts) = self.client(work);
         let plain = self.luck.pick(&["round-robin", "random", "least-connections", "power-of-two"]);
-        let policy = self.plane.balancer(plain, kind == 2);
+        let policy = self.plane.balancer(plain, kind >= 2);
         let draining = self.luck.percent(70);
         let propagation = self.propagation.text.clone();
         self.line(format!("[balancer]\npolicy = {policy}\ndraining = {draining}\npropagation = {propagation}"));

@@ -58,6 +58,7 @@ pub(super) fn orchestrator(name: &str) -> Paint {
         "kubernetes" => BLUE,
         "swarm" => VERMILION,
         "octopus" => GREEN,
+        "waves" => PURPLE,
         _ => SLATE,
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::fleet::{Fleet, Launch, drawn};
-use crate::rollout::{shown, written};
+use crate::fleet::drawn;
+use crate::rollout::{Walk, shown};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -23,96 +23,6 @@ fn settings(window_size: u32) -> Settings {
 fn guided(answer: Answer) -> Settings {
     let guidance = Guidance { answers_after: Delay::Fixed(seconds(60)), answer };
     Settings { guidance: Some(guidance), ..settings(1) }
-}
-
-/// A deployment to a fleet that does at once what it is told, but for starting.
-struct Walk {
-    settings: Settings,
-    fleet: Fleet,
-    memory: Memory,
-    now: SimTime,
-    desired: u32,
-    target: Version,
-    revision: u32,
-    status: Status,
-    reported: &'static str,
-    wanted: [u32; Version::COUNT],
-}
-
-impl Walk {
-    fn new(letters: &str, settings: Settings) -> Self {
-        let desired = letters.len() as u32;
-        Walk {
-            memory: settings.memory(desired),
-            settings,
-            fleet: drawn::fleet(letters),
-            now: SimTime::START,
-            desired,
-            target: Version::NEW,
-            revision: 1,
-            status: Status::Progressing,
-            reported: "",
-            wanted: [0; Version::COUNT],
-        }
-    }
-
-    /// What the server does at a moment, until it is content.
-    fn at(&mut self, second: u64) -> String {
-        self.now = SimTime::START + seconds(second);
-        let mut done = Vec::new();
-        loop {
-            let shown = shown(&self.fleet, self.desired, &[]);
-            let view = View { now: self.now, target: self.target, revision: self.revision, ..shown };
-            let decision = self.settings.decide(&view, &self.memory);
-            let is_content = decision.actions.is_empty() && decision.memory == self.memory;
-            (self.memory, self.status) = (decision.memory, decision.status);
-            (self.reported, self.wanted) = (decision.reported, decision.desired);
-            if is_content {
-                return written(&done);
-            }
-            for action in decision.actions {
-                self.perform(action);
-                done.push(action);
-            }
-        }
-    }
-
-    fn perform(&mut self, action: Action) {
-        match action {
-            Action::Launch { version, slot, held_out, .. } => {
-                self.fleet.launch(self.now, Launch { version, slot, rank: 0, held_out });
-            }
-            Action::Terminate { instance, .. } => self.fleet.enter(instance, Phase::Gone, self.now),
-            Action::TakeOut(id) => self.fleet.hold_out(id, true),
-            Action::PutBack(id) => self.fleet.hold_out(id, false),
-            Action::Start(_) => unreachable!("Octopus holds nothing"),
-        }
-    }
-
-    /// The process of an instance comes up.
-    fn starts(&mut self, id: u32) {
-        for phase in [Phase::Prepared, Phase::Starting, Phase::Ready] {
-            self.fleet.enter(InstanceId(id), phase, self.now);
-        }
-        self.fleet.note_started(InstanceId(id), self.now, None);
-    }
-
-    /// The process of an instance ends.
-    fn ends(&mut self, id: u32) {
-        self.fleet.enter(InstanceId(id), Phase::Down, self.now);
-    }
-
-    /// The place of an instance goes down.
-    fn breaks(&mut self, id: u32) {
-        self.ends(id);
-        self.fleet.note_repair(InstanceId(id));
-    }
-
-    #[track_caller]
-    fn stands(&self, status: Status, reported: &str, old: u32, new: u32) {
-        assert_eq!((self.status, self.reported), (status, reported));
-        assert_eq!(self.wanted[..2], [old, new]);
-    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod plane;
+mod waves;
 
 use super::{load, parse, schema};
 use crate::distribution::{Delay, Distribution};

@@ -33,7 +33,7 @@ fn unknown_keys_are_mistakes() {
     rejects(
         ".swarm.swarm]",
         ".swarm.nomad]",
-        "46: strategy.swarm.nomad: unknown key, expected one of kubernetes, swarm, octopus",
+        "46: strategy.swarm.nomad: unknown key, expected one of kubernetes, swarm, octopus, waves",
     );
     rejects(
         "zones = 3",
@@ -73,7 +73,11 @@ fn what_must_be_there_is_missed() {
     rejects("period = \"5s\", ", "", "24: release.ready_probe.period: must be given");
     rejects(", p95 = \"90ms\"", "", "10: traffic.work.lognormal.p95: must be given");
     rejects("[study]\n", "[study2]\n", "79: study2: unknown key, did you mean `study`?");
-    rejects("grace = \"20s\"\n", "", "21: release.grace: must be given, for Octopus has no default of its own");
+    rejects(
+        "grace = \"20s\"\n",
+        "",
+        "21: release.grace: must be given, for neither Octopus nor waves have a default of their own",
+    );
     assert_eq!(problem(""), "fleet.toml:1: service: must be given");
     let idle = SMALL.replace("[strategy.default.kubernetes]\n", "");
     assert_eq!(problem(&idle), "fleet.toml:1: strategy: at least one strategy must be given");
@@ -309,7 +313,7 @@ fn strategies_hold_together() {
     rejects(
         "[strategy.anew.kubernetes]\ntype = \"Recreate\"",
         "[strategy.zebra.octopus]",
-        "34: strategy.zebra: must hold exactly one of kubernetes, swarm, octopus",
+        "34: strategy.zebra: must hold exactly one of kubernetes, swarm, octopus, waves",
     );
     rejects(
         "[strategy.\"octo.1\".octopus]",

@@ -1,0 +1,556 @@
+//! What a rollout in waves decides: instances are replaced in their places, wave by wave, and the next wave begins only
+//! when the whole wave before is done.
+//!
+//! These are words of our own, for what restart scripts and simple deployment tools do and what the other orchestrators
+//! cannot say. Their models: Ansible's documentation of `serial` (a batch runs to its end before the next one begins; a
+//! count or a share); the Kubernetes documentation of a StatefulSet's `partition`, here a number of places and from the
+//! other end; Amazon's Builders' Library, "Automating safe, hands-off deployments" (waves that grow, one zone after the
+//! other, a bake time after each, tests, and the rollback of what does not pass).
+//!
+//! A place goes through these steps: its instance is taken out of the balancers, drains and stops; after a gap a new one
+//! starts there, and is put back once it is ready. A wave whose places are all done is tested, then it soaks, then a human
+//! may have to let the rollout go on. An instance fails when its process ends unasked before its wave is over, or when it
+//! does not pass the test. Without either, one that does not become ready is waited for for ever.
+//!
+//! A version that is asked for meanwhile takes over at once. The wave under way is given up: what it leaves empty, or on its
+//! way to that version, is a wave of its own and the first one; what does not serve comes next; and only places that do not
+//! run that version are touched at all. A rollback goes in the same waves, from the first one on, but nobody tests it, lets
+//! it soak or keeps it waiting. Places that the service gains are filled at once, beside the waves. A place under repair is
+//! left for when it is back.
+
+mod order;
+
+use super::{Action, Command, Decision, Facts, Status, View, earlier};
+use crate::distribution::Delay;
+use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
+use crate::random::{mix, unit};
+use crate::time::SimTime;
+use order::Order;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// A number of instances, or a share of the service in percent, which rounds up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Portion {
+    /// So many.
+    Count(u32),
+    /// So many of a hundred.
+    Percent(u32),
+}
+
+impl Portion {
+    /// How many instances of so many that is.
+    pub fn of(self, desired: u32) -> u32 {
+        match self {
+            Portion::Count(count) => count,
+            Portion::Percent(percent) => {
+                let rounded_up = (u64::from(percent) * u64::from(desired)).div_ceil(100);
+                u32::try_from(rounded_up).unwrap_or(u32::MAX)
+            }
+        }
+    }
+}
+
+/// The test of the instances of a wave.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Test {
+    /// How long it runs. An instance must be ready when it ends.
+    pub takes: Duration,
+    /// The chance that it finds a defect that shows by then, 0 to 1.
+    pub finds: f64,
+}
+
+/// A human who must let the rollout go on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// After which wave, counted from 1; after the last one nobody is asked.
+    pub after_wave: NonZeroU32,
+    /// From the end of that wave to the answer.
+    pub answers_after: Delay,
+}
+
+/// What happens when an instance fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The rest of its wave comes to its end, and no further wave begins.
+    #[default]
+    Stop,
+    /// The version before is asked for.
+    RollBack,
+    /// It counts as done, and is put back for when it becomes ready.
+    Continue,
+}
+
+/// The settings of a rollout in waves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Instances in the first wave; at least one is.
+    pub size: Portion,
+    /// Each wave is so many times as large as the one before, rounded up; at least 1.
+    pub growth: f64,
+    /// Zones that are gone through one after the other; 1: nobody looks at zones.
+    pub zones: NonZeroU32,
+    /// So many places, those with the highest numbers, keep what they have.
+    pub partition: Portion,
+    /// How long taking an instance out of the balancers takes, before it drains; `None`: it is stopped while it is in use.
+    pub take_out: Option<Duration>,
+    /// How long putting one back takes. It happens only where it was taken out.
+    pub put_back: Duration,
+    /// Between a process's exit and the start of the next one in its place.
+    pub gap: Duration,
+    /// The test of each wave; `None`: there is none.
+    pub test: Option<Test>,
+    /// How long each wave is watched before the next one begins.
+    pub soak: Duration,
+    /// Who must let it go on; `None`: nobody.
+    pub gate: Option<Gate>,
+    /// What happens when an instance fails.
+    pub on_failure: OnFailure,
+    /// What is typed while the rollout is under way.
+    pub commands: Vec<Command>,
+}
+
+/// What is remembered between two decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Which release it is of those that were asked for.
+    revision: u32,
+    order: Order,
+    /// How many waves have begun, and how large the next one may be.
+    begun: u32,
+    size: u32,
+    wave: Option<Wave>,
+    /// Places that are filled beside the waves.
+    beside: Vec<Move>,
+    failed: bool,
+}
+
+/// The wave under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wave {
+    moves: Vec<Move>,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Replacing,
+    /// Since when.
+    Testing(SimTime),
+    /// Since when.
+    Soaking(SimTime),
+    /// Until when.
+    Gated(SimTime),
+}
+
+/// A place on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Move {
+    slot: Slot,
+    version: Version,
+    step: Step,
+    since: SimTime,
+    /// What was launched there.
+    instance: Option<InstanceId>,
+    /// It was taken out of the balancers first.
+    is_out: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    TakeOut,
+    Stop,
+    Gap,
+    Start,
+    PutBack,
+    Done,
+    Failed,
+    /// Its place is under repair.
+    Left,
+}
+
+impl Move {
+    fn is_settled(&self) -> bool {
+        matches!(self.step, Step::Done | Step::Failed)
+    }
+}
+
+/// A decision under way.
+struct Draft<'a> {
+    view: &'a View<'a>,
+    actions: Vec<Action>,
+    launched: u32,
+    ask_again: Option<SimTime>,
+    /// Who is stopped for good by this very decision.
+    removed: Vec<InstanceId>,
+}
+
+impl Draft<'_> {
+    fn instance_in(&self, slot: Slot) -> Option<(InstanceId, &Instance)> {
+        self.view.fleet.live_in_slot(slot).last()
+    }
+
+    /// Whether a place runs another version than the one that was asked for.
+    fn is_behind(&self, slot: Slot) -> bool {
+        self.instance_in(slot).is_some_and(|(_, instance)| instance.version != self.view.target)
+    }
+
+    fn is_under_repair(&self, slot: Slot) -> bool {
+        self.instance_in(slot).is_some_and(|(_, instance)| instance.under_repair)
+    }
+
+    fn on_all_in(&mut self, slot: Slot, action: impl Fn(InstanceId) -> Action) {
+        self.actions.extend(self.view.fleet.live_in_slot(slot).map(|(id, _)| action(id)));
+    }
+
+    /// Whether this moment has come; else the orchestrator is asked again then.
+    fn has_come(&mut self, at: SimTime) -> bool {
+        if self.view.now < at {
+            self.ask_again = earlier(self.ask_again, Some(at));
+        }
+        self.view.now >= at
+    }
+}
+
+impl Facts for Settings {
+    fn name(&self) -> &'static str {
+        "waves"
+    }
+
+    fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    fn keeps_places(&self) -> bool {
+        true
+    }
+
+    fn ignore_failures(&mut self) {
+        self.on_failure = OnFailure::Continue;
+    }
+}
+
+impl Settings {
+    /// What is remembered before the rollout.
+    pub fn memory(&self, desired: u32) -> Memory {
+        let order = Order::new(desired);
+        Memory { revision: 0, order, begun: 0, size: 0, wave: None, beside: Vec::new(), failed: false }
+    }
+
+    /// One decision.
+    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
+        let mut memory = before.clone();
+        let (actions, removed) = (Vec::new(), Vec::new());
+        let mut draft = Draft { view, actions, launched: 0, ask_again: None, removed };
+        if memory.revision != view.revision {
+            self.begin_anew(&mut draft, &mut memory);
+        }
+        self.follow_the_size(&mut draft, &mut memory);
+        let had_failed = memory.failed;
+        self.advance_beside(&mut draft, &mut memory);
+        // A wave may be done as soon as it has begun, so look again until nothing moves.
+        loop {
+            self.advance_wave(&mut draft, &mut memory);
+            self.skip_what_is_done(&draft, &mut memory);
+            let may_begin = memory.wave.is_none() && !memory.failed && !view.halted;
+            if !may_begin || !self.begin_wave(&mut draft, &mut memory) {
+                break;
+            }
+        }
+        // Demanded once: where there is nothing to go back to it has failed.
+        let roll_back = memory.failed && !had_failed && self.on_failure == OnFailure::RollBack && !view.rolling_back;
+        let (status, reported) =
+            if roll_back { (Status::Progressing, "rolling back") } else { self.status(view, &memory) };
+        let desired = wanted(&draft, &memory);
+        let Draft { actions, ask_again, .. } = draft;
+        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+    }
+
+    fn status(&self, view: &View<'_>, memory: &Memory) -> (Status, &'static str) {
+        match memory.wave.as_ref().map(|wave| wave.stage) {
+            Some(Stage::Replacing) => (Status::Progressing, "replacing"),
+            Some(Stage::Testing(_)) => (Status::Progressing, "testing"),
+            Some(Stage::Soaking(_)) => (Status::Progressing, "soaking"),
+            Some(Stage::Gated(_)) => (Status::Paused, "gated"),
+            None if memory.failed => (Status::Failed, "failed"),
+            None if memory.order.is_done() && memory.beside.is_empty() => (Status::Completed, "completed"),
+            None if view.halted => (Status::Paused, "paused"),
+            None => (Status::Progressing, "waiting"),
+        }
+    }
+
+    /// How many places are to run the version that was asked for: those below this one.
+    fn movable(&self, desired: u32) -> u32 {
+        desired.saturating_sub(self.partition.of(desired))
+    }
+
+    // --- what changes the plan
+    // ---------------------------------------------------------------------------------------
+
+    /// Another version was asked for: the wave under way is given up.
+    fn begin_anew(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
+        let view = draft.view;
+        let movable = self.movable(view.desired);
+        let mut moves = Vec::new();
+        memory.order.begin_anew();
+        for (id, instance) in view.fleet.all_live() {
+            let Instance { slot, version, held_out, .. } = *instance;
+            let is_behind = slot.0 < movable && version != view.target;
+            if is_behind && !instance.is_listed() {
+                memory.order.go_first(slot);
+            } else if !is_behind && is_on_its_way(instance) {
+                let (step, instance) = (Step::Start, Some(id));
+                moves.push(Move { slot, version, step, since: view.now, instance, is_out: held_out });
+            } else if !is_behind && held_out {
+                draft.actions.push(Action::PutBack(id));
+            }
+        }
+        let given_up = memory.wave.take().map_or_else(Vec::new, |wave| wave.moves);
+        let given_up = given_up.into_iter().chain(std::mem::take(&mut memory.beside)).map(|place| place.slot);
+        let empty = given_up.filter(|slot| draft.instance_in(*slot).is_none() && slot.0 < view.desired);
+        moves.extend(empty.map(|slot| self.filling(draft, slot)));
+        memory.begun = u32::from(!moves.is_empty());
+        memory.wave = (!moves.is_empty()).then_some(Wave { moves, stage: Stage::Replacing });
+        memory.size = self.size.of(view.desired).max(1);
+        (memory.revision, memory.failed) = (view.revision, false);
+    }
+
+    /// Places that the service gains are filled, those that it gives up are emptied.
+    fn follow_the_size(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
+        let (before, desired) = (memory.order.places(), draft.view.desired);
+        if before == desired {
+            return;
+        }
+        for slot in (desired..before).map(Slot) {
+            draft.removed.extend(draft.view.fleet.live_in_slot(slot).map(|(id, _)| id));
+            self.stop(draft, slot);
+        }
+        memory.order.resize(desired);
+        memory.beside.retain(|place| place.slot.0 < desired);
+        if let Some(wave) = &mut memory.wave {
+            wave.moves.retain(|place| place.slot.0 < desired);
+        }
+        memory.beside.extend((before..desired).map(|slot| self.filling(draft, Slot(slot))));
+    }
+
+    /// A place that nobody is in, or nobody who stays. One that keeps what it has gets the oldest version that is there.
+    fn filling(&self, draft: &Draft<'_>, slot: Slot) -> Move {
+        let Draft { view, .. } = draft;
+        let oldest = || Version::all().find(|version| view.fleet.live(*version) > 0);
+        let keeps = slot.0 >= self.movable(view.desired);
+        let version = if keeps { oldest().unwrap_or(view.target) } else { view.target };
+        Move { slot, version, step: Step::Stop, since: view.now, instance: None, is_out: false }
+    }
+
+    fn advance_beside(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
+        memory.beside.retain_mut(|place| {
+            self.advance(draft, place);
+            !place.is_settled()
+        });
+    }
+
+    // --- waves
+    // -------------------------------------------------------------------------------------------------------
+
+    /// Passes over places that run what they are to run.
+    fn skip_what_is_done(&self, draft: &Draft<'_>, memory: &mut Memory) {
+        let movable = self.movable(draft.view.desired);
+        memory.order.skip(self.zones, |slot| slot.0 >= movable || !draft.is_behind(slot));
+    }
+
+    /// The next wave begins; whether there was one.
+    fn begin_wave(&self, draft: &mut Draft<'_>, memory: &mut Memory) -> bool {
+        let movable = self.movable(draft.view.desired);
+        let is_behind = |slot: Slot| slot.0 < movable && draft.is_behind(slot);
+        let slots = memory.order.next(memory.size, self.zones, is_behind, |slot| draft.is_under_repair(slot));
+        if slots.is_empty() {
+            return false;
+        }
+        memory.begun += 1;
+        // What a factor lost when it was written in binary is not rounded up to one more.
+        memory.size = (f64::from(memory.size) * self.growth - 1e-9).ceil() as u32;
+        let (version, since, is_out) = (draft.view.target, draft.view.now, self.take_out.is_some());
+        let mut moves = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let step = if is_out { Step::TakeOut } else { Step::Stop };
+            match step {
+                Step::TakeOut => draft.on_all_in(slot, Action::TakeOut),
+                _ => self.stop(draft, slot),
+            }
+            moves.push(Move { slot, version, step, since, instance: None, is_out });
+        }
+        memory.wave = Some(Wave { moves, stage: Stage::Replacing });
+        true
+    }
+
+    /// Stops what runs in a place; it is drained only where it was taken out.
+    fn stop(&self, draft: &mut Draft<'_>, slot: Slot) {
+        let drain = self.take_out.is_some();
+        draft.on_all_in(slot, |instance| Action::Terminate { instance, drain });
+    }
+
+    /// Brings the wave under way forward, and ends it when it is done.
+    fn advance_wave(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
+        let Some(mut wave) = memory.wave.take() else { return };
+        for place in &mut wave.moves {
+            self.advance(draft, place);
+            if place.step == Step::Left {
+                memory.order.go_first(place.slot);
+            }
+        }
+        wave.moves.retain(|place| place.step != Step::Left);
+        self.note_failures(&wave, memory);
+        let is_over = wave.moves.iter().all(Move::is_settled) && self.pass_stages(draft, &mut wave, memory);
+        if !is_over {
+            memory.wave = Some(wave);
+        }
+    }
+
+    fn note_failures(&self, wave: &Wave, memory: &mut Memory) {
+        let fails = wave.moves.iter().any(|place| place.step == Step::Failed);
+        memory.failed |= fails && self.on_failure != OnFailure::Continue;
+    }
+
+    /// Replaced is a wave: it is tested, it soaks, and a human lets it go on. Whether all that is over.
+    fn pass_stages(&self, draft: &mut Draft<'_>, wave: &mut Wave, memory: &mut Memory) -> bool {
+        let now = draft.view.now;
+        let is_trusted = draft.view.rolling_back;
+        loop {
+            if memory.failed || wave.moves.is_empty() {
+                return true;
+            }
+            wave.stage = match wave.stage {
+                Stage::Replacing if self.test.is_some() && !is_trusted => Stage::Testing(now),
+                Stage::Replacing => Stage::Soaking(now),
+                Stage::Testing(since) => {
+                    let test = self.test.expect("there is a test");
+                    if !draft.has_come(since + test.takes) {
+                        return false;
+                    }
+                    find_defects(draft.view, wave, test.finds);
+                    self.note_failures(wave, memory);
+                    Stage::Soaking(now)
+                }
+                Stage::Soaking(since) => {
+                    let soak = if is_trusted { Duration::ZERO } else { self.soak };
+                    if !draft.has_come(since + soak) {
+                        return false;
+                    }
+                    self.skip_what_is_done(draft, memory);
+                    let is_last = memory.order.is_done();
+                    let gate = self.gate.as_ref().filter(|gate| gate.after_wave.get() == memory.begun);
+                    let Some(gate) = gate.filter(|_| !is_trusted && !is_last) else { return true };
+                    Stage::Gated(now + gate.answers_after.by_luck(luck(draft.view, wave)))
+                }
+                Stage::Gated(until) => return draft.has_come(until),
+            };
+        }
+    }
+
+    // --- one place
+    // ---------------------------------------------------------------------------------------------------
+
+    /// Brings a place forward as far as it goes now.
+    fn advance(&self, draft: &mut Draft<'_>, place: &mut Move) {
+        while let Some(next) = self.next_step(draft, place) {
+            (place.step, place.since) = (next, draft.view.now);
+        }
+    }
+
+    /// The step after this one; `None`: it is not over.
+    fn next_step(&self, draft: &mut Draft<'_>, place: &mut Move) -> Option<Step> {
+        let Move { slot, since, is_out, .. } = *place;
+        match place.step {
+            Step::TakeOut if draft.is_under_repair(slot) => {
+                draft.on_all_in(slot, Action::PutBack);
+                Some(Step::Left)
+            }
+            Step::TakeOut if draft.has_come(since + self.take_out.unwrap_or_default()) => {
+                self.stop(draft, slot);
+                Some(Step::Stop)
+            }
+            Step::Stop if draft.view.fleet.in_slot(slot).next().is_none() => Some(Step::Gap),
+            Step::Gap if draft.has_come(since + self.gap) => {
+                let (version, slot) = (place.version, Some(slot));
+                place.instance = Some(InstanceId(draft.view.fleet.len() as u32 + draft.launched));
+                draft.launched += 1;
+                draft.actions.push(Action::Launch { version, slot, hold: false, held_out: is_out });
+                Some(Step::Start)
+            }
+            Step::Start => {
+                let (id, instance) = launched(draft.view, place)?;
+                if instance.first_failure.is_some() {
+                    if is_out && self.on_failure == OnFailure::Continue {
+                        draft.actions.push(Action::PutBack(id));
+                    }
+                    return Some(Step::Failed);
+                }
+                let next = if is_out { Step::PutBack } else { Step::Done };
+                (instance.phase() == Phase::Ready).then_some(next)
+            }
+            Step::PutBack if draft.has_come(since + self.put_back) => {
+                draft.actions.extend(place.instance.map(Action::PutBack));
+                Some(Step::Done)
+            }
+            Step::Done => {
+                let (_, instance) = launched(draft.view, place)?;
+                instance.first_failure.is_some().then_some(Step::Failed)
+            }
+            Step::TakeOut | Step::Stop | Step::Gap | Step::PutBack | Step::Failed | Step::Left => None,
+        }
+    }
+}
+
+/// Whether a new process has not come to anything yet.
+fn is_on_its_way(instance: &Instance) -> bool {
+    instance.first_ready.is_none() && instance.first_failure.is_none()
+}
+
+/// What was launched in a place; `None`: it is only about to be.
+fn launched<'a>(view: &View<'a>, place: &Move) -> Option<(InstanceId, &'a Instance)> {
+    let id = place.instance.filter(|id| id.index() < view.fleet.len())?;
+    Some((id, &view.fleet[id]))
+}
+
+/// Instances that are not ready, or whose defect is found, fail the test. An instance's own luck decides, not a draw: the
+/// same one passes or fails under every strategy.
+fn find_defects(view: &View<'_>, wave: &mut Wave, finds: f64) {
+    for place in wave.moves.iter_mut().filter(|place| place.step == Step::Done) {
+        let passes = launched(view, place).is_some_and(|(_, instance)| {
+            let shows = instance.misbehaves_from.is_some_and(|from| from <= view.now);
+            instance.phase() == Phase::Ready && !(shows && unit(mix(instance.rank)) < finds)
+        });
+        if !passes {
+            place.step = Step::Failed;
+        }
+    }
+}
+
+/// The luck of a wave: that of its first instance, but another one than the test's.
+fn luck(view: &View<'_>, wave: &Wave) -> u64 {
+    let first = wave.moves.first().and_then(|place| launched(view, place));
+    mix(mix(first.map_or(0, |(_, instance)| instance.rank)))
+}
+
+/// How many instances of each version are wanted: what lives, but for the places on their way.
+fn wanted(draft: &Draft<'_>, memory: &Memory) -> [u32; Version::COUNT] {
+    let fleet = draft.view.fleet;
+    let mut wanted = [0; Version::COUNT];
+    for version in Version::all() {
+        wanted[version.index()] = fleet.live(version);
+    }
+    for id in &draft.removed {
+        wanted[fleet[*id].version.index()] -= 1;
+    }
+    let of_wave = memory.wave.iter().flat_map(|wave| &wave.moves);
+    for place in of_wave.chain(&memory.beside) {
+        for (_, instance) in fleet.live_in_slot(place.slot) {
+            wanted[instance.version.index()] -= 1;
+        }
+        wanted[place.version.index()] += 1;
+    }
+    wanted
+}
+
+#[cfg(test)]
+mod tests;
