@@ -16,6 +16,9 @@ pub(super) struct Waves {
     /// Each wave is so many times as large as the one before, rounded up. Default: 1.
     #[schemars(range(min = 1, max = 1_000))]
     pub growth: Option<Number>,
+    /// Whether each step, such as stopping, is over for the whole wave before the next one begins; otherwise each instance
+    /// goes on by itself. Default: false.
+    pub in_step: Option<bool>,
     /// Whether no wave spans zones: zone 0 comes first, then zone 1, and so on. Default: false.
     pub by_zone: Option<bool>,
     /// So many instances, those in the places with the highest numbers, stay at the old version; a share of the service

@@ -245,6 +245,7 @@ fn waves(
     Ok(waves::Settings {
         size,
         growth,
+        in_step: raw.in_step.unwrap_or(false),
         zones: if by_zone { zones } else { NonZeroU32::MIN },
         partition: raw.partition.map_or(Ok(Portion::Count(0)), |partition| portion(&partition_at, partition))?,
         take_out: raw.take_out.map(|span| span.0),

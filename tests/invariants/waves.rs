@@ -55,6 +55,9 @@ pub(super) fn draw(luck: &mut Luck, desired: u32, zones: u32) -> (String, Waves,
     line(format!("size = {written}"));
     let growth = if luck.percent(50) { 10 } else { luck.count(10, 30) };
     line(format!("growth = {}.{}", growth / 10, growth % 10));
+    if luck.percent(30) {
+        line("in_step = true".to_owned());
+    }
     let by_zone = zones > 1 && luck.percent(50);
     if by_zone {
         line("by_zone = true".to_owned());

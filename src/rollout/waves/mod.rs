@@ -7,7 +7,7 @@
 //! other end; Amazon's Builders' Library, "Automating safe, hands-off deployments" (waves that grow, one zone after the
 //! other, a bake time after each, tests, and the rollback of what does not pass).
 //!
-//! A place goes through these steps: its instance is taken out of the balancers, drains and stops; after a gap a new one
+//! A place goes through these steps, by itself or in step with its wave, as with Ansible's strategies `free` and `linear`: its instance is taken out of the balancers, drains and stops; after a gap a new one
 //! starts there, and is put back once it is ready. A wave whose places are all done is tested, then it soaks, then a human
 //! may have to let the rollout go on. An instance fails when its process ends unasked before its wave is over, or when it
 //! does not pass the test. Without either, one that does not become ready is waited for for ever.
@@ -88,6 +88,8 @@ pub struct Settings {
     pub size: Portion,
     /// Each wave is so many times as large as the one before, rounded up; at least 1.
     pub growth: f64,
+    /// Each step begins only when the whole wave is done with the one before; otherwise each place goes on by itself.
+    pub in_step: bool,
     /// Zones that are gone through one after the other; 1: nobody looks at zones.
     pub zones: NonZeroU32,
     /// So many places, those with the highest numbers, keep what they have.
@@ -156,7 +158,8 @@ struct Move {
     is_out: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The order of the variants is that of a life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
     TakeOut,
     Stop,
@@ -167,6 +170,16 @@ enum Step {
     Failed,
     /// Its place is under repair.
     Left,
+}
+
+/// How the step of a place stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Running,
+    Passed,
+    Failed,
+    /// The place cannot be reached any more.
+    Away,
 }
 
 impl Move {
@@ -343,10 +356,10 @@ impl Settings {
     }
 
     fn advance_beside(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
-        memory.beside.retain_mut(|place| {
-            self.advance(draft, place);
-            !place.is_settled()
-        });
+        for place in &mut memory.beside {
+            self.advance(draft, std::slice::from_mut(place));
+        }
+        memory.beside.retain(|place| !place.is_settled());
     }
 
     // --- waves
@@ -392,11 +405,9 @@ impl Settings {
     /// Brings the wave under way forward, and ends it when it is done.
     fn advance_wave(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
         let Some(mut wave) = memory.wave.take() else { return };
-        for place in &mut wave.moves {
-            self.advance(draft, place);
-            if place.step == Step::Left {
-                memory.order.go_first(place.slot);
-            }
+        self.advance(draft, &mut wave.moves);
+        for place in wave.moves.iter().filter(|place| place.step == Step::Left) {
+            memory.order.go_first(place.slot);
         }
         wave.moves.retain(|place| place.step != Step::Left);
         self.note_failures(&wave, memory);
@@ -447,56 +458,79 @@ impl Settings {
         }
     }
 
-    // --- one place
-    // ---------------------------------------------------------------------------------------------------
+    // --- places
+    // ------------------------------------------------------------------------------------------------------
 
-    /// Brings a place forward as far as it goes now.
-    fn advance(&self, draft: &mut Draft<'_>, place: &mut Move) {
-        while let Some(next) = self.next_step(draft, place) {
-            (place.step, place.since) = (next, draft.view.now);
+    /// Brings places forward as far as they go now.
+    fn advance(&self, draft: &mut Draft<'_>, places: &mut [Move]) {
+        loop {
+            let standings: Vec<Standing> = places.iter().map(|place| self.standing(draft, place)).collect();
+            let runs = |(place, standing): (&Move, &Standing)| {
+                (*standing == Standing::Running && !place.is_settled()).then_some(place.step)
+            };
+            let slowest = places.iter().zip(&standings).filter_map(runs).min();
+            let mut moves = false;
+            for (place, standing) in places.iter_mut().zip(standings) {
+                let waits = self.in_step && slowest.is_some_and(|step| step <= place.step);
+                if standing == Standing::Running || standing == Standing::Passed && waits {
+                    continue;
+                }
+                (place.step, place.since) = (self.leave_step(draft, place, standing), draft.view.now);
+                moves = true;
+            }
+            if !moves {
+                return;
+            }
         }
     }
 
-    /// The step after this one; `None`: it is not over.
-    fn next_step(&self, draft: &mut Draft<'_>, place: &mut Move) -> Option<Step> {
-        let Move { slot, since, is_out, .. } = *place;
+    fn standing(&self, draft: &mut Draft<'_>, place: &Move) -> Standing {
+        let passed = |passed| if passed { Standing::Passed } else { Standing::Running };
+        let instance = launched(draft.view, place).map(|(_, instance)| instance);
+        let has_failed = instance.is_some_and(|instance| instance.first_failure.is_some());
         match place.step {
-            Step::TakeOut if draft.is_under_repair(slot) => {
-                draft.on_all_in(slot, Action::PutBack);
-                Some(Step::Left)
+            Step::TakeOut if draft.is_under_repair(place.slot) => Standing::Away,
+            Step::TakeOut => passed(draft.has_come(place.since + self.take_out.unwrap_or_default())),
+            Step::Stop => passed(draft.view.fleet.in_slot(place.slot).next().is_none()),
+            Step::Gap => passed(draft.has_come(place.since + self.gap)),
+            Step::Start | Step::Done if has_failed => Standing::Failed,
+            Step::Start => passed(instance.is_some_and(|instance| instance.phase() == Phase::Ready)),
+            Step::PutBack => passed(draft.has_come(place.since + self.put_back)),
+            Step::Done | Step::Failed | Step::Left => Standing::Running,
+        }
+    }
+
+    /// A step of a place ends like this; the next one begins.
+    fn leave_step(&self, draft: &mut Draft<'_>, place: &mut Move, standing: Standing) -> Step {
+        match (place.step, standing) {
+            (_, Standing::Away) => {
+                draft.on_all_in(place.slot, Action::PutBack);
+                Step::Left
             }
-            Step::TakeOut if draft.has_come(since + self.take_out.unwrap_or_default()) => {
-                self.stop(draft, slot);
-                Some(Step::Stop)
+            (_, Standing::Failed) => {
+                if place.is_out && self.on_failure == OnFailure::Continue {
+                    draft.actions.extend(place.instance.map(Action::PutBack));
+                }
+                Step::Failed
             }
-            Step::Stop if draft.view.fleet.in_slot(slot).next().is_none() => Some(Step::Gap),
-            Step::Gap if draft.has_come(since + self.gap) => {
-                let (version, slot) = (place.version, Some(slot));
+            (Step::TakeOut, _) => {
+                self.stop(draft, place.slot);
+                Step::Stop
+            }
+            (Step::Stop, _) => Step::Gap,
+            (Step::Gap, _) => {
+                let (version, slot, held_out) = (place.version, Some(place.slot), place.is_out);
                 place.instance = Some(InstanceId(draft.view.fleet.len() as u32 + draft.launched));
                 draft.launched += 1;
-                draft.actions.push(Action::Launch { version, slot, hold: false, held_out: is_out });
-                Some(Step::Start)
+                draft.actions.push(Action::Launch { version, slot, hold: false, held_out });
+                Step::Start
             }
-            Step::Start => {
-                let (id, instance) = launched(draft.view, place)?;
-                if instance.first_failure.is_some() {
-                    if is_out && self.on_failure == OnFailure::Continue {
-                        draft.actions.push(Action::PutBack(id));
-                    }
-                    return Some(Step::Failed);
-                }
-                let next = if is_out { Step::PutBack } else { Step::Done };
-                (instance.phase() == Phase::Ready).then_some(next)
-            }
-            Step::PutBack if draft.has_come(since + self.put_back) => {
+            (Step::Start, _) if place.is_out => Step::PutBack,
+            (Step::PutBack, _) => {
                 draft.actions.extend(place.instance.map(Action::PutBack));
-                Some(Step::Done)
+                Step::Done
             }
-            Step::Done => {
-                let (_, instance) = launched(draft.view, place)?;
-                instance.first_failure.is_some().then_some(Step::Failed)
-            }
-            Step::TakeOut | Step::Stop | Step::Gap | Step::PutBack | Step::Failed | Step::Left => None,
+            (Step::Start | Step::Done | Step::Failed | Step::Left, _) => Step::Done,
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::drawn;
+use crate::fleet::{Launch, drawn};
 use crate::rollout::{Walk, shown};
 
 fn seconds(seconds: u64) -> Duration {
@@ -10,6 +10,7 @@ fn settings(size: u32) -> Settings {
     Settings {
         size: Portion::Count(size),
         growth: 1.0,
+        in_step: false,
         zones: NonZeroU32::MIN,
         partition: Portion::Count(0),
         take_out: None,
@@ -103,6 +104,34 @@ fn every_step_takes_its_time() {
     for (settings, drain) in [(settings(1), false), (taken_out(1), true)] {
         let decision = settings.decide(&shown(&fleet, 1, &[]), &settings.memory(1));
         assert_eq!(decision.actions.last(), Some(&Action::Terminate { instance: InstanceId(0), drain }));
+    }
+}
+
+#[test]
+fn a_wave_may_go_in_step() {
+    let mut walk = Walk::new("oooo", Settings { in_step: true, gap: seconds(1), ..taken_out(2) });
+    assert_eq!(walk.at(0), "out0 out1 -0 -1");
+    assert_eq!(walk.at(1), "+ +");
+    walk.starts(4);
+    assert_eq!(walk.at(2), "", "it is put back when the other one is ready, too");
+    walk.starts(5);
+    assert_eq!(walk.at(3), "in4 in5 out2 out3 -2 -3");
+    // Who has failed keeps nobody waiting.
+    walk.at(4);
+    walk.starts(6);
+    assert_eq!(walk.at(5), "");
+    walk.ends(7);
+    assert_eq!(walk.at(6), "in6");
+    walk.stands(Status::Failed, "failed", 0, 4);
+    // A process that takes its time to stop holds up the others' starts.
+    for (in_step, then) in [(true, ["-0 -1", "", "+ +"]), (false, ["-0 -1 +", "", "+"])] {
+        let mut walk = Walk::new("oo", Settings { in_step, ..settings(2) });
+        let slow = Launch { version: Version::OLD, slot: Some(Slot(1)), rank: 0, held_out: false };
+        let slow = walk.fleet.launch(walk.now, slow);
+        walk.fleet.enter(slow, Phase::Stopping, walk.now);
+        let done = [0, 1].map(|second| walk.at(second));
+        walk.fleet.enter(slow, Phase::Gone, walk.now);
+        assert_eq!([&done[0], &done[1], &walk.at(2)], then);
     }
 }
 

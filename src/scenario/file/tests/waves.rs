@@ -9,6 +9,7 @@ use std::time::Duration;
 
 const WAVES: &str = r#"size = 2
 growth = 1.5
+in_step = true
 by_zone = true
 partition = "30%"
 take_out = "2s"
@@ -43,6 +44,7 @@ fn waves_are_as_written() {
     let expected = Settings {
         size: Portion::Count(2),
         growth: 1.5,
+        in_step: true,
         zones: count(2),
         partition: Portion::Percent(30),
         take_out: Some(seconds(2)),
@@ -67,6 +69,7 @@ fn what_is_left_out_of_waves_has_its_default() {
     let expected = Settings {
         size: Portion::Count(1),
         growth: 1.0,
+        in_step: false,
         zones: NonZeroU32::MIN,
         partition: Portion::Count(0),
         take_out: None,
