@@ -1,6 +1,8 @@
 //! Round robin: one after the other.
 //!
-//! While all weights are the ordinary one, turns go round a circle. With unequal weights the earliest deadline comes
+//! While all weights are the ordinary one, turns go round a circle. Who joins, or comes back, has its turn after all
+//! others, so that those who left together and come back one by one do not stand together any more; HAProxy's
+//! `roundrobin` places them one to two rounds ahead (`src/lb_fwrr.c`). With unequal weights the earliest deadline comes
 //! first, and an endpoint's deadlines are one over its weight apart (Envoy's weighted round robin, `EdfScheduler`):
 //! who joins, or comes back after it was full, has its first deadline one such interval from now, and a new weight
 //! counts from the next turn on. Where endpoints can be full, turns go by deadline as well, for a circle would have
@@ -63,7 +65,7 @@ impl Turns {
         }
         self.weigh(endpoint, Some(weight));
         match &mut self.order {
-            Order::Circle(circle) => circle.members.push(endpoint),
+            Order::Circle(circle) => circle.join(endpoint),
             Order::Deadlines(deadlines) => deadlines.insert(endpoint, weight),
         }
     }
@@ -119,6 +121,12 @@ impl Turns {
 }
 
 impl Circle {
+    /// Its turn comes when all others have had theirs.
+    fn join(&mut self, endpoint: Endpoint) {
+        self.members.insert(self.next, endpoint);
+        self.next += 1;
+    }
+
     fn remove(&mut self, endpoint: Endpoint) {
         let place = self.members.iter().position(|member| *member == endpoint).expect("only members leave");
         self.members.remove(place);
@@ -212,7 +220,7 @@ mod tests {
         turns.leave(Endpoint(0));
         assert_eq!(next(&mut turns, 3), [1, 2, 1]);
         turns.join(Endpoint(9), Weight::ONE);
-        assert_eq!(next(&mut turns, 3), [2, 9, 1]);
+        assert_eq!(next(&mut turns, 4), [2, 1, 9, 2], "after all others");
     }
 
     #[test]
