@@ -12,7 +12,7 @@ use rand_distr::{Distribution, Exp1, StandardNormal};
 use rollsim::balancer::{Ask, Balancer, Endpoint, Pick};
 use rollsim::engine;
 use rollsim::random::mix;
-use rollsim::scenario::{self, Choice, Scenario, parse};
+use rollsim::scenario::{self, Choice, Scenario, Ties, parse};
 use std::hint::black_box;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -103,7 +103,8 @@ fn choices(bench: &mut Criterion) {
     let policies = [
         ("round-robin", Choice::RoundRobin),
         ("random", Choice::Random),
-        ("least-connections", Choice::LeastConnections),
+        ("least-connections", Choice::LeastConnections(Ties::Random)),
+        ("least-connections-in-turn", Choice::LeastConnections(Ties::Turns)),
         ("power-of-two", Choice::POWER_OF_TWO),
         ("least-request-3", Choice::LeastRequest(count(3))),
         ("join-idle-queue", Choice::JoinIdleQueue),

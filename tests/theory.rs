@@ -342,6 +342,57 @@ fn waves_wait_for_one_another() {
     undone.ends(Outcome::RolledBack, 60.0 + 2.0 * 5.0);
 }
 
+/// The requests that a single instance loses when it fails 1.35 s into the run for a second, ten requests coming each second.
+#[track_caller]
+fn loses(ejection: &str, requests: u64) {
+    let scenario = read(&format!(
+        r#"
+        [service]
+        instances = 1
+        workers = 8
+        queue = 64
+        [traffic]
+        rate = 10
+        arrivals = "deterministic"
+        work = "10ms"
+        [balancer]
+        {ejection}
+        [release]
+        start = "0s"
+        grace = "1s"
+        [faults]
+        outage = {{ at = "350ms", instances = 1, repair = "1s" }}
+        [strategy.none.waves]
+        partition = "100%"
+        [study]
+        replications = 2
+        warm_up = "0s"
+        baseline = "1s"
+        window = "1m"
+        "#
+    ));
+    let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
+    assert_eq!(history.window.all.ledger.lost_in_all(), requests, "{:?}", history.window.all.ledger);
+}
+
+#[test]
+fn an_ejection_outlasts_the_failure() {
+    // Down from 1.35 s to 2.35 s: ten requests, from the one at 1.4 s on.
+    let down = r#"discovery = "static""#;
+    loses(down, 10);
+    let ejects = |more: &str| {
+        format!("{down}\nejection = {{ consecutive_errors = 1, counts = \"connect\", lasts = \"10s\"{more} }}")
+    };
+    loses(&ejects(""), 100);
+    // The failure in second 1 counts until second 11 is over.
+    loses(&ejects(", whole_seconds = true"), 106);
+    loses(&ejects(", whole_seconds = true, trial = true"), 106);
+    // Two errors eject until 2.0 s, and two more until 2.6 s; where the first one after that is a trial, it ejects until 2.5 s.
+    let short = "{ consecutive_errors = 2, counts = \"connect\", lasts = \"500ms\"";
+    loses(&format!("{down}\nejection = {short} }}"), 12);
+    loses(&format!("{down}\nejection = {short}, trial = true }}"), 11);
+}
+
 // --- chance
 // ----------------------------------------------------------------------------------------------------------
 

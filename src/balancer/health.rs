@@ -3,7 +3,9 @@
 //! Checks count passes and failures in a row (HAProxy's `rise` and `fall`, Envoy's thresholds). Ejections follow
 //! Envoy's outlier detection of consecutive errors: failures at an endpoint that is ejected do not count, and a full
 //! row begins anew whether or not it led to an ejection. Failures count within a time as in nginx (`fail_timeout`): a
-//! failure that comes later than that after the first of its row begins a new one.
+//! failure that comes later than that after the first of its row begins a new one. The trial after an ejection is
+//! nginx's, too: a peer that was left out gets one request, whose end without a failure lets it in again
+//! (`src/http/ngx_http_upstream_round_robin.c`, `checked` and `accessed`).
 
 use crate::scenario::{Ejection, HealthCheck};
 use crate::time::nanos;
@@ -22,21 +24,40 @@ pub(super) struct Health {
     ejection: Option<u32>,
     /// How many times it has been ejected.
     times: u32,
+    trial: Trial,
+}
+
+/// Whether an endpoint that was ejected must first prove itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trial {
+    None,
+    /// It may be sent one request.
+    Due,
+    /// That request is under way, and nothing else may be sent there.
+    UnderWay,
 }
 
 impl Health {
     /// Nothing has happened yet, and nobody checks.
-    pub(super) const NEW: Health =
-        Health { is_healthy: true, has_passed: false, against: 0, failures: 0, since: 0, ejection: None, times: 0 };
+    pub(super) const NEW: Health = Health {
+        is_healthy: true,
+        has_passed: false,
+        against: 0,
+        failures: 0,
+        since: 0,
+        ejection: None,
+        times: 0,
+        trial: Trial::None,
+    };
 
     /// Nothing has happened yet.
     pub(super) fn new(check: Option<&HealthCheck>) -> Self {
         Health { is_healthy: check.is_none_or(|check| check.assume_healthy), ..Health::NEW }
     }
 
-    /// Whether it is healthy and not ejected.
+    /// Whether it is healthy and neither ejected nor busy with its trial.
     pub(super) fn is_good(&self) -> bool {
-        self.is_healthy && !self.is_ejected()
+        self.is_healthy && !self.is_ejected() && self.trial != Trial::UnderWay
     }
 
     /// Whether it is left out for a while.
@@ -68,6 +89,29 @@ impl Health {
         self.failures = 0;
     }
 
+    /// A request goes there. Returns whether that is its trial.
+    pub(super) fn begin_trial(&mut self) -> bool {
+        let begins = self.trial == Trial::Due;
+        if begins {
+            self.trial = Trial::UnderWay;
+        }
+        begins
+    }
+
+    /// A request ended there with nothing to be said of it: the trial may be repeated. Returns whether one was under way.
+    pub(super) fn end_trial(&mut self) -> bool {
+        let ends = self.trial == Trial::UnderWay;
+        if ends {
+            self.trial = Trial::Due;
+        }
+        ends
+    }
+
+    /// A request ended there without a failure that counts: it needs no trial any more. Returns whether one was under way.
+    pub(super) fn pass_trial(&mut self) -> bool {
+        std::mem::replace(&mut self.trial, Trial::None) == Trial::UnderWay
+    }
+
     /// A failure that counts. Returns whether it completes a row.
     pub(super) fn note_failure(&mut self, settings: &Ejection, now: u64) -> bool {
         if self.is_ejected() {
@@ -78,7 +122,7 @@ impl Health {
             (self.failures, self.since) = (0, now);
         }
         self.failures += 1;
-        let is_full = self.failures >= settings.consecutive_errors.get();
+        let is_full = self.failures >= settings.consecutive_errors.get() || self.trial != Trial::None;
         if is_full {
             self.failures = 0;
         }
@@ -88,15 +132,17 @@ impl Health {
     /// It is left out from now on. Returns how many times it has been by now.
     pub(super) fn eject(&mut self, ejection: u32) -> u32 {
         self.ejection = Some(ejection);
+        self.trial = Trial::None;
         self.times += 1;
         self.times
     }
 
-    /// The end of an ejection. Returns whether it was under way.
-    pub(super) fn readmit(&mut self, ejection: u32) -> bool {
+    /// The end of an ejection, after which there may be a trial. Returns whether it was under way.
+    pub(super) fn readmit(&mut self, ejection: u32, has_trial: bool) -> bool {
         let is_over = self.ejection == Some(ejection);
         if is_over {
             self.ejection = None;
+            self.trial = if has_trial { Trial::Due } else { Trial::None };
         }
         is_over
     }
@@ -152,7 +198,9 @@ mod tests {
             consecutive_errors: times(consecutive_errors),
             within: within_s.map(Duration::from_secs),
             lasts: Delay::Fixed(Duration::from_secs(30)),
+            whole_seconds: false,
             grows: false,
+            trial: false,
             counts: Failures::All,
             most: 1.0,
         }
@@ -187,8 +235,8 @@ mod tests {
         assert_eq!(health.eject(7), 1);
         assert!(!health.is_good());
         assert!(!health.note_failure(&settings, 4) && !health.note_failure(&settings, 5));
-        assert!(!health.readmit(6), "another ejection");
-        assert!(health.readmit(7) && health.is_good());
+        assert!(!health.readmit(6, false), "another ejection");
+        assert!(health.readmit(7, false) && health.is_good());
         assert!(!health.note_failure(&settings, 6));
         assert!(health.note_failure(&settings, 7));
         assert_eq!(health.eject(8), 2);

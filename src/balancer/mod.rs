@@ -7,7 +7,7 @@
 //! |---|---|
 //! | listed | those that it was told of |
 //! | members | its subset of these (`subset`); all of them without one |
-//! | good | members that pass its checks and are not ejected (`health`) |
+//! | good | members that pass its checks, are not ejected, and are not busy with the one request that tries them afterwards (`health`) |
 //! | usable | the good ones; all members while it panics |
 //! | chosen from | usable ones with fewer open requests than `max_connections`, by its `policy` |
 //!
@@ -16,13 +16,15 @@
 //! terminating endpoints"): any of them, at random.
 //!
 //! Policies, a file each: `turns` (round robin), `lots` (random, and the candidates of least-request and peak-EWMA),
-//! `least` (least connections), `idle` (join-idle-queue), `ewma` (peak EWMA), `ring` (consistent hashing). `weight`
+//! `least` and `line` (least connections, ties at random
+//! or in turns), `idle` (join-idle-queue), `ewma` (peak EWMA), `ring` (consistent hashing). `weight`
 //! and `slow_start` say how much of the traffic an endpoint gets.
 
 mod ewma;
 mod health;
 mod idle;
 mod least;
+mod line;
 mod lots;
 mod policy;
 mod ring;
@@ -253,9 +255,18 @@ impl Balancer {
             && let Some(endpoint) = self.policy.choose(ask, &[], &self.loads, now)
         {
             debug_assert!(self.can_take(endpoint), "{endpoint:?} must not be chosen");
-            return Pick::To(endpoint);
+            return self.to(endpoint);
         }
         self.choose_otherwise(ask, now)
+    }
+
+    /// A request goes there; it may be the one that tries the endpoint after an ejection.
+    fn to(&mut self, endpoint: Endpoint) -> Pick {
+        let ejects = self.settings.ejection.is_some();
+        if ejects && self.uses(endpoint) && self.standings[endpoint.index()].health.begin_trial() {
+            self.judge(endpoint);
+        }
+        Pick::To(endpoint)
     }
 
     /// The endpoint for a further try, or where nobody can be chosen as usual.
@@ -266,9 +277,15 @@ impl Balancer {
         if redispatch == Redispatch::Other {
             let last = &ask.tried[ask.tried.len().saturating_sub(1)..];
             let pick = self.pick(ask, last, now).or_else(|| self.pick(ask, &[], now));
-            return pick.map_or_else(|| self.no_pick(&[]), Pick::To);
+            return match pick {
+                Some(endpoint) => self.to(endpoint),
+                None => self.no_pick(&[]),
+            };
         }
-        self.pick(ask, ask.tried, now).map_or_else(|| self.no_pick(ask.tried), Pick::To)
+        match self.pick(ask, ask.tried, now) {
+            Some(endpoint) => self.to(endpoint),
+            None => self.no_pick(ask.tried),
+        }
     }
 
     /// One of the candidates that is neither full nor one of these.
@@ -341,6 +358,7 @@ impl Balancer {
                 _ => {}
             }
         }
+        self.end_trial(endpoint);
     }
 
     /// Open attempts at an endpoint.
@@ -352,6 +370,20 @@ impl Balancer {
     pub fn note_answer(&mut self, endpoint: Endpoint, latency: u64, now: u64) {
         self.policy.note_answer(endpoint, latency, now);
         self.standings[endpoint.index()].health.note_answer();
+        self.pass_trial(endpoint);
+    }
+
+    /// Its trial, if one was under way, has told nothing.
+    fn end_trial(&mut self, endpoint: Endpoint) {
+        if self.standings[endpoint.index()].health.end_trial() && self.uses(endpoint) {
+            self.judge(endpoint);
+        }
+    }
+
+    fn pass_trial(&mut self, endpoint: Endpoint) {
+        if self.standings[endpoint.index()].health.pass_trial() && self.uses(endpoint) {
+            self.judge(endpoint);
+        }
     }
 
     /// An attempt at an endpoint failed. If that ejects the endpoint: which ejection it is.
@@ -362,11 +394,14 @@ impl Balancer {
             Failures::Connect => trouble == Trouble::Connect,
         };
         if !counts || !self.uses(endpoint) {
+            self.pass_trial(endpoint);
             return None;
         }
         let health = &mut self.standings[endpoint.index()].health;
         let share = f64::from(self.ejected + 1) / f64::from(self.members);
-        if !health.note_failure(settings, now) || (self.ejected > 0 && share > settings.most) {
+        let is_full = health.note_failure(settings, now);
+        if !is_full || (self.ejected > 0 && share > settings.most) {
+            self.end_trial(endpoint);
             return None;
         }
         self.ejections += 1;
@@ -378,7 +413,8 @@ impl Balancer {
 
     /// The end of an ejection; does nothing if the endpoint was listed anew since.
     pub fn readmit(&mut self, endpoint: Endpoint, ejection: u32) {
-        if self.standings[endpoint.index()].health.readmit(ejection) && self.uses(endpoint) {
+        let has_trial = self.settings.ejection.as_ref().is_some_and(|settings| settings.trial);
+        if self.standings[endpoint.index()].health.readmit(ejection, has_trial) && self.uses(endpoint) {
             self.ejected -= 1;
             self.judge(endpoint);
         }

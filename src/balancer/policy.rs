@@ -3,11 +3,12 @@
 use super::ewma::Averages;
 use super::idle::IdleQueue;
 use super::least::LeastOpen;
+use super::line::Line;
 use super::lots::Lots;
 use super::ring::Ring;
 use super::turns::Turns;
 use super::{Ask, Endpoint, Loads};
-use crate::scenario::{self, Choice};
+use crate::scenario::{self, Choice, Ties};
 use crate::time::nanos;
 
 /// How an endpoint is chosen, and whom there is to choose from. Members are those that the balancer may use; a paused
@@ -17,6 +18,7 @@ pub(super) enum Policy {
     RoundRobin(Turns),
     Random(Lots),
     LeastConnections(LeastOpen),
+    LeastInTurn(Line),
     LeastRequest { lots: Lots, choices: u32 },
     JoinIdleQueue { lots: Lots, idle: IdleQueue },
     PeakEwma { lots: Lots, averages: Averages },
@@ -30,7 +32,8 @@ impl Policy {
         match settings.policy {
             Choice::RoundRobin => Policy::RoundRobin(Turns::new(settings.max_connections.is_some())),
             Choice::Random => Policy::Random(lots),
-            Choice::LeastConnections => Policy::LeastConnections(LeastOpen::default()),
+            Choice::LeastConnections(Ties::Random) => Policy::LeastConnections(LeastOpen::default()),
+            Choice::LeastConnections(Ties::Turns) => Policy::LeastInTurn(Line::default()),
             Choice::LeastRequest(choices) => Policy::LeastRequest { lots, choices: choices.get() },
             Choice::JoinIdleQueue => Policy::JoinIdleQueue { lots, idle: IdleQueue::default() },
             Choice::PeakEwma { decay } => Policy::PeakEwma { lots, averages: Averages::new(nanos(decay)) },
@@ -65,6 +68,7 @@ impl Policy {
                 idle.join(endpoint);
             }
             Policy::LeastConnections(least) => least.join(endpoint, loads),
+            Policy::LeastInTurn(line) => line.join(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.join(endpoint, loads),
         }
     }
@@ -82,6 +86,9 @@ impl Policy {
             }
             Policy::LeastConnections(least) => {
                 least.leave(endpoint);
+            }
+            Policy::LeastInTurn(line) => {
+                line.leave(endpoint);
             }
             Policy::ConsistentHash(ring) => ring.leave(endpoint, loads),
         }
@@ -101,6 +108,9 @@ impl Policy {
             Policy::LeastConnections(least) => {
                 least.leave(endpoint);
             }
+            Policy::LeastInTurn(line) => {
+                line.leave(endpoint);
+            }
             Policy::ConsistentHash(ring) => ring.pause(endpoint),
         }
     }
@@ -118,6 +128,7 @@ impl Policy {
                 idle.join(endpoint);
             }
             Policy::LeastConnections(least) => least.join(endpoint, loads),
+            Policy::LeastInTurn(line) => line.join(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.resume(endpoint, weight),
         }
     }
@@ -132,6 +143,7 @@ impl Policy {
             | Policy::PeakEwma { lots, .. }
             | Policy::JoinIdleQueue { lots, .. } => lots.weigh(endpoint, weight),
             Policy::LeastConnections(least) => least.update(endpoint, loads),
+            Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.resume(endpoint, weight),
         }
     }
@@ -140,6 +152,7 @@ impl Policy {
     pub(super) fn opened(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
             Policy::LeastConnections(least) => least.update(endpoint, loads),
+            Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.opened(endpoint),
             _ => {}
         }
@@ -149,6 +162,7 @@ impl Policy {
     pub(super) fn closed(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
             Policy::LeastConnections(least) => least.update(endpoint, loads),
+            Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.closed(endpoint),
             _ => {}
         }
@@ -174,6 +188,7 @@ impl Policy {
             Policy::RoundRobin(turns) => turns.next(excluded),
             Policy::Random(lots) => lots.one(ask.luck, excluded),
             Policy::LeastConnections(least) => least.choose(ask.luck, excluded, loads),
+            Policy::LeastInTurn(line) => line.choose(excluded, loads),
             Policy::LeastRequest { lots, choices } if lots.are_even() => {
                 lots.best_of(*choices, ask.luck, excluded, |endpoint| loads.open(endpoint))
             }

@@ -4,7 +4,7 @@ mod queues;
 mod reference;
 
 use super::*;
-use crate::scenario::{Choice, Connect, Ejection, SlowStart};
+use crate::scenario::{Choice, Connect, Ejection, SlowStart, Ties};
 use crate::time::SECOND;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -18,10 +18,11 @@ fn plain(policy: Choice) -> scenario::Balancer {
     scenario::Balancer::plain(policy)
 }
 
-const POLICIES: [Choice; 8] = [
+const POLICIES: [Choice; 9] = [
     Choice::RoundRobin,
     Choice::Random,
-    Choice::LeastConnections,
+    Choice::LeastConnections(Ties::Random),
+    Choice::LeastConnections(Ties::Turns),
     Choice::POWER_OF_TWO,
     Choice::LeastRequest(NonZeroU32::new(3).expect("not zero")),
     Choice::JoinIdleQueue,
@@ -94,7 +95,10 @@ fn luck_means_what_it_meant_in_published_results() {
         let pick = if first == 0 { second } else { first };
         assert_eq!(with(Choice::POWER_OF_TWO).choose(&ask(number, &[]), 0), Pick::To(left[pick]));
         let idle = [9, 3, 1].map(Endpoint); // The last one takes the place of one that leaves.
-        assert_eq!(with(Choice::LeastConnections).choose(&ask(number, &[]), 0), Pick::To(idle[scaled(high, 3)]));
+        assert_eq!(
+            with(Choice::LeastConnections(Ties::Random)).choose(&ask(number, &[]), 0),
+            Pick::To(idle[scaled(high, 3)])
+        );
     }
 }
 
@@ -215,7 +219,9 @@ fn ejection(most: f64, counts: Failures) -> Ejection {
         consecutive_errors: times(2),
         within: None,
         lasts: crate::distribution::Delay::Fixed(Duration::from_secs(30)),
+        whole_seconds: false,
         grows: true,
+        trial: false,
         counts,
         most,
     }
@@ -260,6 +266,41 @@ fn an_ejection_ends_once_and_not_for_somebody_listed_anew() {
     assert_eq!(balancer.usable(), 2, "another ejection is under way");
     balancer.readmit(Endpoint(1), third.ejection);
     assert_eq!(balancer.usable(), 3);
+}
+
+#[test]
+fn after_an_ejection_one_request_tries_the_endpoint() {
+    let settings = Ejection { trial: true, ..ejection(1.0, Failures::Connect) };
+    let settings = scenario::Balancer { ejection: Some(settings), ..plain(Choice::RoundRobin) };
+    let mut balancer = balancer(&settings, &[1.0; 2]);
+    let tried = Endpoint(1);
+    let ejected = fails(&mut balancer, 1).expect("two failures eject");
+    balancer.readmit(tried, ejected.ejection);
+    assert_eq!(balancer.usable(), 2);
+    let begin = |balancer: &mut Balancer| {
+        while balancer.choose(&ask(1, &[]), 0) != Pick::To(tried) {}
+        assert_eq!(balancer.usable(), 1, "nobody else goes there while it is tried");
+    };
+    begin(&mut balancer);
+    let again = balancer.note_trouble(tried, Trouble::Connect, SECOND).expect("one failure is enough now");
+    assert_eq!((again.times, balancer.usable()), (2, 1));
+    balancer.readmit(tried, again.ejection);
+    begin(&mut balancer);
+    balancer.opened(tried);
+    balancer.closed(tried);
+    assert_eq!(balancer.usable(), 2, "nothing is known of it, and another one tries");
+    begin(&mut balancer);
+    balancer.note_trouble(tried, Trouble::Other, SECOND);
+    assert_eq!(
+        (balancer.usable(), fails(&mut balancer, 1).map(|ejected| ejected.times)),
+        (2, Some(3)),
+        "it has passed"
+    );
+    let third = Ejected { times: 3, ejection: 3 };
+    balancer.readmit(tried, third.ejection);
+    begin(&mut balancer);
+    balancer.note_answer(tried, 1, SECOND);
+    assert_eq!((balancer.usable(), picks(&mut balancer, 10, 0).len()), (2, 2));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::fleet::{InstanceId, Phase, Version};
 use crate::random::{GOLDEN, Purpose, below, mix, unit};
 use crate::scenario::Discovery;
 use crate::time::nanos;
+use std::time::Duration;
 
 /// What balancers ought to do with an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,7 +231,11 @@ impl Engine<'_> {
         let luck = self.own_luck(Purpose::Ejection, balancer, endpoint, self.now.nanos());
         let factor = if settings.grows { ejected.times } else { 1 };
         let lasts = settings.lasts.by_luck(luck).saturating_mul(factor);
-        let over_at = self.now + lasts;
+        let over_at = if settings.whole_seconds {
+            (self.now.whole_second() + lasts).whole_second() + Duration::from_secs(1)
+        } else {
+            self.now + lasts
+        };
         self.control.schedule(over_at, Event::EjectionOver { balancer, endpoint, ejection: ejected.ejection });
     }
 

@@ -76,8 +76,8 @@ pub enum Choice {
     RoundRobin,
     /// Any, by weight.
     Random,
-    /// One with the fewest open requests for its weight; ties at random.
-    LeastConnections,
+    /// One with the fewest open requests for its weight.
+    LeastConnections(Ties),
     /// The one with the fewest open requests for its weight among so many distinct random ones, drawn by weight; ties at
     /// random. At least 2.
     LeastRequest(NonZeroU32),
@@ -98,6 +98,15 @@ pub enum Choice {
         /// An instance has at most this times its even share of the balancer's open requests, rounded up; above 1.
         bound: f64,
     },
+}
+
+/// Which of several with equally few open requests is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ties {
+    /// Any.
+    Random,
+    /// The one where longest nothing began or ended (HAProxy's `leastconn`).
+    Turns,
 }
 
 impl Choice {
@@ -157,8 +166,14 @@ pub struct Ejection {
     pub within: Option<Duration>,
     /// How long it is left out.
     pub lasts: Delay,
+    /// Whether moments count in whole seconds of the clock: it ends with the first whole second that is more than that
+    /// later than the second of the failure (nginx, `fail_timeout`).
+    pub whole_seconds: bool,
     /// Whether the n-th ejection lasts n times as long.
     pub grows: bool,
+    /// Whether one request at a time is let through afterwards, until one has ended without a failure that counts: the
+    /// first such failure ejects it anew (nginx; the half-open state of a circuit breaker).
+    pub trial: bool,
     /// Which failures count.
     pub counts: Failures,
     /// The share of those listed that may be left out at once, 0 to 1; one always may.
@@ -266,22 +281,23 @@ fn choice(place: &Place, written: WordOr<super::words::ChoiceWord, raw::Choice>)
         WordOr::Word(word) => return Ok(word.0),
         WordOr::Table(table) => table,
     };
-    match (raw.least_request, raw.peak_ewma, raw.consistent_hash) {
-        (Some(Table(raw)), None, None) => {
+    match (raw.least_connections, raw.least_request, raw.peak_ewma, raw.consistent_hash) {
+        (Some(Table(raw)), None, None, None) => Ok(Choice::LeastConnections(raw.ties.0)),
+        (None, Some(Table(raw)), None, None) => {
             let choices = count(&place.key("least_request").key("choices"), raw.choices, 2..=100)?;
             Ok(Choice::LeastRequest(NonZeroU32::new(choices).expect("there are at least two")))
         }
-        (None, Some(Table(raw)), None) => {
+        (None, None, Some(Table(raw)), None) => {
             let decay = raw.decay.unwrap_or(super::units::Span(Duration::from_secs(10)));
             Ok(Choice::PeakEwma { decay: positive(&place.key("peak_ewma").key("decay"), decay)? })
         }
-        (None, None, Some(Table(raw))) => {
+        (None, None, None, Some(Table(raw))) => {
             let place = place.key("consistent_hash");
             let bound = raw.bound.map_or(1.25, |number| number.0);
             place.key("bound").holds((1.001..=1e6).contains(&bound), "must be from 1.001 to 1,000,000")?;
             Ok(Choice::ConsistentHash { keys: at_least_one(&place.key("keys"), raw.keys, 1_000_000_000)?, bound })
         }
-        _ => Err(place.breaks("must hold exactly one of least_request, peak_ewma, consistent_hash")),
+        _ => Err(place.breaks("must hold exactly one of least_connections, least_request, peak_ewma, consistent_hash")),
     }
 }
 
@@ -320,7 +336,9 @@ fn ejection(place: &Place, raw: raw::Ejection, sources: &mut Sources<'_>) -> Che
         consecutive_errors: at_least_one(&place.key("consecutive_errors"), errors, 1_000_000)?,
         within: raw.within.map(|span| positive(&place.key("within"), span)).transpose()?,
         lasts,
+        whole_seconds: raw.whole_seconds.unwrap_or(false),
         grows: raw.grows.unwrap_or(false),
+        trial: raw.trial.unwrap_or(false),
         counts: raw.counts.map_or(Failures::All, |word| word.0),
         most: share_or(raw.most, 1.0),
     })

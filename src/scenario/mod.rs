@@ -24,7 +24,9 @@ mod traffic;
 mod units;
 mod words;
 
-pub use balancer::{Balancer, Choice, Connect, Discovery, Ejection, Failures, HealthCheck, Redispatch, SlowStart};
+pub use balancer::{
+    Balancer, Choice, Connect, Discovery, Ejection, Failures, HealthCheck, Redispatch, SlowStart, Ties,
+};
 pub use client::{Client, Retries, RetryBudget};
 pub use file::{load, parse, schema};
 pub use load::{Arrivals, Bursts, Class, Load, Piece, Profile, Traffic};

@@ -2,7 +2,7 @@
 
 use super::raw_delay::Delay;
 use super::units::{Count, Number, Share, Span, Table, Tabled, WordOr};
-use super::words::{ChoiceWord, DiscoveryWord, FailuresWord, RedispatchWord};
+use super::words::{ChoiceWord, DiscoveryWord, FailuresWord, RedispatchWord, TiesWord};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -53,6 +53,8 @@ pub(super) struct Balancer {
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
 pub(super) struct Choice {
+    /// One with the fewest open requests.
+    pub least_connections: Option<Table<LeastConnections>>,
     /// The one with the fewest open requests among several distinct random ones.
     pub least_request: Option<Table<LeastRequest>>,
     /// The one of two that was faster lately and has less to do.
@@ -64,6 +66,14 @@ pub(super) struct Choice {
 impl Tabled for Choice {
     const WHAT: &'static str =
         r#"a word such as "round-robin", or a table such as { least_request = { choices = 3 } }"#;
+}
+
+/// One with the fewest open requests.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LeastConnections {
+    /// Which of several with equally few: any at "random", or in "turns" the one where longest nothing began or ended.
+    pub ties: TiesWord,
 }
 
 /// The one with the fewest open requests among several distinct random ones.
@@ -144,8 +154,13 @@ pub(super) struct Ejection {
     pub within: Option<Span>,
     /// How long it is left out. Default: "30s".
     pub lasts: Option<Delay>,
+    /// Whether moments count in whole seconds of the clock, as nginx counts them: it ends with the first whole second that is
+    /// more than that later than the second of the failure. Default: false.
+    pub whole_seconds: Option<bool>,
     /// Whether the n-th ejection lasts n times as long. Default: false.
     pub grows: Option<bool>,
+    /// Whether one request at a time is let through afterwards, until one has not failed. Default: false.
+    pub trial: Option<bool>,
     /// "connect": only that it did not take the request; "all": also errors, full queues, time-outs and cut connections.
     /// Default: "all".
     pub counts: Option<FailuresWord>,

@@ -1,7 +1,7 @@
 //! The words that a scenario file chooses among, each standing for a value.
 
 use super::units::words;
-use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, WarmUpShape};
+use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
@@ -34,11 +34,15 @@ words! {
     ChoiceWord: Choice {
         "round-robin" => Choice::RoundRobin,
         "random" => Choice::Random,
-        "least-connections" => Choice::LeastConnections,
+        "least-connections" => Choice::LeastConnections(Ties::Random),
         "power-of-two" => Choice::POWER_OF_TWO,
         "join-idle-queue" => Choice::JoinIdleQueue,
         "peak-ewma" => Choice::PeakEwma { decay: Duration::from_secs(10) },
     }
+}
+words! {
+    /// Which of several equals is chosen.
+    TiesWord: Ties { "random" => Ties::Random, "turns" => Ties::Turns }
 }
 words! {
     /// How an instance's workers share its requests.

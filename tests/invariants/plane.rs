@@ -248,9 +248,12 @@ impl Plane {
             let (errors, lasts) = (self.luck.within(1, 3), self.luck.within(1, 20_000));
             let (most, counts) = (self.luck.within(0, 100), self.luck.pick(&["connect", "all"]));
             let grows = self.luck.percent(30);
+            // From a luck of their own, so that the other cases stay as they are.
+            let bits = mix(lasts);
+            let (trial, whole_seconds) = (bits & 1 == 1, bits & 6 == 0);
             writeln!(
                 self.balancer,
-                "ejection = {{ consecutive_errors = {errors}, lasts = \"{lasts}ms\", most = \"{most}%\", counts = \"{counts}\", grows = {grows} }}"
+                "ejection = {{ consecutive_errors = {errors}, lasts = \"{lasts}ms\", most = \"{most}%\", counts = \"{counts}\", grows = {grows}, trial = {trial}, whole_seconds = {whole_seconds} }}"
             )
             .expect("a string takes any line");
             self.facts.leaves_nobody_out = false;

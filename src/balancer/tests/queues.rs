@@ -109,9 +109,9 @@ fn more_choices_and_all_of_them_are_better() {
     // By an independent program; the limits for many servers are sums of load^((d^i - d) / (d - 1)): 1.1252 with
     // three.
     check_mean(Choice::LeastRequest(times(3)), 100, 0.5, 0.005, 1.127_69);
-    check_mean(Choice::LeastConnections, 10, 0.9, 0.01, 1.919_93);
+    check_mean(Choice::LeastConnections(Ties::Random), 10, 0.9, 0.01, 1.919_93);
     // Two servers: the truncated Markov chain, solved.
-    check_mean(Choice::LeastConnections, 2, 0.9, 0.01, 5.474_91);
+    check_mean(Choice::LeastConnections(Ties::Random), 2, 0.9, 0.01, 5.474_91);
 }
 
 #[test]
@@ -131,8 +131,12 @@ fn idle_servers_tell_so() {
 fn a_server_that_fails_at_once_attracts_requests() {
     // One of ten has nothing open ever, and least connections prefers it; by an independent program.
     for (arrivals, expected) in [(3.0, 0.142_74), (5.0, 0.193_09)] {
-        let system =
-            System { policy: Choice::LeastConnections, servers: 10, load: arrivals / 10.0, has_sinkhole: true };
+        let system = System {
+            policy: Choice::LeastConnections(Ties::Random),
+            servers: 10,
+            load: arrivals / 10.0,
+            has_sinkhole: true,
+        };
         check(system, 0.02 * expected, expected, |outcome| outcome.first_share);
     }
 }

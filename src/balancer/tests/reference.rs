@@ -18,6 +18,8 @@ struct Known {
     failures: Vec<u64>,
     ejection: Option<Ejected>,
     ejections: u32,
+    /// It must prove itself with one request; whether that is under way.
+    trial: Option<bool>,
     /// For join-idle-queue: it told so, and was not chosen since.
     is_idle: bool,
 }
@@ -31,6 +33,7 @@ const STRANGER: Known = Known {
     failures: Vec::new(),
     ejection: None,
     ejections: 0,
+    trial: None,
     is_idle: false,
 };
 
@@ -72,7 +75,7 @@ impl Model<'_> {
             let is_member = members.contains(&Endpoint(place));
             if is_member && known.role != Role::Member {
                 (known.checks, known.failures) = (Vec::new(), Vec::new());
-                (known.ejection, known.ejections, known.is_idle) = (None, 0, true);
+                (known.ejection, known.ejections, known.trial, known.is_idle) = (None, 0, None, true);
             }
             if known.role >= Role::Listed {
                 known.role = if is_member { Role::Member } else { Role::Listed };
@@ -97,7 +100,7 @@ impl Model<'_> {
     }
 
     fn is_good(&self, known: &Known) -> bool {
-        self.is_healthy(known) && known.ejection.is_none()
+        self.is_healthy(known) && known.ejection.is_none() && known.trial != Some(true)
     }
 
     fn usable(&self) -> Vec<Endpoint> {
@@ -160,7 +163,7 @@ impl Model<'_> {
         let least = allowed.iter().map(|endpoint| self.cost(*endpoint, now)).fold(f64::INFINITY, f64::min);
         let is_least = self.cost(chosen, now) <= least * (1.0 + 1e-6);
         match self.settings.policy {
-            Choice::LeastConnections => assert!(is_least),
+            Choice::LeastConnections(_) => assert!(is_least),
             Choice::LeastRequest(choices) if choices.get() as usize >= allowed.len() => assert!(is_least),
             Choice::JoinIdleQueue => {
                 let is_idle = |endpoint: &Endpoint| self.known[endpoint.index()].is_idle;
@@ -188,7 +191,11 @@ impl Model<'_> {
         let ejected = self.all(|known| known.role == Role::Member && known.ejection.is_some()).len();
         let known = &mut self.known[endpoint.index()];
         let counts = settings.counts == Failures::All || trouble == Trouble::Connect;
-        if !counts || known.role != Role::Member || known.ejection.is_some() {
+        if !counts || known.role != Role::Member {
+            known.trial = None;
+            return false;
+        }
+        if known.ejection.is_some() {
             return false;
         }
         let within = settings.within.map_or(u64::MAX, |within| within.as_nanos() as u64);
@@ -196,12 +203,14 @@ impl Model<'_> {
             known.failures.clear();
         }
         known.failures.push(now);
-        if known.failures.len() < settings.consecutive_errors.get() as usize {
+        if known.failures.len() < settings.consecutive_errors.get() as usize && known.trial.is_none() {
             return false;
         }
         known.failures.clear();
         let most = (settings.most * members as f64 + 1e-9).floor() as usize;
-        ejected < most.max(1)
+        let is_ejected = ejected < most.max(1);
+        known.trial = known.trial.filter(|_| !is_ejected).map(|_| false);
+        is_ejected
     }
 }
 
@@ -219,6 +228,7 @@ fn settings(policy: Choice, luck: u64) -> scenario::Balancer {
     let ejection = Ejection {
         consecutive_errors: small(3, 3),
         within: bit(1).then(|| Duration::from_secs(2)),
+        trial: bit(9),
         ..ejection([0.0, 0.3, 0.5, 1.0][mix(luck) as usize % 4], if bit(2) { Failures::All } else { Failures::Connect })
     };
     let redispatch = [Redispatch::Same, Redispatch::Other, Redispatch::Untried][mix(luck ^ 4) as usize % 3];
@@ -278,6 +288,8 @@ impl Run<'_> {
             }
             13 if known.ejection.is_some() => {
                 let ejection = known.ejection.take().expect("it is ejected").ejection;
+                known.trial =
+                    self.model.settings.ejection.as_ref().and_then(|settings| settings.trial.then_some(false));
                 self.balancer.readmit(endpoint, ejection);
             }
             14 if known.role == Role::Member && self.model.settings.health_check.is_some() => {
@@ -313,8 +325,10 @@ impl Run<'_> {
                 if !self.model.usable().is_empty() {
                     self.model.check_policy(chosen, &allowed, self.now);
                 }
-                self.model.known[chosen.index()].is_idle = false;
-                self.model.known[chosen.index()].open += 1;
+                let known = &mut self.model.known[chosen.index()];
+                known.is_idle = false;
+                known.open += 1;
+                known.trial = known.trial.map(|_| true);
                 self.balancer.opened(chosen);
                 self.open.push(chosen);
             }
@@ -324,10 +338,14 @@ impl Run<'_> {
 
     fn end(&mut self, luck: u64) {
         let ended = self.open.swap_remove(mix(luck ^ 3) as usize % self.open.len());
-        self.model.known[ended.index()].open -= 1;
+        let known = &mut self.model.known[ended.index()];
+        known.open -= 1;
+        known.trial = known.trial.map(|_| false);
         self.balancer.closed(ended);
         if luck & 64 == 0 {
-            self.model.known[ended.index()].failures.clear();
+            let known = &mut self.model.known[ended.index()];
+            known.failures.clear();
+            known.trial = None;
             self.balancer.note_answer(ended, mix(luck ^ 5) % SECOND, self.now);
         } else {
             self.fail(ended, Trouble::Other);

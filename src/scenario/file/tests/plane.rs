@@ -35,7 +35,7 @@ discovery = "static"
 subset = 4
 slow_start = { window = "60s", aggression = 2, least = "5%" }
 health_check = { period = "5s", timeout = "2s", phase = "1s", success_threshold = 2, failure_threshold = 4, assume_healthy = false, work = "1ms", false_failures = "1%" }
-ejection = { consecutive_errors = 2, within = "10s", lasts = "20s", grows = true, counts = "connect", most = "50%" }
+ejection = { consecutive_errors = 2, within = "10s", lasts = "20s", whole_seconds = true, grows = true, trial = true, counts = "connect", most = "50%" }
 panic_threshold = "40%"
 fallback_to_terminating = true
 connect = { timeout = "500ms", retries = 2, redispatch = "other" }
@@ -120,7 +120,9 @@ fn balancers_are_as_written() {
             consecutive_errors: count(2),
             within: Some(seconds(10)),
             lasts: fixed(20),
+            whole_seconds: true,
             grows: true,
+            trial: true,
             counts: Failures::Connect,
             most: 0.5,
         }),
@@ -144,7 +146,8 @@ fn every_policy_can_be_written() {
     for (text, then) in [
         (r#""round-robin""#, Choice::RoundRobin),
         (r#""random""#, Choice::Random),
-        (r#""least-connections""#, Choice::LeastConnections),
+        (r#""least-connections""#, Choice::LeastConnections(Ties::Random)),
+        (r#"{ least_connections = { ties = "turns" } }"#, Choice::LeastConnections(Ties::Turns)),
         (r#""power-of-two""#, Choice::LeastRequest(count(2))),
         (r#""join-idle-queue""#, Choice::JoinIdleQueue),
         (r#""peak-ewma""#, Choice::PeakEwma { decay: seconds(10) }),
@@ -247,7 +250,7 @@ fn balancers_hold_together() {
     rejects(
         "{ least_request = { choices = 3 } }",
         "{}",
-        "balancer.policy: must hold exactly one of least_request, peak_ewma, consistent_hash",
+        "balancer.policy: must hold exactly one of least_connections, least_request, peak_ewma, consistent_hash",
     );
     rejects(
         "{ least_request = { choices = 3 } }",
@@ -269,6 +272,11 @@ fn balancers_hold_together() {
     rejects("least = \"5%\"", "least = \"0%\"", "balancer.slow_start.least: must exceed 0%");
     rejects("period = \"5s\"", "period = \"0s\"", "balancer.health_check.period: must exceed 0");
     rejects("work = \"1ms\"", "work = \"0s\"", "balancer.health_check.work: must exceed 0");
+    rejects(
+        "{ least_request = { choices = 3 } }",
+        "{ least_connections = { ties = \"coin\" } }",
+        r#"balancer.policy.least_connections.ties: must be "random" or "turns""#,
+    );
     rejects("lasts = \"20s\"", "lasts = \"0s\"", "balancer.ejection.lasts: must take time");
     rejects(
         "redispatch = \"other\"",
