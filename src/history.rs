@@ -270,6 +270,26 @@ pub fn latencies(digits: u8) -> Latencies {
     Histogram::new(digits).expect("1 to 5 digits are allowed")
 }
 
+/// How one request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// When it arrived.
+    pub arrived: SimTime,
+    /// When it ended.
+    pub at: SimTime,
+    /// How.
+    pub how: End,
+}
+
+/// The end of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Answered well, by whoever stood at that place.
+    Served(Slot),
+    /// Lost.
+    Lost(Cause),
+}
+
 /// What there was to do at a moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
@@ -464,6 +484,8 @@ pub struct History {
     pub window: Window,
     /// Requests by the interval in which they arrived, from the start of the baseline window.
     pub intervals: Vec<Interval>,
+    /// Every request in the order in which they ended, where the study keeps this log; otherwise none.
+    pub log: Vec<Ended>,
     /// Requests of the observation window that were lost or late, by where.
     pub harm: BTreeMap<HarmKey, u64>,
     /// The most attempts that waited at once in the observation window, in the queues of instances and balancers.

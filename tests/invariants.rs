@@ -78,7 +78,8 @@ fn number(variable: &str) -> Option<u64> {
 fn judge(number: u64) -> Result<Seen, String> {
     let case = Case::draw(number);
     let judged = catch_unwind(AssertUnwindSafe(|| {
-        let scenario = parse(&case.text, Path::new("case.toml")).map_err(|error| error.to_string())?;
+        let mut scenario = parse(&case.text, Path::new("case.toml")).map_err(|error| error.to_string())?;
+        scenario.study.keeps_log = true;
         let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
         Checker { case: &case, scenario: &scenario, history: &history }.check()
     }));
@@ -94,7 +95,8 @@ fn judge(number: u64) -> Result<Seen, String> {
 #[track_caller]
 fn notices(fits: impl Fn(&Case) -> bool, falsify: impl Fn(&Case, SimTime, &mut History), then: &str) {
     let case = (0..10_000).map(Case::draw).find(fits).expect("a case of this kind");
-    let scenario = parse(&case.text, Path::new("case.toml")).expect("a sound case");
+    let mut scenario = parse(&case.text, Path::new("case.toml")).expect("a sound case");
+    scenario.study.keeps_log = true;
     let mut history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
     let rollout_at = SimTime::START + scenario.study.rollout_at();
     let check = |history: &History| Checker { case: &case, scenario: &scenario, history }.check().map(|_| ());

@@ -83,6 +83,7 @@ fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition)
             interval: window,
             confidence: 0.95,
             against: 0,
+            keeps_log: false,
         },
         strategies: vec![NamedStrategy { name: recording.set.name().to_owned(), strategy: strategy.clone() }],
         expectations: Vec::new(),

@@ -459,6 +459,7 @@ fn empty_history(scenario: &Scenario) -> History {
         baseline: Window::new(scenario.traffic.classes.len()),
         window: Window::new(scenario.traffic.classes.len()),
         intervals: vec![Interval::default(); intervals as usize],
+        log: Vec::new(),
         harm: BTreeMap::new(),
         most_waiting: 0,
         first_lost_at: None,

@@ -307,7 +307,7 @@ fn study(place: &Place, raw: &raw::Study, strategies: &[NamedStrategy]) -> Check
     let against = raw.against.as_ref();
     let against = against.map_or(Ok(0), |name| position(&place.key("against"), name, strategies))?;
     let seed = raw.seed.map_or(1, |seed| seed.0);
-    Ok(Study { replications, seed, warm_up, baseline, window, interval, confidence, against })
+    Ok(Study { replications, seed, warm_up, baseline, window, interval, confidence, against, keeps_log: false })
 }
 
 /// The length of an interval: by default a 120th of the window, rounded up to whole seconds.

@@ -333,6 +333,8 @@ pub struct Study {
     pub confidence: f64,
     /// The strategy that the others are compared with: its place in the list.
     pub against: usize,
+    /// Whether the end of each request is kept: some 24 bytes each.
+    pub keeps_log: bool,
 }
 
 impl Study {

@@ -2,7 +2,7 @@
 
 use super::check::{Checked, Checker};
 use rollsim::fleet::Version;
-use rollsim::history::{Cause, Harm, History, Ledger, Window};
+use rollsim::history::{Cause, End, Harm, History, Ledger, Window};
 use rollsim::metrics::fleet_points;
 use rollsim::time::{SimTime, nanos};
 use std::time::Duration;
@@ -35,6 +35,31 @@ impl Checker<'_> {
         within("baseline and window", &both, ledger)?;
         let covers_all = !self.scenario.study.warm_up.is_zero() || both == *ledger;
         demand!(covers_all, "without a warm-up, the two windows are the run");
+        Ok(())
+    }
+
+    /// The log has every end once, in the order of time, and comes to the same.
+    pub(super) fn the_log_agrees(&self) -> Checked {
+        let History { log, ledger, window, .. } = self.history;
+        let mut found = Ledger::default();
+        let (mut now, mut latencies) = (SimTime::START, 0);
+        for ended in log {
+            demand!(ended.arrived <= ended.at && now <= ended.at, "{ended:?} comes out of order");
+            now = ended.at;
+            match ended.how {
+                End::Served(slot) => {
+                    found.served += 1;
+                    let most = self.scenario.strategies[0].strategy.most_desired(self.case.desired);
+                    let is_place = slot.0 < most || !self.scenario.strategies[0].strategy.facts().keeps_places();
+                    demand!(is_place, "{ended:?}: there is no such place");
+                    let is_in_window = ended.arrived >= self.rollout_at();
+                    latencies += if is_in_window { ended.at.since(ended.arrived).as_nanos() } else { 0 };
+                }
+                End::Lost(cause) => found.lost[cause.index()] += 1,
+            }
+        }
+        demand!((found.served, found.lost) == (ledger.served, ledger.lost), "the log holds {found:?}, not {ledger:?}");
+        demand!(latencies == window.all.latency_sum, "latencies come to {latencies}, not {}", window.all.latency_sum);
         Ok(())
     }
 

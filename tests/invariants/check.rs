@@ -33,6 +33,7 @@ impl Checker<'_> {
         demand!(self.history.outcome != Outcome::CutShort, "the run was cut short");
         self.the_books_balance()?;
         self.intervals_add_up()?;
+        self.the_log_agrees()?;
         self.losses_have_a_place()?;
         self.causes_have_a_reason()?;
         self.loads_fit()?;

@@ -4,7 +4,7 @@ use super::Engine;
 use super::table::{Attempt, Request, State, WARM_UP};
 use crate::client::{LuckOf, luck, pause_nanos};
 use crate::fleet::InstanceId;
-use crate::history::{Cause, Delayed, Harm, HarmKey, Ledger, Window};
+use crate::history::{Cause, Delayed, End, Ended, Harm, HarmKey, Ledger, Window};
 use crate::server::Slowing;
 use crate::time::SimTime;
 use std::cmp::Reverse;
@@ -81,6 +81,7 @@ impl Engine<'_> {
         if is_late && request.arrived >= self.requests.window_from {
             self.note_harm(Harm::Late(self.delayed_by(attempt)), request, Some(attempt.instance));
         }
+        self.log(request, Ok(attempt.instance));
         self.requests.ask_again(request, self.now.nanos());
     }
 
@@ -125,7 +126,20 @@ impl Engine<'_> {
             self.history.first_lost_at.get_or_insert(self.now);
             self.note_harm(Harm::Lost(cause), &request, id);
         }
+        self.log(&request, Err(cause));
         self.requests.ask_again(&request, self.now.nanos());
+    }
+
+    /// Writes down who served a request, or why it was lost, if anybody wants to know.
+    fn log(&mut self, request: &Request, served_by: Result<InstanceId, Cause>) {
+        if !self.scenario.study.keeps_log {
+            return;
+        }
+        let how = match served_by {
+            Ok(id) => End::Served(self.fleet[id].slot),
+            Err(cause) => End::Lost(cause),
+        };
+        self.history.log.push(Ended { arrived: SimTime::from_nanos(request.arrived), at: self.now, how });
     }
 
     fn may_retry(&mut self) -> bool {

@@ -325,6 +325,7 @@ fn what_breaks_and_how_it_is_judged_are_as_written() {
         interval: seconds(2),
         confidence: 0.99,
         against: 1,
+        keeps_log: false,
     };
     assert_eq!(scenario.study, study);
     let expectation = Expectation {
