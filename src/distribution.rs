@@ -2,8 +2,8 @@
 //!
 //! All transforms are written out here over `libm` and the four operations. The well-known crates are not used for
 //! them because their bits change when another crate of the same build turns on a feature of `num-traits`. Every
-//! transform but the gamma one is an inversion: one draw a variate, and a higher draw is a longer span, which keeps
-//! strategies that are compared on the same draws as alike as they can be.
+//! transform but the gamma and the hyperexponential one is an inversion: one draw a variate, and a higher draw is a
+//! longer span, which keeps strategies that are compared on the same draws as alike as they can be.
 
 use crate::random::Stream;
 use std::sync::Arc;
@@ -26,6 +26,15 @@ pub enum Distribution {
     Exponential {
         /// Mean, seconds.
         mean: f64,
+    },
+    /// One of two exponentials, chosen anew each time.
+    Hyperexponential {
+        /// The chance of the shorter one.
+        chance: f64,
+        /// Mean of the shorter one, seconds.
+        short: f64,
+        /// Mean of the longer one, seconds.
+        long: f64,
     },
     /// `median · exp(sigma · Z)`.
     LogNormal {
@@ -68,11 +77,23 @@ impl Distribution {
         Distribution::LogNormal { median, sigma: libm::log(p95 / median) / Z95 }
     }
 
+    /// The hyperexponential distribution with this mean, in seconds, and squared coefficient of variation above 1 whose
+    /// two exponentials contribute equally to the mean: balanced means (Whitt: Approximating a point process by a renewal
+    /// process, Operations Research 30, 1982).
+    pub fn balanced_hyperexponential(mean: f64, scv: f64) -> Self {
+        let chance = f64::midpoint(1.0, ((scv - 1.0) / (scv + 1.0)).sqrt());
+        Distribution::Hyperexponential { chance, short: mean / (2.0 * chance), long: mean / (2.0 * (1.0 - chance)) }
+    }
+
     /// One span, in seconds.
     pub fn sample(&self, stream: &mut Stream) -> f64 {
         match self {
             Distribution::Uniform { low, high } => low + (high - low) * stream.unit(),
             Distribution::Exponential { mean } => mean * exponential(stream),
+            Distribution::Hyperexponential { chance, short, long } => {
+                let mean = if stream.unit() < *chance { short } else { long };
+                mean * exponential(stream)
+            }
             Distribution::LogNormal { median, sigma } => median * libm::exp(sigma * normal(stream)),
             Distribution::Gamma { shape, scale } => scale * gamma(stream, *shape),
             Distribution::Weibull { shape, scale } => scale * libm::exp(libm::log(exponential(stream)) / shape),
@@ -89,6 +110,7 @@ impl Distribution {
         match self {
             Distribution::Uniform { low, high } => (low + high) / 2.0,
             Distribution::Exponential { mean } => *mean,
+            Distribution::Hyperexponential { chance, short, long } => chance * short + (1.0 - chance) * long,
             Distribution::LogNormal { median, sigma } => median * libm::exp(sigma * sigma / 2.0),
             Distribution::Gamma { shape, scale } => shape * scale,
             Distribution::Weibull { shape, scale } => scale * libm::tgamma(1.0 + 1.0 / shape),
@@ -286,10 +308,11 @@ mod tests {
         }
     }
 
-    fn every_kind() -> [(&'static str, Distribution); 7] {
+    fn every_kind() -> [(&'static str, Distribution); 8] {
         [
             ("uniform", Distribution::Uniform { low: 1.0, high: 3.0 }),
             ("exponential", Distribution::Exponential { mean: 2.0 }),
+            ("hyperexponential", Distribution::balanced_hyperexponential(2.0, 4.0)),
             ("lognormal", Distribution::log_normal(8.0, 20.0)),
             ("gamma", Distribution::Gamma { shape: 0.7, scale: 2.0 }),
             ("weibull", Distribution::Weibull { shape: 1.5, scale: 10.0 }),
@@ -313,9 +336,10 @@ mod tests {
         assert_eq!(hashes, GOLDEN, "{hashes:#x?}");
     }
 
-    const GOLDEN: [(&str, u64); 7] = [
+    const GOLDEN: [(&str, u64); 8] = [
         ("uniform", 0xd3ac_64b1_99c4_f91c),
         ("exponential", 0xdc2a_1551_2f7d_46c9),
+        ("hyperexponential", 0x6a03_cfdb_9927_6a77),
         ("lognormal", 0x8b1b_775b_4b0e_eac3),
         ("gamma", 0x83a6_7e5f_7aff_a8cc),
         ("weibull", 0x797c_57e1_1175_166a),
@@ -358,6 +382,21 @@ mod tests {
                 let z = (share - p) / (p * (1.0 - p) / f64::from(count)).sqrt();
                 assert!(z.abs() < 4.0, "{distribution:?}, seed {seed}: {share} below the {p} quantile");
             }
+        }
+    }
+
+    /// Two unequal exponentials with the same part of the mean each: E[X²] = 2 (p a² + (1 − p) b²).
+    #[test]
+    fn a_hyperexponential_has_its_mean_its_variation_and_balanced_parts() {
+        for (mean, scv) in [(2.0, 4.0), (1.0, 1.5), (0.25, 30.0)] {
+            let distribution = Distribution::balanced_hyperexponential(mean, scv);
+            let Distribution::Hyperexponential { chance, short, long } = distribution else {
+                unreachable!("it is one")
+            };
+            assert!((chance * short - mean / 2.0).abs() < 1e-12 && short < long);
+            assert!((distribution.mean() - mean).abs() < 1e-12);
+            let second_moment = 2.0 * (chance * short * short + (1.0 - chance) * long * long);
+            assert!((second_moment / (mean * mean) - 1.0 - scv).abs() < 1e-9, "{second_moment}");
         }
     }
 

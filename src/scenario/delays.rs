@@ -51,6 +51,12 @@ fn distribution(place: &Place, drawn: raw::Distribution, sources: &mut Sources<'
             let mean = positive_s(&place.key("exponential").key("mean"), mean)?;
             Ok(Distribution::Exponential { mean })
         }
+        raw::Distribution::Hyperexponential(Table(raw::Hyperexponential { mean, scv })) => {
+            let place = place.key("hyperexponential");
+            let mean = positive_s(&place.key("mean"), mean)?;
+            place.key("scv").holds((1.001..=1e6).contains(&scv.0), "must be from 1.001 to 1,000,000")?;
+            Ok(Distribution::balanced_hyperexponential(mean, scv.0))
+        }
         raw::Distribution::LogNormal(Table(raw::LogNormal { median, p95 })) => {
             let place = place.key("lognormal");
             let median_s = positive_s(&place.key("median"), median)?;

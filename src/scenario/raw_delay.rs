@@ -25,6 +25,8 @@ pub(super) enum Distribution {
     Uniform(Table<Uniform>),
     /// Memoryless.
     Exponential(Table<Exponential>),
+    /// Mostly short, at times long: one of two exponentials that contribute equally to the mean.
+    Hyperexponential(Table<Hyperexponential>),
     /// The logarithm is normal.
     LogNormal(Table<LogNormal>),
     /// Sums of exponentials.
@@ -53,6 +55,17 @@ pub(super) struct Uniform {
 pub(super) struct Exponential {
     /// Mean.
     pub mean: Span,
+}
+
+/// Mostly short, at times long.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Hyperexponential {
+    /// Mean.
+    pub mean: Span,
+    /// Variance ÷ mean², above 1; at 1 it would be an exponential.
+    #[schemars(range(min = 1.001, max = 1_000_000))]
+    pub scv: Number,
 }
 
 /// The logarithm is normal.
@@ -104,6 +117,7 @@ pub(super) struct Pareto {
 enum Kind {
     Uniform,
     Exponential,
+    Hyperexponential,
     LogNormal,
     Gamma,
     Weibull,
@@ -127,6 +141,7 @@ impl<'de> Deserialize<'de> for Delay {
                 let distribution = match map.next_key::<Kind>()?.ok_or_else(exactly_one)? {
                     Kind::Uniform => Distribution::Uniform(map.next_value()?),
                     Kind::Exponential => Distribution::Exponential(map.next_value()?),
+                    Kind::Hyperexponential => Distribution::Hyperexponential(map.next_value()?),
                     Kind::LogNormal => Distribution::LogNormal(map.next_value()?),
                     Kind::Gamma => Distribution::Gamma(map.next_value()?),
                     Kind::Weibull => Distribution::Weibull(map.next_value()?),

@@ -518,3 +518,10 @@ fn the_schema_knows_what_the_reader_knows() {
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["$defs"]["Service"]["additionalProperties"], false);
 }
+
+#[test]
+fn a_hyperexponential_is_as_written() {
+    let text = SMALL.replace(r#"start = "8s""#, r#"start = { hyperexponential = { mean = "8s", scv = 4 } }"#);
+    let then = Delay::Drawn(Distribution::balanced_hyperexponential(8.0, 4.0));
+    assert_eq!(read(&text).release.start, then);
+}

@@ -215,6 +215,17 @@ fn distributions_hold_together() {
         "exponential = { mean = \"0s\" }",
         "29: release.stop.exponential.mean: must exceed 0",
     );
+    let refused = "29: release.stop.hyperexponential";
+    for (settings, then) in [
+        (r#"mean = "0s", scv = 4"#, ".mean: must exceed 0"),
+        (r#"mean = "1s", scv = 1"#, ".scv: must be from 1.001 to 1,000,000"),
+        (r#"mean = "1s", scv = nan"#, ".scv: must be finite"),
+        (r#"mean = "1s""#, ".scv: must be given"),
+        ("scv = 4", ".mean: must be given"),
+    ] {
+        let written = format!("hyperexponential = {{ {settings} }}");
+        rejects(r#"exponential = { mean = "1s" }"#, &written, &format!("{refused}{then}"));
+    }
     rejects("shape = 1.5,", "shape = inf,", "66: rollback.policy.operator.notices_after.weibull.shape: must be finite");
     rejects("minimum = \"1m\"", "minimum = \"0s\"", "69: faults.crash.repair.pareto.minimum: must exceed 0");
     rejects(
