@@ -20,6 +20,7 @@
 //! | [`metrics`], [`stats`] | history → numbers; numbers → estimates with intervals |
 //! | [`conformance`] | whether real orchestrators did the same: recordings, replayed and judged |
 //! | [`study`] | many runs, and what can be said of them together |
+//! | [`validation`] | whether theory and published measurements are met: points, run as scenarios and judged |
 //! | [`report`] | what people look at: tables, files, plots |
 //!
 //! ```
@@ -92,5 +93,7 @@ pub mod metrics;
 pub mod conformance;
 
 pub mod study;
+
+pub mod validation;
 
 pub mod report;

@@ -41,6 +41,7 @@ use crate::scenario::{self, Failures, Redispatch};
 use lots::Lots;
 use policy::Policy;
 use slow_start::Newcomers;
+pub(crate) use slow_start::share as slow_start_share;
 use std::collections::BTreeSet;
 use subset::{Change, Subset};
 use usable::{Role, Standing};

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// The share of its weight that an endpoint gets that many nanoseconds after it was listed: max(least, (age /
 /// window) ^ (1 / aggression)), the age in whole seconds and at least one, and never more than all of it.
-fn share(settings: &SlowStart, age: u64) -> f64 {
+pub(crate) fn share(settings: &SlowStart, age: u64) -> f64 {
     if age >= nanos(settings.window) {
         return 1.0;
     }

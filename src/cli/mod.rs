@@ -6,6 +6,7 @@ mod import;
 mod progress;
 mod run;
 mod schema;
+mod validate;
 
 use clap::{Args, Parser, Subcommand};
 use rollsim::report::files::WriteError;
@@ -28,9 +29,9 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 a verdict is negative (check: a budget is missed; conformance: something differs); 2 the input is
-wrong; 3 not enough evidence to decide (check); 4 a file could not be read or written. Results go to stdout, progress
-and remarks to stderr.
+Exit codes: 0 done; 1 a verdict is negative (check: a budget is missed; conformance, validate: something differs);
+2 the input is wrong; 3 not enough evidence to decide (check); 4 a file could not be read or written. Results go to
+stdout, progress and remarks to stderr.
 
 Start with: rollsim run scenarios/quickstart.toml";
 
@@ -44,6 +45,8 @@ enum Command {
     Conformance(conformance::Conformance),
     /// Turn a real orchestrator's file into a scenario, with a comment on where each value comes from.
     Import(import::Import),
+    /// Hold the simulator against theory and published measurements, and fail (exit code 1) where it says otherwise.
+    Validate(validate::Validate),
     /// Print the JSON Schema of scenario files, for editors.
     Schema,
 }
@@ -130,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(check) => check.execute(),
         Command::Conformance(conformance) => conformance.execute(),
         Command::Import(import) => import.execute(),
+        Command::Validate(validate) => validate.execute(),
         Command::Schema => schema::execute(),
     };
     done.unwrap_or_else(|failure| {
@@ -171,7 +175,7 @@ impl StudyArgs {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let pool = pool.map_err(|error| Failure::World(format!("threads: {error}")))?;
         let runs = u64::from(scenario.study.replications.get()) * scenario.strategies.len() as u64;
-        let bar = progress::bar(runs, self.quiet);
+        let bar = progress::bar(runs, "rollouts", self.quiet);
         let results = pool.install(|| rollsim::study::replicate(scenario, &|| bar.inc(1)));
         bar.finish_and_clear();
         Ok(results)

@@ -4,12 +4,13 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 use std::fmt::Write;
 use std::time::Duration;
 
-/// A bar over the runs of a study.
-pub(crate) fn bar(runs: u64, quiet: bool) -> ProgressBar {
+/// A bar over so many of something.
+pub(crate) fn bar(runs: u64, what: &str, quiet: bool) -> ProgressBar {
     let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rollouts, {elapsed} elapsed, {left} left");
+    let template = format!("{{bar:40}} {{pos}}/{{len}} {what}, {{elapsed}} elapsed, {{left}} left");
+    let style = ProgressStyle::with_template(&template);
     let left = |state: &ProgressState, text: &mut dyn Write| {
-        // Before the first rollout is done nobody knows.
+        // Before the first one is done nobody knows.
         let known = if state.pos() == 0 { "?".to_owned() } else { format!("{:#}", HumanDuration(state.eta())) };
         let _ = text.write_str(&known);
     };

@@ -42,17 +42,26 @@ fn text(path: &Path) -> Result<String, LoadError> {
 }
 
 /// A JSON file: its text is kept so that it can be read in several ways.
-pub(super) struct Json {
+pub(crate) struct Json {
     path: PathBuf,
     text: String,
 }
 
 impl Json {
-    pub(super) fn open(path: &Path) -> Result<Self, LoadError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         Ok(Json { path: path.to_owned(), text: text(path)? })
     }
 
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
+    /// A text as if it stood in such a file.
+    pub(crate) fn of(path: &Path, text: &str) -> Self {
+        Json { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, LoadError> {
         let mut json = serde_json::Deserializer::from_str(&self.text);
         let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let at = error.path().to_string();
@@ -66,11 +75,15 @@ impl Json {
         Ok(read)
     }
 
-    pub(super) fn mistake(&self, field: &str, problem: &str) -> LoadError {
+    pub(crate) fn mistake(&self, field: &str, problem: &str) -> LoadError {
         let key = field.rsplit('.').next().unwrap_or(field);
-        let quoted = format!("\"{key}\"");
-        let line = self.text.lines().position(|line| line.contains(&quoted)).map_or(1, |place| place + 1);
-        mistake(&self.path, line, field, problem)
+        mistake(&self.path, self.line_of(key), field, problem)
+    }
+
+    /// The first line in which something stands in quotes; 1 where it stands nowhere.
+    pub(crate) fn line_of(&self, word: &str) -> usize {
+        let quoted = format!("\"{word}\"");
+        self.text.lines().position(|line| line.contains(&quoted)).map_or(1, |place| place + 1)
     }
 }
 

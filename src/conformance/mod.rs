@@ -13,6 +13,7 @@ mod stalls;
 mod tasks;
 
 pub use constants::Constants;
+pub(crate) use files::Json;
 pub use fit::{Fit, fit};
 pub use judge::{Difference, Pair, judge, written};
 pub use recording::{Contents, Recording, Repetition, Set, read};
