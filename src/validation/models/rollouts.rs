@@ -11,11 +11,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
     }
     let params = &mut *reader.params;
     let Some(nodes) = params.at_least_one("nodes")? else { return Ok(None) };
-    if params.has("batch") {
-        params.pass_over_all(); // No orchestrator waits for a whole batch before the next one.
-        return Ok(Some(Task::NoOrchestrator));
-    }
-    let Some(window) = params.at_least_one("window")? else { return Ok(None) };
+    // Batches wait for their last node; a window slides over them.
+    let is_batch = params.has("batch");
+    let width = params.at_least_one(if is_batch { "batch" } else { "window" })?;
+    let Some(window) = width else { return Ok(None) };
     let key = if params.has("deploy_time") { "deploy_time" } else { "attempt" };
     let deploying = match params.text(key) {
         Some(text) => Work::read(&text, 1.0),
@@ -30,6 +29,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
         return Ok(None);
     }
     // An attempt that fails ends with the process gone; it is started anew at once, and the target waits for that.
+    if is_batch && failures > 0.0 {
+        return Ok(None); // What fails in a wave is not begun again.
+    }
+    let strategy = if is_batch { "batches.waves]\nsize" } else { "sliding.octopus]\nwindow_size" };
     let (defect, again) = if failures > 0.0 {
         let again = "guided_failure = { answers_after = \"0s\", answer = \"retry\" }\n";
         (format!("defect = {{ failed_start = {} }}\n", share(failures)), again)
@@ -37,13 +40,14 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
         (String::new(), "")
     };
     let rounds = f64::from(nodes.div_ceil(window)) + 5.0 * libm::log(f64::from(window) + 1.0);
-    let longest = 4.0 * deploying.mean / (1.0 - failures) * rounds;
+    let slowest = if is_batch { 1.0 + libm::log(f64::from(window)) } else { 1.0 };
+    let longest = 4.0 * deploying.mean * slowest / (1.0 - failures) * rounds;
     let times = Times::tenths(0.0, longest, 16);
     let text = format!(
         "[service]\ninstances = {nodes}\nworkers = 1\nqueue = 0\n\
          [traffic]\nrate = 0.001\nwork = \"1ms\"\n\
          [release]\nstart = {}\ngrace = \"30s\"\n{defect}\
-         [strategy.sliding.octopus]\nwindow_size = {window}\n{again}{}",
+         [strategy.{strategy} = {window}\n{again}{}",
         deploying.written(),
         times.study(),
     );
