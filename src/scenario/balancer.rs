@@ -162,7 +162,7 @@ pub struct HealthCheck {
 pub struct Ejection {
     /// Failures in a row that eject an instance.
     pub consecutive_errors: NonZeroU32,
-    /// Failures older than this do not count; `None`: all do.
+    /// A failure later than this after the first of its row begins a new row; `None`: none does.
     pub within: Option<Duration>,
     /// How long it is left out.
     pub lasts: Delay,

@@ -150,7 +150,7 @@ pub(super) struct Ejection {
     /// Failures in a row that eject an instance. Default: 5.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub consecutive_errors: Option<Count>,
-    /// Failures older than this do not count. Absent: all do.
+    /// A failure later than this after the first of its row begins a new row. Absent: none does.
     pub within: Option<Span>,
     /// How long it is left out. Default: "30s".
     pub lasts: Option<Delay>,

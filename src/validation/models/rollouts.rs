@@ -2,7 +2,7 @@
 
 use super::draft::{Times, share};
 use super::work::Work;
-use super::{Figure, Reader, Reading, Task};
+use super::{Figure, Reader, Reading};
 
 /// Reads what is about the duration of rollouts over nodes.
 pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
