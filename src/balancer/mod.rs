@@ -110,7 +110,7 @@ pub struct Balancer {
     subset: Option<Subset>,
     newcomers: Newcomers,
     policy: Policy,
-    /// Whether the policy, or who is full, depends on each change of the open requests.
+    /// Whether the policy, who is full, or whose trial is over depends on each change of the open requests.
     follows_loads: bool,
     /// Those on their way out that may still serve; `None`: they are no last resort.
     departing: Option<Lots>,
@@ -156,13 +156,14 @@ impl Balancer {
     /// The balancer of this number, which knows of nobody. The number says which subset it keeps to.
     pub fn new(settings: &scenario::Balancer, number: u32) -> Self {
         let policy = Policy::new(settings);
+        let has_trials = settings.ejection.as_ref().is_some_and(|ejection| ejection.trial);
         Balancer {
             settings: settings.clone(),
             loads: Loads::default(),
             standings: Vec::new(),
             subset: settings.subset.map(|size| Subset::new(size, number)),
             newcomers: Newcomers::new(settings.slow_start),
-            follows_loads: policy.follows_loads() || settings.max_connections.is_some(),
+            follows_loads: policy.follows_loads() || settings.max_connections.is_some() || has_trials,
             policy,
             departing: settings.fallback_to_terminating.then(Lots::default),
             members: 0,

@@ -43,7 +43,7 @@ impl Policy {
 
     /// Whether it must be told of each request that is opened or closed.
     pub(super) fn follows_loads(&self) -> bool {
-        matches!(self, Policy::LeastConnections(_) | Policy::ConsistentHash(_))
+        matches!(self, Policy::LeastConnections(_) | Policy::LeastInTurn(_) | Policy::ConsistentHash(_))
     }
 
     /// An endpoint is new to the balancer, which does not know anything of it yet: it counts as idle.
