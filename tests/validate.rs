@@ -38,11 +38,7 @@ fn every_built_in_point_holds() {
     let judged = judged(&built_in());
     all_hold(&judged);
     let of = |verdict: Verdict| judged.iter().filter(|one| one.verdict == verdict).count();
-    assert_eq!(
-        (judged.len(), of(Verdict::NoOrchestrator)),
-        (125, 7),
-        "Argo Rollouts and barrier batches are not modelled"
-    );
+    assert_eq!((judged.len(), of(Verdict::NoOrchestrator)), (125, 6), "Argo Rollouts are not modelled");
     let scenarios = judged.iter().filter(|one| one.point.kind == Kind::Scenario);
     let simulated = scenarios.filter(|one| one.trials.iter().any(|trial| trial.seed.is_some()));
     assert_eq!(simulated.count(), 77, "of 78 scenarios one needs barrier batches");
@@ -125,7 +121,7 @@ fn mistakes_in_points_are_told_with_their_line() {
         "\"kind\": \"guess\"",
         "11: [0].kind: unknown variant `guess`, expected one of `scenario`, `rule`, `formula`",
     );
-    rejects("\n]", "]]", "13: must be JSON: trailing characters");
+    rejects("\n]", "]]", "13: must hold one value and nothing after it");
     let twice = POINT.trim_start_matches('[').trim_end_matches(']');
     let problem = parse(&format!("[{twice},{twice}]"), Path::new("points.json")).map(|_| ());
     let problem = problem.map_err(|error| error.to_string());

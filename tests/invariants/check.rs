@@ -206,8 +206,13 @@ impl Checker<'_> {
         let is_moved = is_another || self.case.commands.retargets && !self.case.commands.is_one_undo;
         let moved = if is_moved { self.case.commands.count as u32 } else { 0 };
         let floor = |undone| {
-            let floors = (fewest..=most).map(|desired| self.case.orchestrator.floor(desired, undone, moved));
-            floors.min().map_or(0, i64::from)
+            let floors = (fewest..=most).map(|desired| (desired, self.case.orchestrator.floor(desired, undone, moved)));
+            // A wave that is out stays so when the service shrinks, as large as it was.
+            if let Orchestrator::Waves(_) = self.case.orchestrator {
+                let out = floors.map(|(desired, floor)| desired - floor).max();
+                return i64::from(fewest.saturating_sub(out.unwrap_or(0)));
+            }
+            floors.map(|(_, floor)| floor).min().map_or(0, i64::from)
         };
         let mut available = 0;
         for (at, step) in self.availability() {
