@@ -2,7 +2,7 @@
 
 use rollsim::engine;
 use rollsim::fleet::Phase;
-use rollsim::history::Outcome;
+use rollsim::history::{End, Ended, Outcome};
 use rollsim::metrics::{FleetPoint, RunMetrics, fleet_points, measure};
 use rollsim::scenario::{Scenario, parse};
 use rollsim::time::SimTime;
@@ -360,4 +360,51 @@ fn an_ejection_outlasts_the_failure() {
     let short = "{ consecutive_errors = 2, counts = \"connect\", lasts = \"500ms\"";
     loses(&format!("{down}\nejection = {short} }}"), 12);
     loses(&format!("{down}\nejection = {short}, trial = true }}"), 11);
+}
+
+/// When the last of four dead instances is noticed by its checks, which come every eight seconds, in each of some runs.
+fn last_noticed_s(check: &str) -> Vec<f64> {
+    let mut scenario = read(&format!(
+        r#"
+        [service]
+        instances = 4
+        workers = 8
+        queue = 64
+        [traffic]
+        rate = 50
+        arrivals = "deterministic"
+        work = "1ms"
+        [balancer]
+        discovery = "static"
+        health_check = {{ period = "8s", failure_threshold = 1{check} }}
+        [release]
+        start = "0s"
+        grace = "1s"
+        [faults]
+        outage = {{ at = "0s", share = "100%", repair = "10m" }}
+        [strategy.none.waves]
+        partition = "100%"
+        [study]
+        replications = 2
+        warm_up = "0s"
+        baseline = "10s"
+        window = "20s"
+        "#
+    ));
+    scenario.study.keeps_log = true;
+    let met = |ended: &&Ended| ended.how == End::Lost(Cause::StaleEndpoint);
+    let last = |run| {
+        let history = engine::run(&scenario, &scenario.strategies[0].strategy, run);
+        history.log.iter().rfind(met).expect("some met them").at.as_secs_f64() - 10.0
+    };
+    (0..20).map(last).collect()
+}
+
+#[test]
+fn spread_checks_come_one_after_the_other() {
+    // Of four checks in eight seconds the last one comes in the last two of them.
+    let spread = last_noticed_s(", spread = true");
+    assert!(spread.iter().all(|at| (5.9..8.0).contains(at)), "{spread:?}");
+    let at_random = last_noticed_s("");
+    assert!(at_random.iter().any(|at| *at < 5.9), "{at_random:?}");
 }

@@ -152,7 +152,7 @@ impl Health {
 mod tests {
     use super::*;
     use crate::distribution::Delay;
-    use crate::scenario::Failures;
+    use crate::scenario::{Failures, FirstCheck};
     use std::num::NonZeroU32;
     use std::time::Duration;
 
@@ -166,7 +166,7 @@ mod tests {
         let settings = HealthCheck {
             period: Duration::from_secs(1),
             timeout: Duration::from_secs(1),
-            phase: None,
+            first: FirstCheck::AtRandom,
             success_threshold: times(rise),
             failure_threshold: times(fall),
             assume_healthy,

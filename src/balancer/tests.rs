@@ -205,7 +205,7 @@ fn health_check() -> scenario::HealthCheck {
     scenario::HealthCheck {
         period: Duration::from_secs(1),
         timeout: Duration::from_secs(1),
-        phase: None,
+        first: scenario::FirstCheck::AtRandom,
         success_threshold: times(1),
         failure_threshold: times(1),
         assume_healthy: true,

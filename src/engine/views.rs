@@ -6,7 +6,7 @@ use crate::balancer::{Ejected, Endpoint};
 use crate::fault::key;
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::random::{GOLDEN, Purpose, below, mix, unit};
-use crate::scenario::Discovery;
+use crate::scenario::{Discovery, FirstCheck, HealthCheck};
 use crate::time::nanos;
 use std::time::Duration;
 
@@ -149,9 +149,8 @@ impl Engine<'_> {
         *listings += 1;
         let listing = *listings;
         if let Some(check) = &self.scenario.balancer.health_check {
-            let luck = self.own_luck(Purpose::HealthCheck, balancer, endpoint, u64::from(listing));
-            let phase = check.phase.unwrap_or_else(|| check.period.mul_f64(unit(luck)));
-            self.control.schedule(self.now + phase, Event::CheckDue { balancer, endpoint, listing });
+            let first_after = self.first_check(check, balancer, endpoint, listing);
+            self.control.schedule(self.now + first_after, Event::CheckDue { balancer, endpoint, listing });
         }
         self.serve_queue(balancer);
     }
@@ -164,6 +163,25 @@ impl Engine<'_> {
 
     // --- health checks
     // -----------------------------------------------------------------------------------------------
+
+    /// From the listing of an endpoint to its first check.
+    fn first_check(&self, check: &HealthCheck, balancer: u16, endpoint: Endpoint, listing: u32) -> Duration {
+        match check.first {
+            FirstCheck::After(span) => span,
+            FirstCheck::AtRandom => {
+                let luck = self.own_luck(Purpose::HealthCheck, balancer, endpoint, u64::from(listing));
+                check.period.mul_f64(unit(luck))
+            }
+            FirstCheck::Spread => {
+                let (period, instances) = (nanos(check.period), self.scenario.service.instances.get());
+                let luck =
+                    self.streams.of(Purpose::HealthCheck, u64::from(balancer) << 32 | u64::from(u32::MAX)).bits();
+                let own = f64::from(endpoint.0 % instances) / f64::from(instances);
+                let moment = check.period.mul_f64((unit(luck) + own).fract());
+                Duration::from_nanos((nanos(moment) + period - self.now.nanos() % period) % period)
+            }
+        }
+    }
 
     /// A balancer checks an endpoint, as long as it goes by this listing of it.
     pub(super) fn check(&mut self, balancer: u16, endpoint: Endpoint, listing: u32) {

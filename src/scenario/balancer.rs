@@ -143,8 +143,8 @@ pub struct HealthCheck {
     pub period: Duration,
     /// How long an answer may take.
     pub timeout: Duration,
-    /// When the first one comes after an instance is listed; `None`: at a random moment of the first period.
-    pub phase: Option<Duration>,
+    /// When the first one comes after an instance is listed.
+    pub first: FirstCheck,
     /// Passes in a row after which an instance is healthy.
     pub success_threshold: NonZeroU32,
     /// Failures in a row after which it is not.
@@ -155,6 +155,18 @@ pub struct HealthCheck {
     pub work: Option<Duration>,
     /// The share of checks that fail for reasons of their own, 0 to 1.
     pub false_failures: f64,
+}
+
+/// When the first check of an instance comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstCheck {
+    /// At a random moment of the first period.
+    AtRandom,
+    /// So long after it was listed.
+    After(Duration),
+    /// All instances have their own moment in every period, evenly spread in the order of their numbers (HAProxy,
+    /// `start_check_task` in `src/check.c`).
+    Spread,
 }
 
 /// Whom a balancer leaves out for a while because of failed requests.
@@ -315,10 +327,16 @@ fn health_check(place: &Place, raw: &raw::HealthCheck) -> Checked<HealthCheck> {
     };
     let period = positive(&place.key("period"), raw.period)?;
     let timeout = span_or(raw.timeout, Duration::from_secs(1));
+    let first = match (raw.phase, raw.spread.unwrap_or(false)) {
+        (Some(_), true) => return Err(place.key("spread").breaks("must be absent with a phase")),
+        (Some(span), false) => FirstCheck::After(span.0),
+        (None, true) => FirstCheck::Spread,
+        (None, false) => FirstCheck::AtRandom,
+    };
     Ok(HealthCheck {
         period,
         timeout,
-        phase: raw.phase.map(|span| span.0),
+        first,
         success_threshold: threshold("success_threshold", raw.success_threshold, 1)?,
         failure_threshold: threshold("failure_threshold", raw.failure_threshold, 3)?,
         assume_healthy: raw.assume_healthy.unwrap_or(true),

@@ -25,7 +25,7 @@ mod units;
 mod words;
 
 pub use balancer::{
-    Balancer, Choice, Connect, Discovery, Ejection, Failures, HealthCheck, Redispatch, SlowStart, Ties,
+    Balancer, Choice, Connect, Discovery, Ejection, Failures, FirstCheck, HealthCheck, Redispatch, SlowStart, Ties,
 };
 pub use client::{Client, Retries, RetryBudget};
 pub use file::{load, parse, schema};

@@ -128,6 +128,9 @@ pub(super) struct HealthCheck {
     pub timeout: Option<Span>,
     /// When the first check comes after an instance is listed. Absent: at a random moment of the first period.
     pub phase: Option<Span>,
+    /// Whether each instance has its own moment in every period instead, evenly spread in the order of their numbers, as
+    /// HAProxy checks. Default: false.
+    pub spread: Option<bool>,
     /// Passes in a row after which an instance is healthy. Default: 1.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub success_threshold: Option<Count>,

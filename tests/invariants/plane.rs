@@ -235,7 +235,8 @@ impl Plane {
             let (passes, failures) = (self.luck.within(1, 3), self.luck.within(1, 3));
             let assume = self.luck.percent(70);
             let work = if self.luck.percent(40) { ", work = \"20ms\"" } else { "" };
-            let phase = if self.luck.percent(50) { format!(", phase = \"{phase}ms\"") } else { String::new() };
+            let spread = if mix(period) & 1 == 1 { ", spread = true" } else { "" };
+            let phase = if self.luck.percent(50) { format!(", phase = \"{phase}ms\"") } else { spread.to_owned() };
             let false_failures = if self.luck.percent(30) { ", false_failures = \"10%\"" } else { "" };
             writeln!(
                 self.balancer,

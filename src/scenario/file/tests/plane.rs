@@ -109,7 +109,7 @@ fn balancers_are_as_written() {
         health_check: Some(HealthCheck {
             period: seconds(5),
             timeout: seconds(2),
-            phase: Some(seconds(1)),
+            first: FirstCheck::After(seconds(1)),
             success_threshold: count(2),
             failure_threshold: count(4),
             assume_healthy: false,
@@ -138,6 +138,19 @@ fn balancers_are_as_written() {
         queue: 100,
     };
     assert_eq!(scenario.balancer, balancer);
+}
+
+#[test]
+fn the_first_check_has_its_moment() {
+    for (written, then) in [
+        ("phase = \"1s\", ", FirstCheck::After(seconds(1))),
+        ("spread = true, ", FirstCheck::Spread),
+        ("spread = false, ", FirstCheck::AtRandom),
+        ("", FirstCheck::AtRandom),
+    ] {
+        let check = read(&PLANE.replace("phase = \"1s\", ", written)).balancer.health_check;
+        assert_eq!(check.map(|check| check.first), Some(then), "{written}");
+    }
 }
 
 #[test]
@@ -271,6 +284,11 @@ fn balancers_hold_together() {
     rejects("aggression = 2", "aggression = 0", "balancer.slow_start.aggression: must be from 0.01 to 100");
     rejects("least = \"5%\"", "least = \"0%\"", "balancer.slow_start.least: must exceed 0%");
     rejects("period = \"5s\"", "period = \"0s\"", "balancer.health_check.period: must exceed 0");
+    rejects(
+        "phase = \"1s\"",
+        "phase = \"1s\", spread = true",
+        "balancer.health_check.spread: must be absent with a phase",
+    );
     rejects("work = \"1ms\"", "work = \"0s\"", "balancer.health_check.work: must exceed 0");
     rejects(
         "{ least_request = { choices = 3 } }",
