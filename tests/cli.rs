@@ -419,7 +419,7 @@ fn every_kind_of_mistake_is_told_with_its_place() {
     rejects("instances = 4", "instances = \"4\"", "2: service.instances: must be a whole number, 0 or more");
     rejects("instances = 4", "instances = 0", "2: service.instances: must be from 1 to 100,000");
     rejects("zones = 2", "zones = 5", "5: service.zones: must be at most the number of instances");
-    rejects("rate = 5\n", "", "6: traffic: must hold exactly one of rate, steps, diurnal, trace");
+    rejects("rate = 5\n", "", "6: traffic: must hold exactly one of rate, steps, diurnal, trace, users");
     rejects("high = \"90ms\"", "high = \"20ms\"", "9: traffic.work.uniform.high: must exceed low");
     rejects(
         "timeout = \"2s\"",
@@ -580,14 +580,98 @@ fn a_recording_that_is_reproduced_exits_0_and_one_that_is_not_1() {
     assert!(stdout(&differs).ends_with("\n0 of 1 cases agree\n"), "{}", stdout(&differs));
 }
 
+/// A recorded load balancer: nobody restarts anything, and everything is answered in about 11 ms.
+const BALANCER: &str = r#"{
+ "client": "keep-alive, 8 s timeout",
+ "lb_config": "backend b\n balance roundrobin\n server s0 127.0.0.1:1\n server s1 127.0.0.1:2\n",
+ "results": [
+  {
+   "rep": 1,
+   "ok_per_backend": [400, 400],
+   "phases": {
+    "before": { "ok": 200, "errors": 0, "e502": 0, "e503": 0, "e504": 0, "client_timeouts": 0, "mean_ms": 11, "p50_ms": 11, "p95_ms": 12, "p99_ms": 12 },
+    "during": { "ok": 0, "errors": 0, "e502": 0, "e503": 0, "e504": 0, "client_timeouts": 0, "mean_ms": 0, "p50_ms": 0, "p95_ms": 0, "p99_ms": 0 },
+    "after": { "ok": 0, "errors": 0, "e502": 0, "e503": 0, "e504": 0, "client_timeouts": 0, "mean_ms": 0, "p50_ms": 0, "p95_ms": 0, "p99_ms": 0 }
+   }
+  }
+ ],
+ "scenario": {
+  "lb": "haproxy",
+  "backends": 2,
+  "concurrency_per_backend": 4,
+  "service_mean_ms": 10,
+  "service_dist": "det",
+  "rate_rps": 50,
+  "window": 0,
+  "mode": "none",
+  "drain_timeout_s": 0,
+  "gap_before_start_s": 0,
+  "startup_delay_s": 1,
+  "settle_after_ready_s": 0,
+  "pre_s": 5,
+  "post_s": 0
+ }
+}
+"#;
+
+/// A desk with this case at `set/two`, with one edit.
+fn balancer(from: &str, to: &str) -> Desk {
+    let desk = Desk(tempfile::tempdir().expect("a folder"));
+    fs::create_dir_all(desk.path("set/two")).expect("a folder");
+    assert!(BALANCER.contains(from), "{from} is not in the file");
+    fs::write(desk.path("set/two/meta.json"), BALANCER.replacen(from, to, 1)).expect("a file");
+    desk
+}
+
 #[test]
-fn recordings_of_balancers_are_not_supported_yet_and_no_difference() {
-    let desk = recorded();
-    fs::create_dir(desk.path("set/two")).expect("a folder");
-    fs::write(desk.path("set/two/meta.json"), r#"{ "scenario": { "lb": "nginx" } }"#).expect("a file");
-    let said = desk.rollsim(&["conformance", "."]);
-    exits(&said, 0);
-    assert!(stdout(&said).ends_with("\n1 of 1 cases agree; 1 not supported yet\n"), "{}", stdout(&said));
+fn a_recorded_balancer_agrees_or_differs_like_a_rollout() {
+    let agrees = balancer("", "").rollsim(&["conformance", "set"]);
+    exits(&agrees, 0);
+    assert!(stdout(&agrees).ends_with("\n1 of 1 cases agree\n"), "{}", stdout(&agrees));
+    let slower = balancer("\"p95_ms\": 12", "\"p95_ms\": 30");
+    let differs = slower.rollsim(&["conformance", "set"]);
+    exits(&differs, 1);
+    assert!(stdout(&differs).contains("before: p95: r1 has 30.0 ms, simulated is 11.6 ms to"), "{}", stdout(&differs));
+    let shown = slower.rollsim(&["conformance", "--verbose", "set"]);
+    assert!(stdout(&shown).contains("simulated 1 %"), "{}", stdout(&shown));
+    let both = recorded();
+    fs::create_dir(both.path("set/two")).expect("a folder");
+    fs::write(both.path("set/two/meta.json"), BALANCER).expect("a file");
+    let said = both.rollsim(&["conformance", "set"]);
+    let summed_up = "\n2 of 2 cases agree (kubernetes 1 of 1, balancers 1 of 1)\n";
+    assert!(stdout(&said).ends_with(summed_up), "{}", stdout(&said));
+}
+
+#[test]
+fn mistakes_in_recorded_balancers_are_told_with_their_line() {
+    #[track_caller]
+    fn rejects(from: &str, to: &str, told: &str) {
+        let rejected = balancer(from, to).rollsim(&["conformance", "set"]);
+        exits(&rejected, 2);
+        assert_eq!(stderr(&rejected).trim_end(), format!("set/two/meta.json:{told}"));
+    }
+    rejects("\"haproxy\"", "\"envoy\"", "16: scenario.lb: must be haproxy or nginx");
+    rejects("roundrobin", "uri", "3: lb_config: must balance by roundrobin, static-rr, leastconn or random, not `uri`");
+    rejects(
+        "\"mode\": \"none\"",
+        "\"mode\": \"term\"",
+        "22: scenario.window: must be at least 1 unless mode is \"none\"",
+    );
+    rejects("[400, 400]", "[400]", "7: results.ok_per_backend: must hold a count for each backend");
+    rejects(
+        "\"pre_s\": 5",
+        "\"pre_s\": 1",
+        "28: scenario.pre_s: must be more than the first second, which is not looked at",
+    );
+    let too_many = "21: scenario.rate_rps: must be above 0, and come to at most a million requests";
+    rejects("\"rate_rps\": 50", "\"rate_rps\": 0", too_many);
+    rejects("\"rate_rps\": 50", "\"rate_rps\": 1e9", too_many);
+    rejects("\"backends\": 2", "\"backends\": 0", "17: scenario.backends: must be a whole number from 1 to 1000");
+    rejects(
+        "\"service_mean_ms\": 10",
+        "\"service_mean_ms\": -1",
+        "19: scenario.service_mean_ms: must be milliseconds from 0 to 3,600,000",
+    );
 }
 
 #[test]

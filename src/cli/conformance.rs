@@ -2,19 +2,20 @@
 
 use super::{Failure, NEGATIVE};
 use clap::Args;
+use rollsim::conformance::balancers::REPETITIONS;
 use rollsim::conformance::{Case, Contents, Recording, Set, Verdict, cases, fit, hold, read};
 use rollsim::report::verdicts;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Hold the simulator against recordings of real orchestrators.
+/// Hold the simulator against recordings of real orchestrators and load balancers.
 #[derive(Debug, Args)]
 pub(crate) struct Conformance {
     /// Folders of recordings: a folder with a meta.json is a case, any other one is searched for cases.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// Show the states of each repetition beside those of its replay.
+    /// Show the states of each repetition beside those of its replay, or its figures beside the simulated ones.
     #[arg(long, short)]
     verbose: bool,
     /// Search the constants of the control planes that fit the recorded durations best, and print them as they stand
@@ -39,7 +40,7 @@ impl Conformance {
         if self.fit {
             return pool.install(|| search(&cases));
         }
-        let judged = pool.install(|| hold(&cases))?;
+        let judged = pool.install(|| hold(&cases, REPETITIONS))?;
         let mut stdout = std::io::stdout().lock();
         if self.verbose {
             for case in &judged {

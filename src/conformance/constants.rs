@@ -97,6 +97,21 @@ const SWARMKIT: Constants = Constants::Swarm { event_loop: 150, updater: 300, ch
 /// dockerd 20.10, which writes every change to disk, on a busy machine with two processors.
 const SWARM: Constants = Constants::Swarm { event_loop: 7_850, updater: 7_850, change: 650 };
 
+// --- load balancers: medians over all of their recordings, whose files tell them request by request and event by event
+// -----------------------------------------------------------------------------------------------------------
+
+/// What a backend's sleep takes beyond what it was told to: 0.4 ms of a constant one, 0.6 ms of drawn ones.
+pub(super) const OVERSLEPT: Duration = Duration::from_micros(600);
+/// What balancer, network and client add to the wait and service in a backend.
+pub(super) const PROXY: Duration = Duration::from_millis(1);
+/// From the start of a backend's process, beside the delay that it was told, until it listens.
+pub(super) const START_UP: Duration = Duration::from_millis(8);
+/// From the last answer of a backend that was told to stop, or from its being told, until its process is gone.
+pub(super) const EXIT: Duration = Duration::from_millis(1);
+
+// --- rollouts
+// -----------------------------------------------------------------------------------------------------------
+
 /// From the creation of a pod until the recordings' kubelet began with it, and from its readiness until that was seen:
 /// the median over all of their pods.
 pub(super) const KUBELET: Duration = Duration::from_millis(17);

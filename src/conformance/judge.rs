@@ -3,6 +3,7 @@
 //! Real systems do not repeat themselves either, so the bounds come from several repetitions of the same rollout, and
 //! what changes within moments is not looked at.
 
+use super::balancers::Unit;
 use super::seen::{Figure, Plateau, Seen, State};
 use std::fmt;
 use std::time::Duration;
@@ -27,7 +28,7 @@ pub struct Pair {
 }
 
 /// Something that the simulation does otherwise.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Difference {
     /// A count outside the recorded range.
     Figure {
@@ -59,6 +60,19 @@ pub enum Difference {
         in_simulation: bool,
         /// It is where that side ended.
         is_last: bool,
+    },
+    /// A figure of a load balancer outside what its simulations do.
+    Range {
+        /// Its name.
+        name: String,
+        /// Its unit.
+        unit: Unit,
+        /// Of which repetition.
+        repetition: u32,
+        /// What was recorded; `None`: there was nothing to measure.
+        recorded: Option<f64>,
+        /// 1 % and 99 % quantile of the simulations; `None`: there was hardly anything to measure.
+        simulated: Option<(f64, f64)>,
     },
     /// A rollout that takes too long or too short, or ends where it should not, or does not where it should.
     Duration {
@@ -179,13 +193,14 @@ pub(super) fn slack(bound: Duration) -> Duration {
 }
 
 impl Difference {
-    /// Which of the four kinds it is.
+    /// Which kind it is.
     pub fn kind(&self) -> &'static str {
         match self {
             Difference::Figure { .. } => "counts",
             Difference::Outcome { .. } => "outcome",
             Difference::Plateaus { .. } => "plateaus",
             Difference::Duration { .. } => "duration",
+            Difference::Range { .. } => "range",
         }
     }
 }
@@ -212,6 +227,14 @@ impl fmt::Display for Difference {
                     (true, true) => write!(f, "plateaus: r{repetition} ends at {state}"),
                     (true, false) => write!(f, "plateaus: r{repetition} adds {state}, held {held}"),
                 }
+            }
+            Difference::Range { name, unit, repetition, recorded, simulated } => {
+                let recorded = recorded.map_or_else(|| "nothing".to_owned(), |value| unit.write(value));
+                let simulated = simulated.map_or_else(
+                    || "nothing".to_owned(),
+                    |(low, high)| format!("{} to {}", unit.write(low), unit.write(high)),
+                );
+                write!(f, "{name}: r{repetition} has {recorded}, simulated is {simulated}")
             }
             Difference::Duration { simulated, recorded, replays } => match (simulated, recorded) {
                 (Some(simulated), Some((low, high))) => {

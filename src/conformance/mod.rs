@@ -1,7 +1,8 @@
-//! Whether the simulator does what real orchestrators did: recordings of rollouts are replayed, each repetition with
-//! its own delays, and compared with what was recorded. Fitting to single cases is absent on purpose: what a control
+//! Whether the simulator does what real systems did. Recordings of rollouts are replayed, each repetition with its own
+//! delays, and compared with what was recorded; recordings of load balancers are simulated many times. Fitting to single cases is absent on purpose: what a control
 //! plane takes is a constant of its whole set.
 
+pub mod balancers;
 mod constants;
 mod files;
 mod fit;
@@ -41,7 +42,7 @@ pub struct Case {
 }
 
 /// What became of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// All of it is reproduced.
     Agrees,
@@ -49,8 +50,6 @@ pub enum Verdict {
     Differs(Vec<Difference>),
     /// Something is not, and the recording machine is to blame.
     Excused(Vec<Difference>, &'static Stall),
-    /// Nothing can be said of such a recording yet.
-    NotSupported,
 }
 
 /// A case, judged.
@@ -58,12 +57,29 @@ pub enum Verdict {
 pub struct Judged {
     /// Its name.
     pub name: String,
-    /// What was recorded; `None` where that is not supported.
-    pub set: Option<Set>,
-    /// Each repetition beside its replay.
-    pub pairs: Vec<Pair>,
+    /// What was recorded, beside what the simulation did.
+    pub sides: Sides,
     /// How they compare.
     pub verdict: Verdict,
+}
+
+/// What was recorded, beside what the simulation did.
+#[derive(Clone, Debug)]
+pub enum Sides {
+    /// Of a rollout: each repetition beside its replay.
+    Rollout(Set, Vec<Pair>),
+    /// Of a load balancer: each figure.
+    Balancer(Vec<balancers::Compared>),
+}
+
+impl Sides {
+    /// How many repetitions were recorded.
+    pub fn repetitions(&self) -> usize {
+        match self {
+            Sides::Rollout(_, pairs) => pairs.len(),
+            Sides::Balancer(compared) => compared.first().map_or(0, |figure| figure.recorded.len()),
+        }
+    }
 }
 
 /// All cases in some folders, in the order of their names: a folder is a case when it holds a
@@ -111,20 +127,27 @@ fn last_name(folder: &Path) -> String {
     folder.file_name().unwrap_or(folder.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// Replays and judges every case, in parallel; results come in the order of the cases.
+/// Judges every case, in parallel; results come in the order of the cases. Load balancers are simulated so many times.
 ///
 /// # Errors
 /// Of the first case whose files cannot be read or do not hold.
-pub fn hold(cases: &[Case]) -> Result<Vec<Judged>, LoadError> {
-    let judged: Vec<Result<Judged, LoadError>> = cases.par_iter().with_max_len(1).map(hold_one).collect();
+pub fn hold(cases: &[Case], repetitions: u32) -> Result<Vec<Judged>, LoadError> {
+    let one = |case: &Case| match read(&case.folder)? {
+        Contents::Rollout(recording) => Ok(hold_rollout(case, *recording)),
+        Contents::Balancer(recording) => Ok(hold_balancer(case, &recording, repetitions)),
+    };
+    let judged: Vec<Result<Judged, LoadError>> = cases.par_iter().with_max_len(1).map(one).collect();
     judged.into_iter().collect()
 }
 
-fn hold_one(case: &Case) -> Result<Judged, LoadError> {
-    let name = case.name.clone();
-    let Contents::Rollout(recording) = read(&case.folder)? else {
-        return Ok(Judged { name, set: None, pairs: Vec::new(), verdict: Verdict::NotSupported });
-    };
+fn hold_balancer(case: &Case, recording: &balancers::Recording, repetitions: u32) -> Judged {
+    let compared = balancers::compare(recording, &balancers::simulate(recording, repetitions));
+    let differences = compared.iter().flat_map(balancers::Compared::differences).collect();
+    let verdict = verdict(case, differences);
+    Judged { name: case.name.clone(), sides: Sides::Balancer(compared), verdict }
+}
+
+fn hold_rollout(case: &Case, recording: Recording) -> Judged {
     let strategy = Constants::of(recording.set).put_into(&recording.strategy);
     let simulated: Vec<Seen> =
         recording.repetitions.iter().map(|repetition| replay(&recording, &strategy, repetition)).collect();
@@ -136,10 +159,18 @@ fn hold_one(case: &Case) -> Result<Judged, LoadError> {
     let set = recording.set;
     let pairs: Vec<Pair> = recording.repetitions.into_iter().zip(simulated).map(pair).collect();
     let differences = judge(&pairs, set.judges_duration());
-    let verdict = match stalls::of(set, &last_name(&case.folder)) {
-        _ if differences.is_empty() => Verdict::Agrees,
+    let verdict = verdict(case, differences);
+    Judged { name: case.name.clone(), sides: Sides::Rollout(set, pairs), verdict }
+}
+
+fn verdict(case: &Case, differences: Vec<Difference>) -> Verdict {
+    if differences.is_empty() {
+        return Verdict::Agrees;
+    }
+    let stall = stalls::of(&last_name(&case.folder));
+    let explains = |stall: &&Stall| differences.iter().all(|difference| stall.explains(difference));
+    match stall.filter(explains) {
         Some(stall) => Verdict::Excused(differences, stall),
         None => Verdict::Differs(differences),
-    };
-    Ok(Judged { name, set: Some(set), pairs, verdict })
+    }
 }

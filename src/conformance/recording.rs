@@ -1,6 +1,7 @@
 //! A recorded rollout, checked: the orchestrator's settings, and for each repetition the delays of its instances and
 //! what was seen. How the files look is told in README.md.
 
+use super::balancers;
 use super::constants::KUBELET;
 use super::files::{CountOrPercent, Json, Millis, Row, Seconds, Share, Table, Whole, span};
 use super::seen::{Keep, Seen, Watcher};
@@ -43,7 +44,7 @@ impl Set {
     }
 
     /// Its name.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Set::Kubernetes => "kubernetes",
             Set::Swarmkit => "swarmkit",
@@ -116,8 +117,8 @@ pub struct Repetition {
 pub enum Contents {
     /// A recorded rollout.
     Rollout(Box<Recording>),
-    /// A recorded load balancer: not supported yet.
-    Balancer,
+    /// A recorded load balancer.
+    Balancer(Box<balancers::Recording>),
 }
 
 /// Reads a case.
@@ -129,7 +130,7 @@ pub fn read(folder: &Path) -> Result<Contents, LoadError> {
     let kind: Kind = meta.read()?;
     let orchestrator = kind.orchestrator.unwrap_or_default();
     let recording = if kind.scenario.is_some_and(|scenario| scenario.lb.is_some()) {
-        return Ok(Contents::Balancer);
+        return Ok(Contents::Balancer(Box::new(balancers::read(&meta)?)));
     } else if orchestrator.contains("kubernetes") {
         kubernetes_case(folder, &meta)?
     } else if orchestrator.contains("swarm") {

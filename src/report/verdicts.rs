@@ -1,7 +1,8 @@
 //! How recordings and their replays compare, for a terminal.
 
 use super::table::new_table;
-use crate::conformance::{Fit, Judged, Pair, Plateau, Set, Verdict, written};
+use crate::conformance::balancers::Compared;
+use crate::conformance::{Fit, Judged, Pair, Plateau, Set, Sides, Verdict, written};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -14,9 +15,8 @@ pub fn verdicts(judged: &[Judged]) -> String {
             Verdict::Agrees => ("agrees", String::new()),
             Verdict::Differs(differences) => ("differs", lines(differences)),
             Verdict::Excused(_, stall) => ("excused", format!("{}: {}", stall.what, stall.evidence)),
-            Verdict::NotSupported => ("not supported yet", String::new()),
         };
-        table.add_row([case.name.clone(), case.pairs.len().to_string(), word.to_owned(), why]);
+        table.add_row([case.name.clone(), case.sides.repetitions().to_string(), word.to_owned(), why]);
     }
     format!("{table}\n{}\n", summary(judged))
 }
@@ -25,42 +25,69 @@ fn lines(differences: &[crate::conformance::Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// How many cases agree, in all and by set.
+/// How many cases agree, in all and by what was recorded.
 pub fn summary(judged: &[Judged]) -> String {
-    let agreeing = |set: Set| {
-        let of_set = judged.iter().filter(|case| case.set == Some(set));
-        let agree = of_set.clone().filter(|case| case.verdict == Verdict::Agrees).count();
-        (agree, of_set.count())
-    };
-    let sets = [Set::Kubernetes, Set::Swarmkit, Set::Swarm];
-    let (agree, all) = sets.map(agreeing).iter().fold((0, 0), |sum, set| (sum.0 + set.0, sum.1 + set.1));
-    let mut text = format!("{agree} of {all} cases agree");
-    let parts: Vec<String> = sets
-        .into_iter()
-        .map(|set| (set, agreeing(set)))
-        .filter(|(_, (_, all))| *all > 0)
-        .map(|(set, (agree, all))| format!("{} {agree} of {all}", set.name()))
-        .collect();
+    let agree = |cases: &[&Judged]| cases.iter().filter(|case| case.verdict == Verdict::Agrees).count();
+    let all: Vec<&Judged> = judged.iter().collect();
+    let mut text = format!("{} of {} cases agree", agree(&all), all.len());
+    let mut parts: Vec<(&str, Vec<&Judged>)> = SETS.map(|set| (set, Vec::new())).to_vec();
+    for case in judged {
+        let of_set = parts.iter_mut().find(|(set, _)| *set == set_of(case));
+        of_set.expect("every case belongs to a set").1.push(case);
+    }
+    parts.retain(|(_, cases)| !cases.is_empty());
     if parts.len() > 1 {
+        let told = |(set, cases): &(&str, Vec<&Judged>)| format!("{set} {} of {}", agree(cases), cases.len());
+        let parts: Vec<String> = parts.iter().map(told).collect();
         let _ = write!(text, " ({})", parts.join(", "));
     }
     let excused = judged.iter().filter(|case| matches!(case.verdict, Verdict::Excused(..))).count();
     if excused > 0 {
         let _ = write!(text, "; {excused} excused");
     }
-    let left_out = judged.iter().filter(|case| case.verdict == Verdict::NotSupported).count();
-    if left_out > 0 {
-        let _ = write!(text, "; {left_out} not supported yet");
-    }
     text
 }
 
-/// The states of a case, each repetition beside its replay, leaving out what is held for a moment only.
+const BALANCERS: &str = "balancers";
+const SETS: [&str; 4] = [Set::Kubernetes.name(), Set::Swarmkit.name(), Set::Swarm.name(), BALANCERS];
+
+fn set_of(case: &Judged) -> &'static str {
+    match &case.sides {
+        Sides::Rollout(set, _) => set.name(),
+        Sides::Balancer(_) => BALANCERS,
+    }
+}
+
+/// What was recorded of a case beside what was simulated.
 pub fn side_by_side(case: &Judged) -> String {
+    match &case.sides {
+        Sides::Rollout(set, pairs) => states(&case.name, *set, pairs),
+        Sides::Balancer(compared) => figures(&case.name, compared),
+    }
+}
+
+/// The figures of a load balancer beside those of its simulations.
+fn figures(name: &str, compared: &[Compared]) -> String {
+    let mut table = new_table();
+    let repetitions = compared.first().map_or(&[][..], |figure| &figure.recorded);
+    let recorded = repetitions.iter().map(|(repetition, _)| format!("r{repetition}"));
+    let simulated = ["simulated 1 %", "median", "99 %"].map(str::to_owned);
+    table.set_header([format!("{name}, recorded:")].into_iter().chain(recorded).chain(simulated));
+    for figure in compared {
+        let value = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| figure.unit.write(value));
+        let recorded = figure.recorded.iter().map(|(_, recorded)| value(*recorded));
+        let (low, high) = figure.range.unzip();
+        let simulated = [low, figure.median, high].map(value);
+        table.add_row([figure.name.clone()].into_iter().chain(recorded).chain(simulated));
+    }
+    format!("{table}\n")
+}
+
+/// The states of a case, each repetition beside its replay, leaving out what is held for a moment only.
+fn states(name: &str, set: Set, pairs: &[Pair]) -> String {
     let mut text = String::new();
-    let Some(set) = case.set else { return text };
-    for Pair { repetition, recorded, simulated } in &case.pairs {
-        let _ = writeln!(text, "{} r{repetition}: {} at (seconds), for (seconds)", case.name, set.state());
+    for Pair { repetition, recorded, simulated } in pairs {
+        let _ = writeln!(text, "{name} r{repetition}: {} at (seconds), for (seconds)", set.state());
         let mut table = new_table();
         table.set_header(["recorded", "at", "for", "simulated", "at", "for"]);
         let (left, right) = (held(&recorded.plateaus), held(&simulated.plateaus));

@@ -6,7 +6,6 @@ use crate::metrics::{fleet_points, measure};
 use crate::scenario::{self, LoadError, Scenario};
 use crate::stats::Sample;
 use rayon::prelude::*;
-use std::num::NonZeroU32;
 use std::path::Path;
 
 /// How much is simulated.
@@ -128,11 +127,6 @@ impl Experiment {
         let run = Run { scenario, history: &history, points: &points, metrics: &metrics };
         let row: Option<Vec<f64>> = self.figures.iter().map(|figure| figure.of(run)).collect();
         Some((row?, history.events))
-    }
-
-    /// How often the scenario says it is to be run.
-    pub fn replications(&self) -> NonZeroU32 {
-        self.scenario.study.replications
     }
 }
 

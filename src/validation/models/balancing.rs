@@ -7,7 +7,7 @@ use crate::balancer::{Ask, Balancer, Endpoint, Pick, slow_start_share};
 use crate::distribution::Delay;
 use crate::history::Cause;
 use crate::random::mix;
-use crate::scenario::{self, Choice, HealthCheck, SlowStart};
+use crate::scenario::{self, Choice, FirstCheck, HealthCheck, SlowStart};
 use crate::stats::Sample;
 use crate::validation::experiment::Effort;
 use crate::validation::judge::Estimate;
@@ -51,10 +51,10 @@ fn sinkhole(reader: &mut Reader<'_>) -> Reading {
         return Ok(None);
     }
     let fails_at_once = reader.params.text("broken").is_some_and(|text| text == "service time 0, always error");
-    let Some(station) = Station::read(reader)?.filter(|station| fails_at_once && station.layout != Layout::Central)
-    else {
+    let Some(station) = Station::read(reader)? else { return Ok(None) };
+    if !fails_at_once || station.layout == Layout::Central || !station.is_stable() {
         return Ok(None);
-    };
+    }
     let times = station.times(0.0, reader.effort);
     let rollout = r#"[release]
 start = "0s"
@@ -116,7 +116,7 @@ fn panic(reader: &mut Reader<'_>) -> Reading {
     let check = HealthCheck {
         period: Duration::from_secs(1),
         timeout: Duration::ZERO,
-        phase: None,
+        first: FirstCheck::AtRandom,
         success_threshold: NonZeroU32::MIN,
         failure_threshold: NonZeroU32::MIN,
         assume_healthy: true,

@@ -26,6 +26,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
     }
     let Some(station) = Station::read(reader)? else { return Ok(None) };
     let Some(figure) = figure(reader, &station) else { return Ok(None) };
+    if !station.is_stable() {
+        return Err(reader.params.mistake("", "must bring less than the servers can serve"));
+    }
     let requests = match figure {
         Figure::ResponseQuantile { quantile, .. } | Figure::WaitQuantile { quantile, .. } => {
             (BEYOND_A_QUANTILE / (1.0 - quantile)).min(MOST_FOR_A_QUANTILE)

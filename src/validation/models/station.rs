@@ -74,16 +74,27 @@ impl Policy {
     }
 }
 
-/// Takes out who chooses, where the parameters say it.
-///
-/// # Errors
-/// When the number of choices is no count.
-pub(super) fn policy(reader: &mut Reader<'_>) -> Result<Option<Policy>, InputError> {
+/// Takes out how requests find a server: by one queue where nothing else is said. `None` where it is not known.
+fn layout(reader: &mut Reader<'_>) -> Result<Option<Layout>, InputError> {
     reader.params.pass_over(&["choices"]); // Distinct ones, and ties at random, are the only kind there is.
     if let Some(choices) = reader.params.at_least_one("d")? {
-        return Ok(Policy::shortest_of(choices));
+        return Ok(Policy::shortest_of(choices).map(Layout::Separate));
     }
-    Ok(reader.params.text("policy").and_then(|text| Policy::read(&text)))
+    if !reader.params.has("policy") {
+        return Ok(Some(Layout::Central));
+    }
+    let text = reader.params.text("policy").unwrap_or_default();
+    let is_central = text.starts_with("central");
+    Ok(if is_central { Some(Layout::Central) } else { Policy::read(&text).map(Layout::Separate) })
+}
+
+/// Takes out whether servers share what is there. `None` where it is not known.
+fn sharing(reader: &mut Reader<'_>) -> Option<bool> {
+    match reader.params.text("discipline").as_deref() {
+        None | Some("fifo") => Some(false),
+        Some("ps" | "processor sharing") => Some(true),
+        Some(_) => None,
+    }
 }
 
 /// Servers, and what comes to them. Times are seconds.
@@ -114,12 +125,8 @@ impl Station {
     /// # Errors
     /// When one of them is not what it must be.
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, InputError> {
-        let is_chosen = reader.params.has("policy") || reader.params.has("d");
-        let layout = match policy(reader)? {
-            Some(policy) => Layout::Separate(policy),
-            None if is_chosen => return Ok(None), // By a policy that is not known.
-            None => Layout::Central,
-        };
+        let Some(layout) = layout(reader)? else { return Ok(None) };
+        let Some(sharing) = sharing(reader) else { return Ok(None) };
         let params = &mut *reader.params;
         params.pass_over(&["model"]);
         let servers = match params.at_least_one("servers")? {
@@ -130,14 +137,14 @@ impl Station {
         let Some((rate, even)) = rate(reader, servers, work.mean)? else { return Ok(None) };
         let params = &mut *reader.params;
         let places = match params.text("queue") {
-            Some(_) => None, // "central FIFO".
+            Some(text) if text.starts_with("central") => None,
+            Some(_) => return Ok(None),
             None => params.count("queue")?,
         };
         let room = params.at_least_one("K_total")?;
         if let Some(room) = room.filter(|room| *room < servers) {
             return Err(params.mistake("K_total", &format!("must be at least the number of servers, not {room}")));
         }
-        let sharing = params.text("discipline").is_some_and(|discipline| discipline == "ps");
         let mut patience = None;
         for (key, seconds) in [("mean_patience_s", 1.0), ("mean_patience_min", 60.0), ("mean_patience", unit_s)] {
             patience = params.positive(key)?.map(|mean| mean * seconds).or(patience);
@@ -147,15 +154,20 @@ impl Station {
         Ok(Some(Station { servers, layout, rate, even, work, places, sharing, patience, tagged, unit_s }))
     }
 
+    /// Whether it comes to a steady state: not where more comes than can be served and nothing bounds the queue.
+    pub(super) fn is_stable(&self) -> bool {
+        self.load() < 1.0 || self.places.is_some() || self.patience.is_some()
+    }
+
     /// Busy servers ÷ servers, if nobody were turned away.
-    pub(super) fn load(&self) -> f64 {
+    fn load(&self) -> f64 {
         self.rate * self.work.mean / f64::from(self.servers)
     }
 
     /// About how long it takes until the past is forgotten, seconds: the relaxation time of M/M/c, 1 / (√(cμ) − √λ)² (Cohen,
     /// The Single Server Queue, 1982, for c = 1), as many times as arrivals and work vary more than there; never longer than
     /// what bounds the queue allows.
-    pub(super) fn relaxation(&self) -> f64 {
+    fn relaxation(&self) -> f64 {
         let mean = self.work.mean;
         let arrivals = if self.even { 0.0 } else { 1.0 };
         let servers = f64::from(self.servers);
