@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`time`], [`random`], [`queue`] | when, by what luck, what next |
 //! | [`distribution`] | how long things take |
+//! | [`probe`] | what probes in a row come to |
 //! | [`fleet`] | instances, versions, zones, phases, and which phase may follow which |
 //! | [`rollout`] | what an orchestrator decides: one file an orchestrator, pure functions of a view |
 //! | [`rollback`] | who judges the new version, on what evidence, and what happens then |
@@ -63,6 +64,8 @@ pub mod random;
 pub mod queue;
 
 pub mod distribution;
+
+pub mod probe;
 
 pub mod fleet;
 

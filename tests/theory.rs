@@ -1,8 +1,8 @@
 //! Do rollouts without chance last what a person with a pencil finds? What chance plays a part in is `validate.rs`.
 
 use rollsim::engine;
-use rollsim::fleet::Phase;
-use rollsim::history::{Cause, End, Ended, Outcome};
+use rollsim::fleet::{Phase, Version};
+use rollsim::history::{Cause, End, Ended, History, Outcome};
 use rollsim::metrics::{FleetPoint, RunMetrics, fleet_points, measure};
 use rollsim::scenario::{Scenario, parse};
 use rollsim::time::SimTime;
@@ -101,6 +101,39 @@ fn a_probe_sees_readiness_at_its_own_moments() {
 control_plane = { at_once = true }
         type = "Recreate""#;
     Walk { instances: 3, release, strategy }.lasts(12.0);
+}
+
+/// When the only new pod, which is up after 3 s and probed every 5 s, turns ready or unready, seconds after the rollout
+/// began, until a minute is over.
+#[track_caller]
+fn turns(unready: &str, probe: &str, then: &[(f64, Phase)]) {
+    let release = format!("start = \"3s\"\n{probe}\ndefect = {{ unready = {{ {unready} }} }}");
+    let walk = Walk { instances: 1, release: &release, strategy: "kubernetes]\ncontrol_plane = { at_once = true }" };
+    let scenario = walk.scenario();
+    let history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
+    let began = SimTime::START + scenario.study.rollout_at();
+    let of_new = history.changes.iter().filter(|change| change.version == Version::NEW);
+    let turns = of_new.filter(|change| matches!(change.to, Phase::Ready | Phase::Unready));
+    let found: Vec<(f64, Phase)> = turns
+        .map(|change| (change.at.since(began).as_secs_f64(), change.to))
+        .take_while(|(at, _)| *at < 60.0)
+        .collect();
+    assert_eq!(found, then);
+}
+
+#[test]
+fn readiness_is_lost_and_won_probe_by_probe() {
+    use Phase::{Ready, Unready};
+    let probe = r#"ready_probe = { period = "5s", failure_threshold = 3 }"#;
+    // It passes at 5 s. From 12 s on it fails, at 15, 20 and 25 s; from 32 s on it passes, at 35 s. Then the same again.
+    turns(r#"after = "7s", lasts = "20s""#, probe, &[(5.0, Ready), (25.0, Unready), (35.0, Ready), (55.0, Unready)]);
+    // Of two failures nobody hears.
+    turns(r#"after = "7s", lasts = "9s""#, probe, &[(5.0, Ready)]);
+    // Nor does one pass make up for failures.
+    let twice = r#"ready_probe = { period = "5s", failure_threshold = 2, success_threshold = 2 }"#;
+    turns(r#"after = "4s", lasts = "12s""#, twice, &[(10.0, Ready), (20.0, Unready), (35.0, Ready), (45.0, Unready)]);
+    // Without a probe all of it is known at once.
+    turns(r#"after = "17s", lasts = "20s""#, "", &[(3.0, Ready), (20.0, Unready), (40.0, Ready), (57.0, Unready)]);
 }
 
 #[test]

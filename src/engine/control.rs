@@ -25,9 +25,8 @@ impl Engine<'_> {
             Event::EjectionOver { balancer, endpoint, ejection } => self.ejection_over(balancer, endpoint, ejection),
             Event::PullFinished { instance, life } if self.lives(instance, life) => self.prepared(instance),
             Event::StartFinished { instance, life } if self.lives(instance, life) => self.started(instance),
-            Event::ProbePassed { instance, life } if self.lives(instance, life) => self.become_ready(instance),
+            Event::Probed { instance, life } if self.lives(instance, life) => self.probed(instance),
             Event::ReadinessLapsed { instance, life } if self.lives(instance, life) => self.lapse(instance),
-            Event::HealthGivenUp { instance, life } if self.lives(instance, life) => self.give_up(instance),
             Event::ProcessEnded { instance, life } if self.lives(instance, life) => self.process_ended(instance, None),
             Event::PlaceCrashed { instance, life } if self.lives(instance, life) => {
                 let repair = &self.scenario.faults.crash.as_ref().expect("it was scheduled").repair;
@@ -40,9 +39,8 @@ impl Engine<'_> {
             Event::CommandDue
             | Event::PullFinished { .. }
             | Event::StartFinished { .. }
-            | Event::ProbePassed { .. }
+            | Event::Probed { .. }
             | Event::ReadinessLapsed { .. }
-            | Event::HealthGivenUp { .. }
             | Event::ProcessEnded { .. }
             | Event::PlaceCrashed { .. }
             | Event::RestartDue { .. }

@@ -1,14 +1,16 @@
 //! The life of an instance: it is fetched, started, probed, sent away, stopped; and what breaks, whatever is rolled out.
 
+use super::probes::Probes;
 use super::{Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
 use crate::fault::key;
 use crate::fleet::{Instance, InstanceId, Launch, Phase, Slot, Version};
 use crate::history::Cause;
+use crate::probe::Kind;
 use crate::random::Purpose;
 use crate::rollback::Evidence;
 use crate::server::{Server, Speed};
-use crate::time::{SimTime, nanos};
+use crate::time::SimTime;
 use std::time::Duration;
 
 impl Engine<'_> {
@@ -38,6 +40,7 @@ impl Engine<'_> {
             failures_in_a_row: 0,
             up_at: self.now,
             drain_is_over: false,
+            probes: Probes::new(Kind::Readiness, self.now),
             start: self.streams.of(Purpose::Start, subject),
             defect,
             crash: self.streams.of(Purpose::Crash, subject),
@@ -102,11 +105,7 @@ impl Engine<'_> {
         }
         let started_at = self.now + release.start.sample(&mut runtime.start);
         self.control.schedule(started_at, Event::StartFinished { instance: id, life });
-        if let Some(probe) = release.ready_probe.filter(|_| self.strategy.facts().kills_unhealthy()) {
-            let failures = probe.period.saturating_mul(probe.failure_threshold.get() - 1);
-            let given_up_at = self.now + probe.initial_delay + failures;
-            self.control.schedule(given_up_at, Event::HealthGivenUp { instance: id, life });
-        }
+        self.begin_probing(id);
     }
 
     /// The process is up, unless the release's defect kept it from that.
@@ -114,7 +113,6 @@ impl Engine<'_> {
         let release = &self.scenario.release;
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
-        let is_recorded = runtime.recorded.is_some();
         let defect = release.defect.as_ref().filter(|_| runtime.defective);
         if defect.is_some_and(|defect| runtime.defect.unit() < defect.failed_start) {
             self.process_ended(id, None);
@@ -144,72 +142,8 @@ impl Engine<'_> {
         }
         self.fleet.note_started(id, up_at, misbehaves_from);
         self.schedule_crash(id);
-        if defect.is_some_and(|defect| defect.never_ready) {
-            return;
-        }
-        match release.ready_probe.filter(|_| !is_recorded) {
-            None => self.become_ready(id),
-            Some(probe) => {
-                // Probes come at fixed moments after the process began, whether or not it is up yet.
-                let age = nanos(up_at.since(self.fleet[id].since()));
-                let waited = age.saturating_sub(nanos(probe.initial_delay));
-                let first_pass = waited.div_ceil(nanos(probe.period));
-                let passes = first_pass + u64::from(probe.success_threshold.get() - 1);
-                let passed_after =
-                    probe.initial_delay + Duration::from_nanos(nanos(probe.period).saturating_mul(passes));
-                let passed_at = self.fleet[id].since() + passed_after;
-                self.control.schedule(passed_at, Event::ProbePassed { instance: id, life });
-            }
-        }
-    }
-
-    pub(super) fn become_ready(&mut self, id: InstanceId) {
-        self.enter(id, Phase::Ready);
-        if let Some(after) = self.ready_for(id) {
-            let life = self.runtimes[id.index()].life;
-            self.control.schedule(self.now + after, Event::ReadinessLapsed { instance: id, life });
-        }
-    }
-
-    /// How long an instance that is ready now stays so; `None`: for good. A recorded one lapses once.
-    fn ready_for(&mut self, id: InstanceId) -> Option<Duration> {
-        let runtime = &mut self.runtimes[id.index()];
-        if let Some(recorded) = &runtime.recorded {
-            return recorded.unready.map(|(after, _)| after);
-        }
-        let defect = self.scenario.release.defect.as_ref().filter(|_| runtime.defective)?;
-        Some(defect.unready.as_ref()?.after.sample(&mut runtime.defect))
-    }
-
-    /// A ready instance stops passing its readiness probe, or an unready one passes it again.
-    pub(super) fn lapse(&mut self, id: InstanceId) {
-        match self.fleet[id].phase() {
-            Phase::Ready => {
-                self.enter(id, Phase::Unready);
-                let runtime = &mut self.runtimes[id.index()];
-                let recorded = runtime.recorded.as_mut().and_then(|life| life.unready.take());
-                let lasts = recorded.map(|(_, lasts)| lasts).or_else(|| {
-                    let lapses = self.scenario.release.defect.as_ref()?.unready.as_ref()?;
-                    Some(lapses.lasts.sample(&mut runtime.defect))
-                });
-                let lasts = lasts.expect("whoever lapses was told how long");
-                self.control.schedule(self.now + lasts, Event::ReadinessLapsed { instance: id, life: runtime.life });
-            }
-            Phase::Unready => self.become_ready(id),
-            _ => {}
-        }
-    }
-
-    /// As many probes in a row have failed as make a starting instance unhealthy: it is stopped, and counts as
-    /// failed. A process that was up at the last of them passed it.
-    pub(super) fn give_up(&mut self, id: InstanceId) {
-        let is_starting = self.fleet[id].phase() == Phase::Starting;
-        let runtime = &self.runtimes[id.index()];
-        let came_up = self.fleet[id].first_started.is_some() && runtime.up_at >= self.fleet[id].since();
-        let never_ready =
-            runtime.defective && self.scenario.release.defect.as_ref().is_some_and(|defect| defect.never_ready);
-        if is_starting && (!came_up || never_ready) {
-            self.process_ended(id, None);
+        if defect.is_none_or(|defect| !defect.never_ready) {
+            self.passes(id, true);
         }
     }
 
@@ -217,6 +151,7 @@ impl Engine<'_> {
     pub(super) fn process_ended(&mut self, id: InstanceId, repair: Option<&Delay>) {
         let now = self.now;
         self.runtimes[id.index()].life += 1;
+        self.runtimes[id.index()].probes.end();
         if self.fleet[id].phase().is_terminating() {
             self.gone_with(id, Cause::Crash);
             return;

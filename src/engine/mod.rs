@@ -1,7 +1,7 @@
 //! The loop: one run, a pure function of (scenario, strategy, seed, replication). It reads no clock and no file, and
 //! computes no statistic.
 //!
-//! Two planes share the clock. The *control plane* (`control`, `lives`) holds the rare events: the orchestrator's decisions,
+//! Two planes share the clock. The *control plane* (`control`, `lives`, `probes`) holds the rare events: the orchestrator's decisions,
 //! the lives of instances, news on their way to the balancer, faults, the judge. The *request plane* (`requests`)
 //! runs in a tight loop up to the next control event. This is the plain form: every request is an event at its
 //! arrival and at its departure.
@@ -14,6 +14,7 @@
 mod control;
 mod faults;
 mod lives;
+mod probes;
 mod requests;
 mod views;
 
@@ -27,6 +28,7 @@ use crate::rollout::{Memory, Status, Strategy, When};
 use crate::scenario::{Choice, Discipline, Life, Scenario};
 use crate::server::{Server, Speed};
 use crate::time::SimTime;
+use probes::Probes;
 use requests::Requests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -83,16 +85,13 @@ enum Event {
         instance: InstanceId,
         life: u32,
     },
-    ProbePassed {
+    /// Enough probes in a row may have found the same.
+    Probed {
         instance: InstanceId,
         life: u32,
     },
     /// It stops passing its readiness probe, or passes it again.
     ReadinessLapsed {
-        instance: InstanceId,
-        life: u32,
-    },
-    HealthGivenUp {
         instance: InstanceId,
         life: u32,
     },
@@ -188,6 +187,8 @@ struct Runtime {
     up_at: SimTime,
     /// Its deregistration delay is over.
     drain_is_over: bool,
+    /// Its readiness probes.
+    probes: Probes,
     start: Stream,
     defect: Stream,
     crash: Stream,

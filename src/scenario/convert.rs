@@ -13,6 +13,7 @@ use super::{
     Balancer, Budget, Connect, Crash, Defect, Discipline, Expectation, Faults, Hits, NamedStrategy, Outage, Probe,
     Release, Scenario, Service, Slow, Study, Traffic, Unready, WarmUp, WarmUpOver, WarmUpShape, Whom, manifest, raw,
 };
+use crate::probe::Thresholds;
 use crate::rollback::{Operator, Policy, Verdict};
 use crate::rollout::Restart;
 use std::num::NonZeroU32;
@@ -123,8 +124,10 @@ fn probe(place: &Place, raw: &raw::Probe) -> Checked<Probe> {
     Ok(Probe {
         initial_delay: span_or(raw.initial_delay, Duration::ZERO),
         period: positive(&place.key("period"), raw.period)?,
-        success_threshold: threshold("success_threshold", raw.success_threshold, 1)?,
-        failure_threshold: threshold("failure_threshold", raw.failure_threshold, 3)?,
+        thresholds: Thresholds {
+            success: threshold("success_threshold", raw.success_threshold, 1)?,
+            failure: threshold("failure_threshold", raw.failure_threshold, 3)?,
+        },
     })
 }
 

@@ -33,6 +33,7 @@ pub use load::{Arrivals, Bursts, Class, Load, Piece, Profile, Traffic};
 pub use recorded::{Key, Life, Recorded};
 
 use crate::distribution::Delay;
+use crate::probe::Thresholds;
 use crate::rollback::Policy;
 use crate::rollout::{Restart, Strategy};
 use crate::time::nanos;
@@ -164,10 +165,9 @@ pub struct Probe {
     pub initial_delay: Duration,
     /// Between two probes; positive.
     pub period: Duration,
-    /// Passes in a row that make an instance ready.
-    pub success_threshold: NonZeroU32,
-    /// Failures in a row after which an orchestrator that watches health kills a starting instance.
-    pub failure_threshold: NonZeroU32,
+    /// Passes in a row that make an instance ready, and failures in a row that make a ready one unready. An
+    /// orchestrator that watches health kills a starting instance after so many failures.
+    pub thresholds: Thresholds,
 }
 
 /// Service time right after a start, as a factor on the work.

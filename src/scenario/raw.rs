@@ -109,10 +109,11 @@ pub(super) struct Probe {
     pub initial_delay: Option<Span>,
     /// Between two probes.
     pub period: Span,
-    /// Passes in a row that make an instance ready. Default: 1.
+    /// Passes in a row that make an instance ready, or ready again. Default: 1.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub success_threshold: Option<Count>,
-    /// Failures in a row after which an orchestrator that watches health kills a starting instance. Default: 3.
+    /// Failures in a row that make a ready instance unready; an orchestrator that watches health kills a starting one.
+    /// Default: 3.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub failure_threshold: Option<Count>,
 }
@@ -166,7 +167,8 @@ pub(super) struct Defect {
     pub never_ready: Option<bool>,
     /// Its process ends unasked this long after it was up, each time.
     pub crash_after: Option<Delay>,
-    /// It stops passing its readiness probe for a while, again and again, and serves what reaches it all the same.
+    /// It stops passing its readiness probe for a while, again and again, and serves what reaches it all the same. Where
+    /// no probe is given, that is known at once.
     pub unready: Option<Table<Unready>>,
 }
 
@@ -176,7 +178,7 @@ pub(super) struct Defect {
 pub(super) struct Unready {
     /// How long it is ready first, each time.
     pub after: Delay,
-    /// How long it is not, each time.
+    /// How long it does not pass its probe then, each time.
     pub lasts: Delay,
 }
 

@@ -185,8 +185,7 @@ fn the_release_is_as_written() {
         ready_probe: Some(Probe {
             initial_delay: seconds(2),
             period: seconds(5),
-            success_threshold: count(1),
-            failure_threshold: count(4),
+            thresholds: Thresholds { success: count(1), failure: count(4) },
         }),
         warm_up: Some(WarmUp { factor: 3.0, over: WarmUpOver::Time(seconds(60)), shape: WarmUpShape::Exponential }),
         drain: seconds(30),
