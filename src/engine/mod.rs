@@ -441,7 +441,7 @@ impl<'a> Engine<'a> {
             version: instance.version,
             slot: instance.slot,
             to: instance.phase(),
-            listed: instance.is_listed(),
+            listed: self.strategy.facts().lists(instance),
         });
     }
 }

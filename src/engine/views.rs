@@ -64,7 +64,7 @@ impl Engine<'_> {
     fn listing_of(&self, id: InstanceId) -> Listing {
         let instance = &self.fleet[id];
         match self.scenario.balancer.discovery {
-            Discovery::Service if instance.is_listed() => Listing::In,
+            Discovery::Service if self.strategy.facts().lists(instance) => Listing::In,
             Discovery::Service if instance.phase() == Phase::Draining && !instance.held_out => Listing::Leaving,
             Discovery::Service => Listing::Out,
             // Configured places stay, whoever stands there, unless the service gives them up.

@@ -24,7 +24,7 @@ pub mod waves;
 
 pub use command::{Command, What, When};
 
-use crate::fleet::{Fleet, InstanceId, Phase, Slot, Version};
+use crate::fleet::{Fleet, Instance, InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
 use std::time::Duration;
 
@@ -194,6 +194,11 @@ pub trait Facts {
     /// How long an instance must be ready to count as available, and whether that is counted in whole seconds.
     fn min_ready(&self) -> (Duration, bool) {
         (Duration::ZERO, false)
+    }
+
+    /// Whether balancers ought to send requests to an instance.
+    fn lists(&self, instance: &Instance) -> bool {
+        instance.is_listed()
     }
 
     /// Switches its own failure rule off, if it has one that can be.

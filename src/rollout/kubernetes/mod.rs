@@ -11,6 +11,7 @@
 //! and then writes the set's `status`. Both are woken by events and take their time ([`ControlPlane`]).
 
 mod client;
+mod endpoints;
 mod pods;
 mod progress;
 mod rolling;
@@ -18,6 +19,7 @@ mod scaling;
 mod sets;
 
 pub use client::{Client, Limit, Tokens};
+pub use endpoints::{Conditions, Endpoint, TrafficPolicy};
 pub use pods::{Pod, PodPhase, batch_after};
 pub use progress::{Condition, Counts, Reason};
 pub use rolling::{Bound, Bounds, NoShare, clean_up, resolve_fenceposts};
@@ -26,7 +28,7 @@ use sets::Sync;
 pub use sets::{Note, ReplicaSet, Status as SetStatus};
 
 use super::{Action, Command, Decision, Facts, Restart, Status, View, earlier};
-use crate::fleet::{Phase, Version, available_at};
+use crate::fleet::{Instance, Phase, Version, available_at};
 use crate::time::SimTime;
 use pods::first_to_go;
 use std::cmp::Ordering;
@@ -597,6 +599,10 @@ impl Facts for Settings {
 
     fn min_ready(&self) -> (Duration, bool) {
         (self.min_ready, true)
+    }
+
+    fn lists(&self, instance: &Instance) -> bool {
+        Conditions::of(instance).ready
     }
 }
 
