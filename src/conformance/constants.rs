@@ -15,11 +15,11 @@ pub enum Constants {
     Kubernetes {
         /// From a change of an object until a controller that watches it begins to work.
         watch: u64,
-        /// What a pass of the Deployment controller takes.
+        /// What a pass of the Deployment controller takes before its first request.
         pass: u64,
-        /// What a batch of requests takes.
+        /// What a request takes.
         call: u64,
-        /// What each pod that is created adds to that.
+        /// What each of several pods that are created at the same time adds to that.
         create: u64,
     },
     /// Of a Swarm manager; see [`swarm::Manager`].
@@ -50,8 +50,7 @@ impl Constants {
         match (self, &mut strategy) {
             (Constants::Kubernetes { watch, pass, call, create }, Strategy::Kubernetes(settings)) => {
                 let [watch, pass, call, create] = [watch, pass, call, create].map(Duration::from_micros);
-                settings.control_plane =
-                    ControlPlane { watch, pass, call, create, limit: settings.control_plane.limit };
+                settings.control_plane = ControlPlane { watch, pass, call, create, ..settings.control_plane };
             }
             (Constants::Swarm { event_loop, updater, change }, Strategy::Swarm(settings)) => {
                 let [event_loop, updater, change] = [event_loop, updater, change].map(Duration::from_micros);
@@ -89,7 +88,7 @@ impl fmt::Display for Constants {
 }
 
 /// kube-controller-manager 1.36 on a shared machine with two processors.
-const KUBERNETES: Constants = Constants::Kubernetes { watch: 0, pass: 14_500, call: 22_000, create: 10_500 };
+const KUBERNETES: Constants = Constants::Kubernetes { watch: 1_500, pass: 1_000, call: 14_000, create: 4_000 };
 
 /// The manager's own code with a store in memory, for 60 services at once.
 const SWARMKIT: Constants = Constants::Swarm { event_loop: 150, updater: 300, change: 150 };
@@ -112,8 +111,8 @@ pub(super) const EXIT: Duration = Duration::from_millis(1);
 // --- rollouts
 // -----------------------------------------------------------------------------------------------------------
 
-/// From the creation of a pod until the recordings' kubelet began with it, and from its readiness until that was seen:
-/// the median over all of their pods.
+/// From when the recordings' kubelet found a pod ready until that was seen: the median over all of their pods, and
+/// with it what little there is from a pod's creation until the kubelet began with it.
 pub(super) const KUBELET: Duration = Duration::from_millis(17);
 
 /// Two things that happen within this time happen in an order that nobody knows but the recording machine: extremes

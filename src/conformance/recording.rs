@@ -329,6 +329,9 @@ fn kubernetes_case(folder: &Path, json: &Json) -> Result<Recording, LoadError> {
         quota: None,
         control_plane: kubernetes::ControlPlane {
             limit: Some(kubernetes::Limit { qps, burst }),
+            // The old pods were created seconds before, and each creation was told as an event.
+            told_before: scenario.replicas.0,
+            kubelet: KUBELET,
             ..kubernetes::ControlPlane::AT_ONCE
         },
         commands: scenario.actions.iter().map(|action| action.0).collect(),

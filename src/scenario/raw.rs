@@ -260,13 +260,13 @@ pub(super) struct Kubernetes {
 pub(super) struct ControlPlane {
     /// They take no time and may write without limit; then nothing else is given.
     pub at_once: Option<bool>,
-    /// From a change of an object until a controller begins to work on it. Default: "2ms".
+    /// From a change of an object until a controller begins to work on it. Default: "1ms".
     pub watch: Option<Span>,
-    /// What a pass of the Deployment controller takes. Default: "5ms".
+    /// What a pass of the Deployment controller takes before its first request. Default: "1ms".
     pub pass: Option<Span>,
-    /// What a batch of requests takes, those of a batch being made at the same time. Default: "8ms".
+    /// What a request to the API server takes. Default: "7ms".
     pub call: Option<Span>,
-    /// What each pod that is created adds to that. Default: "5ms".
+    /// What each of several pods that are created at the same time adds to that. Default: "2ms".
     pub create: Option<Span>,
     /// `--kube-api-qps`: writes a second of each controller, 0.001 to 1,000,000. Default: 20.
     #[schemars(range(min = 0.001, max = 1_000_000))]

@@ -122,6 +122,7 @@ fn control_plane(place: &Place, raw: Option<&Table<raw::ControlPlane>>) -> Check
         create: span_or(raw.create, defaults.create),
         call: span_or(raw.call, defaults.call),
         limit: Some(Limit { qps, burst: burst.transpose()?.unwrap_or(limit.burst) }),
+        ..defaults
     })
 }
 

@@ -1,28 +1,22 @@
 //! How the functions of kubernetes.json are called: inputs from the vector's words, results back into them.
 
 use rollsim::fleet::{Fleet, Launch, Phase, Version};
+use rollsim::probe::{Kind, Probing, Thresholds};
 use rollsim::rollout::View;
 use rollsim::rollout::kubernetes::{
-    Bound, Bounds, Condition, ControlPlane, Counts, Kind, Memory, Note, Pod, PodPhase, Reason, ReplicaSet, Scale,
-    SetStatus, Settings, batch_after, clean_up, resolve_fenceposts,
+    Bound, Bounds, Condition, Conditions, ControlPlane, Counts, Endpoint, Kind as Strategy, Memory, Note, Pod,
+    PodPhase, Reason, ReplicaSet, Scale, SetStatus, Settings, TrafficPolicy, batch_after, clean_up, find_new, find_old,
+    resolve_fenceposts,
 };
 use rollsim::time::SimTime;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// Functions without a counterpart, and why.
-pub(crate) const NOT_KEPT: &[(&str, &str)] = &[
-    ("find_new_rs", "a version has one set, found by the version: there are no templates to compare"),
-    ("find_old_rs", "all other sets are old ones"),
-    ("revision_history_cleanup", "sets without pods are kept: nothing depends on their number"),
-    ("active_pods", "pods that have failed or succeeded are gone"),
-    ("probe_threshold", "the moments of passes and failures are computed, not counted probe by probe"),
-    ("probe_initial", "an instance is not ready before its first pass"),
-    ("probe_hold", "a restarted process is another life, which earlier probes do not concern"),
-    ("endpoint_conditions", "the balancer lists whoever is ready and not leaving; terminating endpoints are not used"),
-    ("proxy_endpoints", "there is one balancer, without node-local traffic"),
-];
+pub(crate) const NOT_KEPT: &[(&str, &str)] =
+    &[("revision_history_cleanup", "sets without pods are kept: nothing depends on their number")];
 
 /// What this project's function of that name makes of the inputs; `None`: it has none.
 pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
@@ -33,14 +27,15 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
         "max_unavailable" => json!({ "max_unavailable": input.bounds()?.unavailable }),
         "min_available" => {
             let kind = input.strategy()?;
-            let least = if kind == Kind::Recreate { 0 } else { kind.bounds(input.count("replicas")).least_available() };
+            let least =
+                if kind == Strategy::Recreate { 0 } else { kind.bounds(input.count("replicas")).least_available() };
             json!({ "min_available": least })
         }
         "new_rs_new_replicas" => {
             let (new, total) = (input.count("new_rs_replicas"), input.count("total_replicas_all_rs"));
             let size = match input.strategy()? {
-                Kind::RollingUpdate { .. } => input.bounds()?.new_set_may_have(new, total),
-                Kind::Recreate => input.count("replicas"),
+                Strategy::RollingUpdate { .. } => input.bounds()?.new_set_may_have(new, total),
+                Strategy::Recreate => input.count("replicas"),
             };
             json!({ "new_rs_replicas": size })
         }
@@ -50,21 +45,18 @@ pub(crate) fn answer(function: &str, inputs: &Value) -> Option<Value> {
             json!({ "scaled": size != new, "new_rs_replicas": size })
         }
         "reconcile_old_replica_sets" => {
-            let mut old = set(0, input.count("old_rs_replicas"), input.count("old_rs_available"));
-            let before = old.size;
+            let mut old = [set(0, input.count("old_rs_replicas"), input.count("old_rs_available"))];
             let new = (input.count("new_rs_replicas"), input.count("new_rs_available"));
-            input.bounds()?.shrink_old_sets(&mut [&mut old], new);
-            json!({ "scaled": old.size != before, "old_rs_replicas": old.size })
+            let resized = input.bounds()?.shrink_old_sets(&mut old, new);
+            json!({ "scaled": !resized.is_empty(), "old_rs_replicas": old[0].size })
         }
         "cleanup_unhealthy_replicas" => {
-            let mut sets = input.sets("old_rs");
-            let mut old: Vec<&mut ReplicaSet> = sets.iter_mut().collect();
-            json!({ "cleaned": clean_up(&mut old, input.count("max_cleanup")) })
+            let cleaned = clean_up(&mut input.sets("old_rs"), input.count("max_cleanup"), &mut Vec::new());
+            json!({ "cleaned": cleaned.unwrap_or(0) })
         }
         "scale_down_old_rs_for_rolling_update" => {
             let mut sets = input.sets("old_rs");
-            let mut old: Vec<&mut ReplicaSet> = sets.iter_mut().collect();
-            let gone = input.bounds()?.scale_down(&mut old, input.count("total_available"));
+            let gone = input.bounds()?.scale_down(&mut sets, input.count("total_available"), &mut Vec::new());
             json!({ "scaled": gone > 0, "old_rs_replicas": sizes(&sets) })
         }
         "max_scaled_down" => {
@@ -151,8 +143,129 @@ fn answer_of_sets_and_pods(function: &str, input: &Input<'_>) -> Option<Value> {
             json!({ "running": !is_created })
         }
         "slow_start_batch" => slow_start(input),
+        "find_new_rs" => {
+            let (sets, names) = templates(inputs);
+            json!({ "found": find_new(&sets, template(&inputs["template"])).map(|place| names[place]) })
+        }
+        "find_old_rs" => {
+            let (sets, names) = templates(inputs);
+            let places: Vec<usize> = find_old(&sets, template(&inputs["template"])).collect();
+            let with_pods = places.iter().filter(|place| sets[**place].size > 0);
+            json!({
+                "old": places.iter().map(|place| names[*place]).collect::<Vec<_>>(),
+                "old_with_pods": with_pods.map(|place| names[*place]).collect::<Vec<_>>(),
+            })
+        }
+        "active_pods" => {
+            let mut fleet = Fleet::new(1);
+            for phase in inputs["phases"].as_array()? {
+                stand_up(&mut fleet, &json!({ "phase": phase }));
+            }
+            json!({ "active": fleet.live(Version::OLD) })
+        }
+        _ => return answer_of_probes_and_endpoints(function, input),
+    })
+}
+
+fn answer_of_probes_and_endpoints(function: &str, input: &Input<'_>) -> Option<Value> {
+    let inputs = input.0;
+    Some(match function {
+        "probe_threshold" => {
+            // Whoever begins with a success is a liveness probe's, but none of these is ended by a failure.
+            let thresholds = input.thresholds();
+            let mut probing = Probing::new(Kind::Readiness);
+            if inputs["initial"] == "success" {
+                probing.note(true, thresholds.success.get().into(), thresholds);
+            }
+            let published = inputs["results"].as_array()?.iter().map(|result| {
+                probing.note(result == "success", 1, thresholds);
+                word(probing.published())
+            });
+            json!({ "published": published.collect::<Vec<_>>() })
+        }
+        "probe_initial" => {
+            let mut probing = Probing::new(probe_kind(&inputs["kind"]));
+            if !input.is("within_initial_delay") {
+                probing.note(true, 1, input.thresholds());
+            }
+            json!({ "published": word(probing.published()) })
+        }
+        "probe_hold" => {
+            let mut probing = Probing::new(probe_kind(&inputs["kind"]));
+            let after = |event: &Value| {
+                match event.as_str() {
+                    Some("new_container") => probing = Probing::new(probe_kind(&inputs["kind"])),
+                    Some(result) => probing.note(result == "probe_success", 1, input.thresholds()),
+                    None => panic!("an event is a word: {event}"),
+                }
+                // Of a container that was not probed nothing is published.
+                let published = if event == "new_container" { Value::Null } else { word(probing.published()) };
+                (published, probing.is_on_hold())
+            };
+            let (published, on_hold): (Vec<Value>, Vec<bool>) = inputs["events"].as_array()?.iter().map(after).unzip();
+            json!({ "published": published, "on_hold": on_hold })
+        }
+        "endpoint_conditions" => {
+            let publish = input.is("publish_not_ready_addresses");
+            let Conditions { ready, serving, terminating } =
+                Conditions::new(input.is("pod_ready"), input.is("pod_terminating"), publish);
+            json!({ "ready": ready, "serving": serving, "terminating": terminating })
+        }
+        "proxy_endpoints" => proxy_endpoints(input),
         _ => return None,
     })
+}
+
+fn probe_kind(word: &Value) -> Kind {
+    match word.as_str() {
+        Some("readiness") => Kind::Readiness,
+        Some("liveness") => Kind::Liveness,
+        Some("startup") => Kind::Startup,
+        other => panic!("no probe is of the kind {other:?}"),
+    }
+}
+
+fn word(published: Option<bool>) -> Value {
+    match published {
+        Some(true) => json!("success"),
+        Some(false) => json!("failure"),
+        None => json!("unknown"),
+    }
+}
+
+fn proxy_endpoints(input: &Input<'_>) -> Value {
+    let endpoints = input.0["endpoints"].as_array().expect("a list of endpoints");
+    let one = |value: &Value| {
+        let is = |key| Input(value).is(key);
+        let conditions = Conditions { ready: is("ready"), serving: is("serving"), terminating: is("terminating") };
+        Endpoint { conditions, is_local: is("local") }
+    };
+    let seen: Vec<Endpoint> = endpoints.iter().map(one).collect();
+    let policy = TrafficPolicy {
+        internal_stays_local: input.0["internal_policy"] == "local",
+        external_stays_local: input.0["external_policy"] == "local",
+        is_reachable_from_outside: input.is("externally_reachable"),
+    };
+    let names = |places: Option<Vec<usize>>| {
+        places.map(|places| places.into_iter().map(|place| &endpoints[place]["name"]).collect::<Vec<_>>())
+    };
+    json!({
+        "cluster_endpoints": names(policy.cluster_endpoints(&seen)),
+        "local_endpoints": names(policy.local_endpoints(&seen)),
+    })
+}
+
+/// Templates by letter, `A` the first version.
+fn template(letter: &Value) -> Version {
+    Version(letter.as_str().expect("a letter").as_bytes()[0] - b'A')
+}
+
+/// Sets by template, oldest first, and their names.
+fn templates(inputs: &Value) -> (Vec<ReplicaSet>, Vec<&str>) {
+    let mut given: Vec<&Value> = inputs["replica_sets"].as_array().expect("a list of sets").iter().collect();
+    given.sort_by_key(|set| set["created"].as_u64());
+    let sets = given.iter().map(|each| ReplicaSet::new(template(&each["template"]), Input(each).count("replicas")));
+    (sets.collect(), given.iter().map(|set| set["name"].as_str().expect("a name")).collect())
 }
 
 /// A vector's inputs.
@@ -183,13 +296,13 @@ impl Input<'_> {
     }
 
     /// The strategy; `None`: not one of a Deployment.
-    fn strategy(&self) -> Option<Kind> {
+    fn strategy(&self) -> Option<Strategy> {
         match self.some("strategy").map_or("rolling_update", |word| word.as_str().unwrap_or("")) {
-            "rolling_update" => Some(Kind::RollingUpdate {
+            "rolling_update" => Some(Strategy::RollingUpdate {
                 max_surge: self.bound("max_surge").ok()?,
                 max_unavailable: self.bound("max_unavailable").ok()?,
             }),
-            "recreate" => Some(Kind::Recreate),
+            "recreate" => Some(Strategy::Recreate),
             _ => None,
         }
     }
@@ -206,6 +319,12 @@ impl Input<'_> {
             set(age, each.count("replicas"), available)
         };
         self.0[key].as_array().expect("a list of sets").iter().enumerate().map(one).collect()
+    }
+
+    /// Of a probe; 1 where none is given.
+    fn thresholds(&self) -> Thresholds {
+        let of = |key| NonZeroU32::new(self.count(key)).unwrap_or(NonZeroU32::MIN);
+        Thresholds { success: of("success_threshold"), failure: of("failure_threshold") }
     }
 
     fn counts(&self) -> Counts {
@@ -262,11 +381,11 @@ fn rolling_sequence(input: &Input<'_>) -> Vec<String> {
     while (old, new) != (0, bounds.desired) {
         let grown = bounds.new_set_after_pass(new, new + old);
         if grown == new {
-            let mut left = set(0, old, old);
-            bounds.shrink_old_sets(&mut [&mut left], (new, new));
-            assert!(left.size < old, "stands still at {steps:?}");
-            steps.push(format!("old-{}", old - left.size));
-            old = left.size;
+            let mut left = [set(0, old, old)];
+            bounds.shrink_old_sets(&mut left, (new, new));
+            assert!(left[0].size < old, "stands still at {steps:?}");
+            steps.push(format!("old-{}", old - left[0].size));
+            old = left[0].size;
         } else {
             steps.push(format!("new+{}", grown - new));
             new = grown;
@@ -383,7 +502,7 @@ fn scale_with_terminating(input: &Input<'_>) -> Vec<Vec<u32>> {
 fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
     let desired = 3;
     let settings = Settings {
-        kind: Kind::Recreate,
+        kind: Strategy::Recreate,
         min_ready: Duration::ZERO,
         progress_deadline: None,
         replacement: None,

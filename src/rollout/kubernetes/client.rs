@@ -1,13 +1,19 @@
-//! The limit on a controller's requests to the API server (`flowcontrol.NewTokenBucketRateLimiter` of client-go).
+//! A controller's requests to the API server: the limit on them (`flowcontrol.NewTokenBucketRateLimiter` of client-go),
+//! and the events that take their share of it (`tools/record`).
 
 use crate::time::SimTime;
 use std::time::Duration;
 
-/// A bucket of tokens, each good for one request.
+/// A controller's client: a bucket of tokens, each good for one request, and the events that wait for some. Events are
+/// written one after the other, while the controller goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// When the bucket is full again.
     full_at: SimTime,
+    /// Events that wait.
+    events: u32,
+    /// When the one that is being written is answered.
+    event_at: Option<SimTime>,
 }
 
 /// The rate at which tokens come, and how many the bucket holds.
@@ -63,6 +69,31 @@ impl Client {
     /// Takes one token at a moment or as soon after it as there is one, and tells when.
     pub fn take(&mut self, limit: Option<Limit>, at: SimTime) -> SimTime {
         self.reserve(limit, at, 1).pop().map_or(at, |token| token.max(at))
+    }
+
+    /// Something is told as so many events.
+    pub(super) fn tell(&mut self, count: u32) {
+        self.events += count;
+    }
+
+    /// Begins with the next event if the one before is answered; a request takes `call`. Without a limit nobody waits
+    /// for events.
+    pub(super) fn write_events(&mut self, limit: Option<Limit>, call: Duration, now: SimTime) {
+        if limit.is_none() {
+            self.events = 0;
+        }
+        if self.event_at.is_some_and(|at| at <= now) {
+            self.event_at = None;
+        }
+        if self.event_at.is_none() && self.events > 0 {
+            self.events -= 1;
+            self.event_at = Some(self.take(limit, now) + call);
+        }
+    }
+
+    /// When the event that is being written is answered; `None`: none is.
+    pub(super) fn event_answered_at(&self) -> Option<SimTime> {
+        self.event_at
     }
 }
 

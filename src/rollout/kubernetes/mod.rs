@@ -5,33 +5,35 @@
 //! KEP-5882 for the replacement policy. Instances on their way out belong to no set and are not counted, so more than
 //! desired + surge can exist.
 //!
-//! Two controllers work here, each on what the API server tells it. The *Deployment controller* makes passes: each
-//! looks at the sizes and the `status` of the ReplicaSets and makes one kind of change to the sizes. Each
-//! *ReplicaSet's controller* creates and deletes instances one by one until there are as many as the set's size says,
-//! and then writes the set's `status`. Both are woken by events and take their time ([`ControlPlane`]).
+//! Two controllers work here, each on what the API server tells it. The *Deployment controller* makes passes
+//! (`passes`): each looks at the sizes and the `status` of the ReplicaSets and makes one kind of change to the sizes.
+//! The *ReplicaSets' controller* makes syncs (`syncs`): each creates or deletes instances until there are as many as a
+//! set's size says, and then writes the set's `status`. Both are woken by events, go by what they read when they began,
+//! and take their time ([`ControlPlane`]).
 
 mod client;
 mod endpoints;
+mod passes;
 mod pods;
 mod progress;
 mod rolling;
 mod scaling;
 mod sets;
+mod syncs;
 
 pub use client::{Client, Limit, Tokens};
 pub use endpoints::{Conditions, Endpoint, TrafficPolicy};
 pub use pods::{Pod, PodPhase, batch_after};
 pub use progress::{Condition, Counts, Reason};
-pub use rolling::{Bound, Bounds, NoShare, clean_up, resolve_fenceposts};
+pub use rolling::{Bound, Bounds, Lags, NoShare, clean_up, resolve_fenceposts};
 pub use scaling::Scale;
-use sets::Sync;
-pub use sets::{Note, ReplicaSet, Status as SetStatus};
+use sets::MOST_EVENTS;
+pub use sets::{Note, ReplicaSet, Status as SetStatus, find_new, find_old};
 
-use super::{Action, Command, Decision, Facts, Restart, Status, View, earlier};
+use super::{Command, Decision, Facts, Restart, Status, View};
 use crate::fleet::{Instance, Phase, Version, available_at};
-use crate::time::SimTime;
-use pods::first_to_go;
-use std::cmp::Ordering;
+use crate::time::{SimTime, nanos};
+use passes::Pass;
 use std::time::Duration;
 
 /// `terminationGracePeriodSeconds` where none is given.
@@ -109,14 +111,19 @@ pub enum PodReplacement {
 pub struct ControlPlane {
     /// From a change of an object until a controller that watches it begins to work.
     pub watch: Duration,
-    /// What a pass of the Deployment controller takes.
+    /// What a pass of the Deployment controller takes before its first request.
     pub pass: Duration,
-    /// What a batch of requests takes, those of a batch being made at the same time.
+    /// What a request takes. It is in force half-way through it.
     pub call: Duration,
-    /// What each pod that is created adds to that.
+    /// What each of several pods that are created at the same time adds to that.
     pub create: Duration,
     /// The limit on the requests of each controller; `None`: none.
     pub limit: Option<Limit>,
+    /// How many events about the old set its controller has written shortly before the rollout: so many fewer come
+    /// through before the rest is dropped as spam.
+    pub told_before: u32,
+    /// From when a kubelet finds a pod ready until the API server knows it; `minReadySeconds` counts from the former.
+    pub kubelet: Duration,
 }
 
 impl ControlPlane {
@@ -127,23 +134,31 @@ impl ControlPlane {
         call: Duration::ZERO,
         create: Duration::ZERO,
         limit: None,
+        told_before: 0,
+        kubelet: Duration::ZERO,
     };
 
-    /// A controller's writes where nothing else is said: `--kube-api-qps` and `--kube-api-burst` of
+    /// A controller's requests where nothing else is said: `--kube-api-qps` and `--kube-api-burst` of
     /// kube-controller-manager.
     pub const LIMIT: Limit = Limit { qps: 20.0, burst: 30 };
+
+    /// From when a request is made until it is in force, and from then until it is answered.
+    fn half_call(&self) -> Duration {
+        self.call / 2
+    }
 }
 
 impl Default for ControlPlane {
-    /// A small idle cluster: from a pod's readiness to the smaller size of an old set 9 ms, and to the next pod 32 ms,
+    /// A small idle cluster: from a pod's readiness to the smaller size of an old set 10 ms, and to the next pod 32 ms,
     /// as measured on kube-controller-manager 1.36 (medians 10 ms and 29 ms).
     fn default() -> Self {
         ControlPlane {
-            watch: Duration::from_millis(2),
-            pass: Duration::from_millis(5),
-            call: Duration::from_millis(8),
-            create: Duration::from_millis(5),
+            watch: Duration::from_millis(1),
+            pass: Duration::from_millis(1),
+            call: Duration::from_millis(7),
+            create: Duration::from_millis(2),
             limit: Some(Self::LIMIT),
+            ..Self::AT_ONCE
         }
     }
 }
@@ -157,6 +172,10 @@ pub struct Memory {
     asked: Asked,
     /// What was typed since, and when that is heard of.
     typed: Option<(Asked, SimTime)>,
+    /// The Deployment's `revision` annotation.
+    revision: u32,
+    /// What of it its `status` tells of (`status.observedGeneration`).
+    observed: Asked,
     /// The Deployment's `status`.
     counts: Counts,
     condition: Condition,
@@ -164,17 +183,15 @@ pub struct Memory {
     complete: bool,
     /// Instances of other versions than the target exist.
     old_exist: bool,
-    /// When the next pass is due.
-    pass_at: Option<SimTime>,
-    /// When the last one has made its writes.
-    busy_until: SimTime,
-    /// The Deployment controller's limit, and the one of the ReplicaSets'.
+    /// The pass under way.
+    pass: Option<Pass>,
+    /// When the next one begins, if none is under way then.
+    woken_at: Option<SimTime>,
+    /// Events about the Deployment that its controller may still write: more are dropped as spam.
+    events_left: u32,
+    /// The Deployment controller's client, and the one of the ReplicaSets'.
     deployment_client: Client,
     set_client: Client,
-    /// Events on pods that wait to be written, one after the other by the same client.
-    events: u32,
-    /// When the first of them is written.
-    event_at: Option<SimTime>,
 }
 
 /// What the Deployment asks for: `spec` as far as it changes while a rollout is under way.
@@ -187,10 +204,6 @@ struct Asked {
 }
 
 impl Memory {
-    fn new_set(&self) -> Option<usize> {
-        self.sets.iter().position(|set| set.version == self.asked.target)
-    }
-
     /// The sizes of the sets by version.
     fn sizes(&self) -> [u32; Version::COUNT] {
         let mut sizes = [0; Version::COUNT];
@@ -198,12 +211,6 @@ impl Memory {
             sizes[set.version.index()] = set.size;
         }
         sizes
-    }
-
-    /// The Deployment controller hears of something now.
-    fn wake(&mut self, now: SimTime, control_plane: &ControlPlane) {
-        let begins = (now + control_plane.watch).max(self.busy_until);
-        self.pass_at.get_or_insert(begins + control_plane.pass);
     }
 }
 
@@ -213,21 +220,25 @@ impl Settings {
         let mut old = ReplicaSet::new(Version::OLD, 0);
         old.resize(desired, desired, self.kind.bounds(desired).most());
         old.status = SetStatus { replicas: desired, ready: desired, available: desired, terminating: 0 };
+        old.revision = 1;
+        old.events_left = MOST_EVENTS.saturating_sub(self.control_plane.told_before);
         let sets = vec![old];
+        let asked = Asked { revision: 0, target: Version::OLD, desired, paused: false };
         Memory {
             counts: Counts::of(&sets, Version::OLD),
             sets,
-            asked: Asked { revision: 0, target: Version::OLD, desired, paused: false },
+            asked,
             typed: None,
+            revision: 1,
+            observed: asked,
             condition: Condition::new(Reason::NewReplicaSetAvailable, SimTime::START),
             complete: true,
             old_exist: false,
-            pass_at: None,
-            busy_until: SimTime::START,
+            pass: None,
+            woken_at: None,
+            events_left: MOST_EVENTS,
             deployment_client: Client::default(),
             set_client: Client::default(),
-            events: 0,
-            event_at: None,
         }
     }
 
@@ -237,20 +248,16 @@ impl Settings {
         self.hear(view, &mut memory);
         let mut actions = Vec::new();
         for place in 0..memory.sets.len() {
-            self.work_on_set(view, &mut memory, place, &mut actions);
+            self.sync_set(view, &mut memory, place, &mut actions);
         }
-        while memory.pass_at.is_some_and(|at| at <= view.now) {
-            self.pass(view, &mut memory);
-        }
+        self.run_passes(view.now, &mut memory);
         for set in &mut memory.sets {
             self.wake_set(view, set);
         }
-        self.write_events(view.now, &mut memory);
-        let deadline_at = self.looks_at(&memory);
-        let requests = memory.sets.iter().filter_map(|set| set.sync).map(|sync| sync.at).min();
-        let heard_at = memory.typed.map(|(_, heard_at)| heard_at);
-        let wishes = [memory.pass_at, heard_at, requests, memory.event_at, deadline_at, self.next_available(view)];
-        let ask_again = wishes.into_iter().fold(None, earlier).map(|at| at.max(view.now));
+        for client in [&mut memory.deployment_client, &mut memory.set_client] {
+            client.write_events(self.control_plane.limit, self.control_plane.call, view.now);
+        }
+        let ask_again = self.next_step(view, &memory);
         let status = match memory.condition.reason {
             _ if memory.complete => Status::Completed,
             _ if view.halted => Status::Paused,
@@ -272,14 +279,13 @@ impl Settings {
         let heard_last = memory.typed.map_or(memory.asked, |(typed, _)| typed);
         if asked != heard_last {
             memory.complete &= asked.revision == heard_last.revision && asked.desired == heard_last.desired;
-            // What is typed is a request like any other, and in force half-way through it.
-            let in_force_at = view.now + self.control_plane.call / 2;
+            // What is typed is a request like any other.
+            let in_force_at = view.now + self.control_plane.half_call();
             memory.typed = Some((asked, in_force_at + self.control_plane.watch));
         }
         if let Some((typed, _)) = memory.typed.take_if(|(_, heard_at)| *heard_at <= view.now) {
             memory.asked = typed;
-            let begins = view.now.max(memory.busy_until);
-            memory.pass_at.get_or_insert(begins + self.control_plane.pass);
+            memory.woken_at = Some(view.now);
         }
         // A Recreate waits for pods, not for what the sets say of them.
         let exist =
@@ -290,7 +296,7 @@ impl Settings {
             memory.wake(view.now, &self.control_plane);
         }
         if self.looks_at(memory).is_some_and(|at| at <= view.now) {
-            memory.pass_at = Some(view.now);
+            memory.woken_at = Some(view.now);
         }
     }
 
@@ -304,116 +310,16 @@ impl Settings {
         Some(memory.condition.at + deadline + Duration::from_secs(1))
     }
 
-    // --- the ReplicaSets' controllers
-    // --------------------------------------------------------------------------------
-
-    fn status(&self, view: &View<'_>, version: Version) -> SetStatus {
-        SetStatus::of(view.fleet, version, self.available(view, version))
-    }
-
-    /// Wakes a set's controller if there is something to do.
-    fn wake_set(&self, view: &View<'_>, set: &mut ReplicaSet) {
-        if set.sync.is_none() && !self.is_content(view, set) {
-            set.sync = Some(Sync::from(view.now + self.control_plane.watch));
-            set.is_stale = false;
-        }
-    }
-
-    /// Whether there are as many instances as there are to be, and the status says so.
-    fn is_content(&self, view: &View<'_>, set: &ReplicaSet) -> bool {
-        set.size == view.fleet.live(set.version) && set.status == self.status(view, set.version)
-    }
-
-    /// The requests of a set's controller that are due: instances are created and deleted until there are as many as
-    /// its size says, and then its status is written.
-    fn work_on_set(&self, view: &View<'_>, memory: &mut Memory, place: usize, actions: &mut Vec<Action>) {
-        let (now, limit) = (view.now, self.control_plane.limit);
-        let set = &mut memory.sets[place];
-        let Some(mut sync) = set.sync.take_if(|sync| sync.at <= now) else { return };
-        let (version, live) = (set.version, view.fleet.live(set.version));
-        if sync.tokens.is_empty() {
-            if self.is_content(view, set) {
-                return;
-            }
-            let creates = batch_after(sync.created, set.size.saturating_sub(live));
-            let pods = creates + live.saturating_sub(set.size);
-            // A status is refused where the set has changed since it was read; then it is read and written again.
-            let requests = if pods > 0 {
-                pods
-            } else if set.is_stale {
-                3
-            } else {
-                1
-            };
-            let takes = self.control_plane.call + self.control_plane.create * creates;
-            let tokens = memory.set_client.reserve(limit, now, requests);
-            sync = Sync { at: now, tokens, created: creates, takes };
-        }
-        let mut requests = 0;
-        while sync.tokens.peek().is_some_and(|at| at <= now) {
-            sync.tokens.pop();
-            requests += 1;
-        }
-        sync.at = sync.tokens.peek().unwrap_or(now + sync.takes);
-        set.sync = Some(sync);
-        if requests == 0 {
-            return;
-        }
-        match live.cmp(&set.size) {
-            Ordering::Greater => {
-                requests = requests.min(live - set.size);
-                let first = first_to_go(view, version, requests as usize);
-                actions.extend(first.into_iter().map(|instance| Action::Terminate { instance, drain: true }));
-            }
-            Ordering::Less => {
-                requests = requests.min(set.size - live);
-                let launched = actions.iter().filter(|action| matches!(action, Action::Launch { .. })).count();
-                let existing = view.fleet.existing().len() + launched;
-                let room = self.quota.map_or(u32::MAX, |quota| quota.saturating_sub(existing as u32));
-                let launch = Action::Launch { version, slot: None, hold: false, held_out: false };
-                actions.extend(std::iter::repeat_n(launch, requests.min(room) as usize));
-                set.refusals = if requests > room { set.refusals.saturating_add(1) } else { 0 };
-                if set.refusals > 0 {
-                    set.sync = Some(Sync::from(now + REFUSED.delay(set.refusals)));
-                }
-                requests = requests.min(room);
-            }
-            Ordering::Equal if !sync.tokens.is_empty() => return,
-            Ordering::Equal => {
-                // What happens later is another sync's.
-                set.sync = None;
-                let status = self.status(view, version);
-                if set.status != status {
-                    set.status = status;
-                    memory.wake(now, &self.control_plane);
-                }
-                return;
-            }
-        }
-        self.note_events(now, memory, place, requests);
-    }
-
-    /// Each pod created or deleted is told as an event, and events take tokens of the same client.
-    fn note_events(&self, now: SimTime, memory: &mut Memory, place: usize, count: u32) {
-        if self.control_plane.limit.is_some() {
-            let set = &mut memory.sets[place];
-            let told = count.min(set.events_left);
-            set.events_left -= told;
-            memory.events += told;
-            self.write_events(now, memory);
-        }
-    }
-
-    /// Events are written one after the other.
-    fn write_events(&self, now: SimTime, memory: &mut Memory) {
-        if memory.event_at.is_some_and(|at| at <= now) {
-            memory.event_at = None;
-        }
-        if memory.event_at.is_none() && memory.events > 0 {
-            memory.events -= 1;
-            let token = memory.set_client.take(self.control_plane.limit, now);
-            memory.event_at = Some(token + self.control_plane.call);
-        }
+    /// When there is something to do if nothing happens.
+    fn next_step(&self, view: &View<'_>, memory: &Memory) -> Option<SimTime> {
+        let begins = memory.woken_at.filter(|_| memory.pass.is_none());
+        let answered = memory.pass.as_ref().map(|pass| pass.at);
+        let syncs = memory.sets.iter().filter_map(|set| set.sync.as_ref().map(|sync| sync.at)).min();
+        let retries = memory.sets.iter().filter_map(|set| set.retry_at.filter(|_| set.sync.is_none())).min();
+        let heard_at = memory.typed.map(|(_, heard_at)| heard_at);
+        let events = [memory.deployment_client.event_answered_at(), memory.set_client.event_answered_at()];
+        let wishes = [begins, answered, syncs, retries, heard_at, self.looks_at(memory), self.next_available(view)];
+        wishes.into_iter().chain(events).flatten().filter(|at| *at > view.now).min()
     }
 
     /// How many of a version are available.
@@ -424,155 +330,17 @@ impl Settings {
 
     /// When those ready instances of a version become available that are not yet, the latest first.
     fn not_yet_available(&self, view: &View<'_>, version: Version) -> impl Iterator<Item = SimTime> {
-        let (now, min_ready) = (view.now, self.min_ready);
+        let (now, min_ready, kubelet) = (view.now, self.min_ready, nanos(self.control_plane.kubelet));
         let ready = view.fleet.ready_times(version).rev().filter(move |_| !min_ready.is_zero());
-        ready.map(move |since| available_at(since, min_ready, true)).take_while(move |at| *at > now)
+        let found_ready = move |since: SimTime| SimTime::from_nanos(since.nanos().saturating_sub(kubelet));
+        ready
+            .map(move |since| available_at(found_ready(since), min_ready, true).max(since))
+            .take_while(move |at| *at > now)
     }
 
     /// When the next instance becomes available if nothing happens to it.
     fn next_available(&self, view: &View<'_>) -> Option<SimTime> {
         Version::all().filter_map(|version| self.not_yet_available(view, version).last()).min()
-    }
-
-    // --- the Deployment controller
-    // -----------------------------------------------------------------------------------
-
-    /// One pass (`syncDeployment`).
-    fn pass(&self, view: &View<'_>, memory: &mut Memory) {
-        let (now, sizes) = (view.now, memory.sizes());
-        let mut after = memory.clone();
-        after.pass_at = None;
-        let Asked { desired, paused, .. } = after.asked;
-        Self::note_pause(now, &mut after);
-        if paused || scaling::is_due(&after.sets, desired) {
-            self.scale(&mut after);
-        } else {
-            match self.kind {
-                Kind::RollingUpdate { .. } => self.roll(now, &mut after),
-                Kind::Recreate => self.recreate(now, &mut after),
-            }
-        }
-        self.sync_status(now, &mut after);
-        let resized = after.sets.iter().filter(|set| set.size != sizes[set.version.index()]).count();
-        let writes =
-            (resized + usize::from(after.counts != memory.counts || after.condition != memory.condition)) as u32;
-        // A pass whose requests have to wait is made when they may be done. Each resizing is told as an event, too.
-        let limit = self.control_plane.limit;
-        let granted_at = (0..writes + resized as u32).map(|_| after.deployment_client.take(limit, now)).max();
-        if let Some(at) = granted_at.filter(|at| *at > now) {
-            memory.pass_at = Some(at);
-            return;
-        }
-        after.busy_until = now + self.control_plane.call * writes;
-        if resized > 0 || after.sets.len() != memory.sets.len() {
-            after.wake(now, &self.control_plane);
-        }
-        *memory = after;
-    }
-
-    /// Pausing stops the clock of the progress deadline (`checkPausedConditions`).
-    fn note_pause(now: SimTime, memory: &mut Memory) {
-        let is_noted = memory.condition.reason == Reason::DeploymentPaused;
-        let is_stuck = memory.condition.reason == Reason::ProgressDeadlineExceeded;
-        if memory.asked.paused && !is_noted && !is_stuck {
-            memory.condition = Condition::new(Reason::DeploymentPaused, now);
-        } else if !memory.asked.paused && is_noted {
-            memory.condition = Condition::new(Reason::DeploymentResumed, now);
-        }
-    }
-
-    /// Whether terminating pods hold room.
-    fn terminating_hold_room(&self) -> bool {
-        self.replacement == Some(PodReplacement::TerminationComplete)
-    }
-
-    fn scale(&self, memory: &mut Memory) {
-        let bounds = self.kind.bounds(memory.asked.desired);
-        let scale = Scale {
-            desired: bounds.desired,
-            most: bounds.most(),
-            replicas: memory.counts.replicas,
-            terminating: if self.terminating_hold_room() { terminating(&memory.sets) } else { 0 },
-            is_rolling: matches!(self.kind, Kind::RollingUpdate { .. }),
-        };
-        let new = memory.new_set();
-        scale.apply(&mut memory.sets, new);
-    }
-
-    /// `rolloutRolling`: the new set grows, or else the old ones shrink.
-    fn roll(&self, now: SimTime, memory: &mut Memory) {
-        let bounds = self.kind.bounds(memory.asked.desired);
-        let held = if self.terminating_hold_room() { held_room(&memory.sets) } else { 0 };
-        let total = memory.sets.iter().map(|set| set.size).sum::<u32>() + held;
-        let new = memory.new_set().unwrap_or_else(|| {
-            let size = bounds.new_set_may_have(0, total);
-            create_set(now, memory, size, bounds);
-            memory.sets.len() - 1
-        });
-        let total = memory.sets.iter().map(|set| set.size).sum::<u32>() + held;
-        let size = memory.sets[new].size;
-        let grown = bounds.new_set_after_pass(size, total);
-        if grown != size {
-            memory.sets[new].resize(grown, bounds.desired, bounds.most());
-            return;
-        }
-        let figures = (size, memory.sets[new].status.available);
-        let before = memory.sizes();
-        let target = memory.asked.target;
-        let mut old: Vec<&mut ReplicaSet> = memory.sets.iter_mut().filter(|set| set.version != target).collect();
-        bounds.shrink_old_sets(&mut old, figures);
-        for set in old {
-            if set.size != before[set.version.index()] {
-                set.resize(set.size, bounds.desired, bounds.most());
-            }
-        }
-    }
-
-    /// `rolloutRecreate`: the new set is created once nothing of an old one exists, or, where terminating pods hold
-    /// no room, once all of it is on its way out.
-    fn recreate(&self, now: SimTime, memory: &mut Memory) {
-        let bounds = self.kind.bounds(memory.asked.desired);
-        let target = memory.asked.target;
-        let mut shrank = false;
-        for set in memory.sets.iter_mut().filter(|set| set.version != target && set.size > 0) {
-            set.resize(0, bounds.desired, bounds.most());
-            shrank = true;
-        }
-        let starts_early = self.replacement == Some(PodReplacement::TerminationStarted);
-        let replicas_left = memory.sets.iter().any(|set| set.version != target && set.status.replicas > 0);
-        if shrank || replicas_left || (memory.old_exist && !starts_early) {
-            return;
-        }
-        match memory.new_set() {
-            Some(new) => memory.sets[new].resize(bounds.desired, bounds.desired, bounds.most()),
-            None => create_set(now, memory, bounds.desired, bounds),
-        }
-    }
-
-    /// `syncRolloutStatus`: the sums, and what they mean.
-    fn sync_status(&self, now: SimTime, memory: &mut Memory) {
-        let counts = Counts::of(&memory.sets, memory.asked.target);
-        let before = std::mem::replace(&mut memory.counts, counts);
-        if memory.asked.paused {
-            return;
-        }
-        let desired = memory.asked.desired;
-        let waits_for_terminating = self.terminating_hold_room() && counts.terminating > 0;
-        let is_complete = counts.is_complete(desired) && !waits_for_terminating;
-        let was_available = memory.condition.reason == Reason::NewReplicaSetAvailable;
-        let fewer_terminating = self.terminating_hold_room() && counts.terminating < before.terminating;
-        if is_complete {
-            memory.complete |= memory.typed.is_none();
-            if !was_available {
-                memory.condition = Condition::new(Reason::NewReplicaSetAvailable, now);
-            }
-        } else if was_available && counts.replicas == counts.updated {
-            // Complete once, and only scaled or short of instances now.
-        } else if counts.has_progressed(&before) || fewer_terminating {
-            memory.condition = Condition::new(Reason::ReplicaSetUpdated, now);
-        } else if memory.condition.is_overdue(self.progress_deadline, now) {
-            memory.condition.reason = Reason::ProgressDeadlineExceeded;
-        }
     }
 }
 
@@ -604,23 +372,6 @@ impl Facts for Settings {
     fn lists(&self, instance: &Instance) -> bool {
         Conditions::of(instance).ready
     }
-}
-
-/// A new set for the target.
-fn create_set(now: SimTime, memory: &mut Memory, size: u32, bounds: Bounds) {
-    let mut set = ReplicaSet::new(memory.asked.target, 0);
-    set.resize(size, bounds.desired, bounds.most());
-    memory.sets.push(set);
-    memory.condition = Condition::new(Reason::NewReplicaSetCreated, now);
-}
-
-fn terminating(sets: &[ReplicaSet]) -> u32 {
-    sets.iter().map(|set| set.status.terminating).sum()
-}
-
-/// Room that is held beyond the sets' sizes: by instances on their way out, and by those that will be.
-fn held_room(sets: &[ReplicaSet]) -> u32 {
-    terminating(sets) + sets.iter().map(|set| set.status.replicas.saturating_sub(set.size)).sum::<u32>()
 }
 
 #[cfg(test)]

@@ -94,6 +94,17 @@ impl Condition {
         Condition { reason, at: at.whole_second() }
     }
 
+    /// The condition that notes that the Deployment is paused, or is not any more, which stops the clock of the progress
+    /// deadline (`checkPausedConditions`); `None`: that is noted, or the lack of progress was reported before.
+    pub fn noting_pause(&self, paused: bool, now: SimTime) -> Option<Self> {
+        match (paused, self.reason) {
+            (true, Reason::DeploymentPaused | Reason::ProgressDeadlineExceeded) => None,
+            (true, _) => Some(Condition::new(Reason::DeploymentPaused, now)),
+            (false, Reason::DeploymentPaused) => Some(Condition::new(Reason::DeploymentResumed, now)),
+            (false, _) => None,
+        }
+    }
+
     /// Whether the lack of progress is to be reported (`DeploymentTimedOut`): what is complete never is.
     pub fn is_overdue(&self, deadline: Option<Duration>, now: SimTime) -> bool {
         match (self.reason, deadline) {

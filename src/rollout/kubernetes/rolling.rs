@@ -107,45 +107,60 @@ impl Bounds {
 
     /// Shrinks the old sets, oldest first: instances that do not work go first, even below the bound of availability,
     /// for a broken old version must not block the way out of it; then healthy ones down to the bound
-    /// (`reconcileOldReplicaSets`). `new`: size and available instances of the new set.
-    pub fn shrink_old_sets(&self, old: &mut [&mut ReplicaSet], new: (u32, u32)) {
+    /// (`reconcileOldReplicaSets`). Nothing more goes while a set has not caught up with its last size. `new`: size and
+    /// available instances of the new set. Tells in order which place got which size: a set may get two.
+    pub fn shrink_old_sets(&self, old: &mut [ReplicaSet], new: (u32, u32)) -> Vec<(usize, u32)> {
         let (new_size, new_available) = new;
-        let total = new_size + sizes(old);
-        let may_go = self.may_go(total, new_size.saturating_sub(new_available));
-        if may_go == 0 {
-            return;
+        let old_size: u32 = old.iter().map(|set| set.size).sum();
+        let may_go = self.may_go(new_size + old_size, new_size.saturating_sub(new_available));
+        let mut resized = Vec::new();
+        if old_size > 0 && may_go > 0 && clean_up(old, may_go, &mut resized).is_ok() {
+            let available = new_available + old.iter().map(|set| set.status.available).sum::<u32>();
+            self.scale_down(old, available, &mut resized);
         }
-        clean_up(old, may_go);
-        let available = new_available + old.iter().map(|set| set.status.available).sum::<u32>();
-        self.scale_down(old, available);
+        resized
     }
 
     /// Takes the surplus of available instances from the old sets, oldest first, and tells how many that are
-    /// (`scaleDownOldReplicaSetsForRollingUpdate`).
-    pub fn scale_down(&self, old: &mut [&mut ReplicaSet], available: u32) -> u32 {
+    /// (`scaleDownOldReplicaSetsForRollingUpdate`); `resized`: the same as places and sizes, in order.
+    pub fn scale_down(&self, old: &mut [ReplicaSet], available: u32, resized: &mut Vec<(usize, u32)>) -> u32 {
         let surplus = available.saturating_sub(self.least_available());
         let mut left = surplus;
-        for set in old {
-            let goes = set.size.min(left);
-            set.size -= goes;
-            left -= goes;
+        for (place, set) in old.iter_mut().enumerate() {
+            left -= shrink(place, set, left, resized);
         }
         surplus - left
     }
 }
 
+/// A set's status tells of more available instances than the set is to have: its controller has not caught up with its
+/// last size. The original finds an "invalid request to scale down" there, and leaves it at that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lags;
+
 /// Takes instances that are not available from the old sets, oldest first, and tells how many
-/// (`cleanupUnhealthyReplicas`).
-pub fn clean_up(old: &mut [&mut ReplicaSet], most: u32) -> u32 {
+/// (`cleanupUnhealthyReplicas`); `resized`: the same as places and sizes, in order.
+///
+/// # Errors
+/// When it comes upon a set that [lags](Lags); those before it keep their new sizes.
+pub fn clean_up(old: &mut [ReplicaSet], most: u32, resized: &mut Vec<(usize, u32)>) -> Result<u32, Lags> {
     let mut left = most;
-    for set in old {
-        let goes = set.size.saturating_sub(set.status.available).min(left);
-        set.size -= goes;
-        left -= goes;
+    for (place, set) in old.iter_mut().enumerate().filter(|(_, set)| set.size > 0) {
+        if left == 0 {
+            break;
+        }
+        let unhealthy = set.size.checked_sub(set.status.available).ok_or(Lags)?;
+        left -= shrink(place, set, unhealthy.min(left), resized);
     }
-    most - left
+    Ok(most - left)
 }
 
-fn sizes(sets: &[&mut ReplicaSet]) -> u32 {
-    sets.iter().map(|set| set.size).sum()
+/// Takes at most so many from a set, and tells how many.
+fn shrink(place: usize, set: &mut ReplicaSet, most: u32, resized: &mut Vec<(usize, u32)>) -> u32 {
+    let goes = set.size.min(most);
+    set.size -= goes;
+    if goes > 0 {
+        resized.push((place, set.size));
+    }
+    goes
 }

@@ -1,13 +1,12 @@
 //! ReplicaSets: one version's group of instances each, as the API server holds it.
 
-use super::client::Tokens;
+use super::syncs::Sync;
 use crate::fleet::{Fleet, Phase, Version};
 use crate::time::SimTime;
-use std::time::Duration;
 
 /// Events about one object that a client writes in a burst; a further one comes free only after five minutes
 /// (`EventSourceObjectSpamFilter` of client-go).
-const MOST_EVENTS: u32 = 25;
+pub(super) const MOST_EVENTS: u32 = 25;
 
 /// A ReplicaSet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,35 +19,22 @@ pub struct ReplicaSet {
     pub status: Status,
     /// What the Deployment was when it sized this set last.
     pub note: Option<Note>,
-    /// What its controller is at; `None`: it has nothing to do.
+    /// The `revision` annotation: the newest version that was asked for by it.
+    pub(super) revision: u32,
+    /// How often its object was written (`resourceVersion`): who writes what was read before is refused.
+    pub(super) edition: u32,
+    /// How often its size was written (`generation`).
+    pub(super) generation: u32,
+    /// The generation that its status tells of (`status.observedGeneration`).
+    pub(super) observed: u32,
+    /// What its controller is at; `None`: it has nothing to do, or waits.
     pub(super) sync: Option<Sync>,
-    /// It was resized since its controller read it last.
-    pub(super) is_stale: bool,
     /// Creations in a row that were refused.
     pub(super) refusals: u32,
+    /// When they are tried again.
+    pub(super) retry_at: Option<SimTime>,
     /// Events about this set that its controller may still write: more are dropped as spam.
     pub(super) events_left: u32,
-}
-
-/// A ReplicaSet's controller brings the number of pods in line, batch by batch, and then writes the set's status
-/// (`syncReplicaSet`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sync {
-    /// When its next request is made, or the next batch begins.
-    pub at: SimTime,
-    /// The requests of the batch that wait for their tokens; none: the next batch begins.
-    pub tokens: Tokens,
-    /// How many pods it created at once last.
-    pub created: u32,
-    /// What the batch takes.
-    pub takes: Duration,
-}
-
-impl Sync {
-    /// The next batch begins at a moment.
-    pub(super) fn from(at: SimTime) -> Self {
-        Sync { at, tokens: Tokens::default(), created: 0, takes: Duration::ZERO }
-    }
 }
 
 /// A ReplicaSet's `status`: how many instances it has, those on their way out apart.
@@ -83,20 +69,19 @@ impl ReplicaSet {
             size,
             status: Status::default(),
             note: None,
+            revision: 0,
+            edition: 0,
+            generation: 0,
+            observed: 0,
             sync: None,
-            is_stale: false,
             refusals: 0,
+            retry_at: None,
             events_left: MOST_EVENTS,
         }
     }
 
-    /// Gives it a size, and notes what the Deployment is. Its controller hears of another size at once, however long
-    /// it would have waited after a refusal.
+    /// Gives it a size, and notes what the Deployment is.
     pub fn resize(&mut self, size: u32, desired: u32, most: u32) {
-        if size != self.size && self.refusals > 0 {
-            self.sync = None;
-        }
-        self.is_stale |= size != self.size;
         self.size = size;
         self.note = Some(Note { desired, most, before_scale: None });
     }
@@ -106,6 +91,18 @@ impl ReplicaSet {
         let noted = self.note.is_some_and(|note| note.desired == desired);
         noted && self.size == desired && self.status.available == desired
     }
+}
+
+/// The place of the target's set among sets, oldest first: the oldest one that runs what is asked for
+/// (`FindNewReplicaSet`).
+pub fn find_new(sets: &[ReplicaSet], target: Version) -> Option<usize> {
+    sets.iter().position(|set| set.version == target)
+}
+
+/// The places of all sets but the target's, oldest first (`FindOldReplicaSets`).
+pub fn find_old(sets: &[ReplicaSet], target: Version) -> impl Iterator<Item = usize> + use<> {
+    let new = find_new(sets, target);
+    (0..sets.len()).filter(move |place| Some(*place) != new)
 }
 
 impl Status {

@@ -240,6 +240,7 @@ fn the_strategies_keep_their_order_and_words() {
             call: Duration::from_millis(3),
             create: Duration::from_millis(1),
             limit: Some(Limit { qps: 50.0, burst: 60 }),
+            ..ControlPlane::AT_ONCE
         },
         commands: vec![undo_after(45)],
     };
