@@ -2,7 +2,7 @@
 
 use rollsim::engine;
 use rollsim::fleet::{Phase, Version};
-use rollsim::history::{Cause, End, Ended, History, Outcome};
+use rollsim::history::{Cause, End, Ended, Outcome};
 use rollsim::metrics::{FleetPoint, RunMetrics, fleet_points, measure};
 use rollsim::scenario::{Scenario, parse};
 use rollsim::time::SimTime;

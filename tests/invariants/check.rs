@@ -164,17 +164,10 @@ impl Checker<'_> {
     /// When instances become available (+1) and cease to be (-1).
     fn availability(&self) -> BTreeMap<SimTime, i64> {
         let min_ready = match self.case.orchestrator {
-            Orchestrator::Kubernetes { min_ready, .. } => Duration::from_secs(min_ready),
-            _ => Duration::ZERO,
+            Orchestrator::Kubernetes { min_ready, .. } => min_ready,
+            _ => 0,
         };
-        let available_from = |ready: SimTime| {
-            let is_counted_in_seconds = !min_ready.is_zero() && ready > SimTime::START;
-            if !is_counted_in_seconds {
-                return ready;
-            }
-            let whole_second = SimTime::from_nanos(ready.nanos() / 1_000_000_000 * 1_000_000_000);
-            (whole_second + min_ready).max(ready)
-        };
+        let available_from = |ready: SimTime| available_from(ready, min_ready);
         let mut steps: BTreeMap<SimTime, i64> = BTreeMap::new();
         let mut listed_since: BTreeMap<u32, SimTime> = BTreeMap::new();
         for change in &self.history.changes {
@@ -236,14 +229,15 @@ impl Checker<'_> {
         self.case.commands.retargets || self.history.rollback_at.is_some()
     }
 
-    /// Whatever breaks, Kubernetes sends nobody away who is available where too few would be left.
+    /// Whatever breaks, Kubernetes sends nobody away who is available where too few would be left. Only where an
+    /// instance that is not available yet has been ready about as long, their ages being compared by powers of two, the
+    /// other one may go in its place.
     fn the_controller_keeps_the_floor(&self) -> Checked {
         let Orchestrator::Kubernetes { surge, unavailable, min_ready, recreates, at_once } = self.case.orchestrator
         else {
             return Ok(());
         };
-        let is_told_by_ages = min_ready > 0 && self.is_another_version_asked_for();
-        if !at_once || recreates || is_told_by_ages || self.case.commands.scales() {
+        if !at_once || recreates || self.case.commands.scales() {
             return Ok(());
         }
         let floor = i64::from(self.case.desired - fenceposts(surge, unavailable, self.case.desired).1);
@@ -252,23 +246,32 @@ impl Checker<'_> {
         for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
             let at = moment[0].at;
             let left = |change: &&Change| serving.contains_key(&change.instance.0) && change.to == Phase::Draining;
-            let sent_away = moment.iter().filter(left).count();
+            let sent_away: Vec<Change> = moment.iter().filter(left).map(|change| serving[&change.instance.0]).collect();
             let lapsed = moment.iter().any(|change| matches!(change.to, Phase::Down | Phase::Unready));
-            if sent_away > 0 && !lapsed {
-                let available: i64 = steps.range(..=at).map(|(_, step)| step).sum();
-                // Who has only just become ready is sent away as one that never was available.
-                let before: i64 = steps.range(..at).map(|(_, step)| step).sum();
-                demand!(
-                    available >= floor || available >= before,
-                    "{sent_away} sent away at {at:?}, {available} of {floor} are left"
-                );
-            }
             for change in moment {
                 if change.to == Phase::Ready {
                     serving.insert(change.instance.0, *change);
                 } else {
                     serving.remove(&change.instance.0);
                 }
+            }
+            if !sent_away.is_empty() && !lapsed {
+                let available: i64 = steps.range(..=at).map(|(_, step)| step).sum();
+                // Who has only just become ready is sent away as one that never was available.
+                let before: i64 = steps.range(..at).map(|(_, step)| step).sum();
+                let is_available = |change: &Change| available_from(change.at, min_ready) < at;
+                let spared = serving.values().filter(|other| {
+                    let is_equal = |gone: &&Change| {
+                        gone.version == other.version && magnitude(at, gone.at) == magnitude(at, other.at)
+                    };
+                    !is_available(other) && sent_away.iter().filter(is_equal).any(is_available)
+                });
+                let spared = i64::try_from(spared.count()).expect("a fleet is smaller");
+                demand!(
+                    available + spared >= floor || available >= before,
+                    "{} sent away at {at:?}, {available} of {floor} are left",
+                    sent_away.len()
+                );
             }
         }
         Ok(())
@@ -498,6 +501,22 @@ impl Checker<'_> {
         demand!(fleet.len() == serving, "{} exist in the end, {serving} serve", fleet.len());
         Ok(())
     }
+}
+
+/// When an instance is available that is ready since a moment.
+fn available_from(ready: SimTime, min_ready_s: u64) -> SimTime {
+    let is_counted_in_seconds = min_ready_s > 0 && ready > SimTime::START;
+    if !is_counted_in_seconds {
+        return ready;
+    }
+    let whole_second = SimTime::from_nanos(ready.nanos() / 1_000_000_000 * 1_000_000_000);
+    (whole_second + Duration::from_secs(min_ready_s)).max(ready)
+}
+
+/// How long something has been so, by powers of two; what is so from the start on has been so for long.
+fn magnitude(now: SimTime, since: SimTime) -> Option<u32> {
+    let age = now.since(since).as_nanos().checked_ilog2().unwrap_or(0);
+    (since > SimTime::START).then_some(age)
 }
 
 fn is_live(phase: Phase) -> bool {

@@ -2,8 +2,10 @@
 //! (`controller_utils.go`, `replica_set.go`).
 
 use super::super::View;
-use crate::fleet::{InstanceId, Phase, Version};
+use crate::fleet::{Instance, InstanceId, Phase, Version};
+use crate::time::SimTime;
 use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How far a pod has come.
@@ -39,6 +41,26 @@ pub struct Pod {
 }
 
 impl Pod {
+    /// What decides of an instance. Nodes and deletion costs are unknown here, and timestamps are kept in whole seconds.
+    /// Whatever is there from the start of the run on has been ready for long.
+    fn of(instance: &Instance, now: SimTime) -> Self {
+        let age = |since: SimTime| match since {
+            SimTime::START => Duration::MAX,
+            since => now.since(since.whole_second()),
+        };
+        let is_running = instance.phase() >= Phase::Starting;
+        Pod {
+            assigned: true,
+            phase: if is_running { PodPhase::Running } else { PodPhase::Pending },
+            ready: instance.ready_since.is_some(),
+            deletion_cost: 0,
+            doubled_up: 0,
+            ready_age: instance.ready_since.map(age),
+            restarts: instance.failures,
+            created_age: Some(age(instance.launched_at)),
+        }
+    }
+
     /// Whether this one is deleted before the other (`ActivePodsWithRanks.Less`): less if so, equal where chance
     /// decides. With `by_magnitude`, ages count by powers of two (the feature LogarithmicScaleDown).
     pub fn goes_before(&self, other: &Pod, by_magnitude: bool) -> Ordering {
@@ -66,32 +88,82 @@ fn magnitude(age: Duration) -> u128 {
     age.as_nanos().checked_ilog2().map_or(0, |log| u128::from(log) + 1)
 }
 
-/// The instances of a set that go first, as [`Pod::goes_before`] has it. Nodes and deletion costs are unknown here.
-/// Two instances are never ready since the same moment with different numbers of restarts, so chance decides among
-/// ready ones of the same magnitude.
+/// The instances of a set that go first, by chance where [`Pod::goes_before`] leaves it to that. Those ready since the
+/// same second stay together, or their order could go round in a circle.
 pub(super) fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Vec<InstanceId> {
-    let mut order: Vec<_> = view
-        .fleet
-        .all_live()
-        .filter(|(_, instance)| instance.version == version)
-        .map(|(id, instance)| {
-            let is_running = instance.phase() >= Phase::Starting;
-            let ready = instance.ready_since.map(|since| magnitude(view.now.since(since)));
-            let unready =
-                ready.is_none().then(|| (Reverse(instance.failures), magnitude(view.now.since(instance.launched_at))));
-            (is_running, ready, unready, instance.rank, id)
-        })
-        .collect();
-    if count < order.len() {
-        order.select_nth_unstable(count);
+    let of_set = view.fleet.all_live().filter(|(_, instance)| instance.version == version);
+    let mut order: Vec<(Pod, u64, InstanceId)> =
+        of_set.map(|(id, instance)| (Pod::of(instance, view.now), instance.rank, id)).collect();
+    let mut luck: BTreeMap<Option<Duration>, u64> = BTreeMap::new();
+    for (pod, rank, _) in &order {
+        let first = luck.entry(pod.ready_age).or_insert(*rank);
+        *first = (*first).min(*rank);
     }
-    order.truncate(count);
-    order.sort_unstable();
-    order.into_iter().map(|(.., id)| id).collect()
+    order.sort_unstable_by(|(pod, rank, id), (other, other_rank, other_id)| {
+        let together = (luck[&pod.ready_age], pod.ready_age).cmp(&(luck[&other.ready_age], other.ready_age));
+        pod.goes_before(other, true).then(together).then((rank, id).cmp(&(other_rank, other_id)))
+    });
+    order.into_iter().take(count).map(|(.., id)| id).collect()
 }
 
 /// How many pods are created at once after a batch of so many, where so many are missing: twice as many, and one to
 /// begin with (`slowStartBatch`). The batch in which one fails is the last.
 pub fn batch_after(created: u32, missing: u32) -> u32 {
     created.saturating_mul(2).max(1).min(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Fleet, Launch};
+    use crate::rollout::shown;
+
+    /// A fleet a minute after the start: what each instance went through, seconds before now; and its luck.
+    fn fleet(lives: &[(&[(Phase, u64)], u64)]) -> Fleet {
+        let mut fleet = Fleet::new(1);
+        let ago = |seconds| SimTime::START + Duration::from_secs(60 - seconds);
+        for (life, rank) in lives {
+            let launch = Launch { version: Version::OLD, slot: None, rank: *rank, held_out: false };
+            let id = fleet.launch(ago(life[0].1), launch);
+            for (phase, seconds) in &life[1..] {
+                fleet.enter(id, *phase, ago(*seconds));
+            }
+        }
+        fleet
+    }
+
+    #[test]
+    fn who_came_last_or_fails_goes_first() {
+        use Phase::{Down, Prepared, Pulling, Ready, Starting};
+        let since = |seconds| [(Pulling, seconds), (Prepared, seconds), (Starting, seconds), (Ready, seconds)];
+        let (long, younger, older) = (since(60), since(9), since(30));
+        let starting = [(Pulling, 5), (Prepared, 5), (Starting, 5)];
+        let restarted = [(Pulling, 30), (Prepared, 30), (Starting, 30), (Ready, 30), (Down, 3)];
+        let lives: [(&[(Phase, u64)], u64); 7] = [
+            (&long, 1),
+            (&older, 3),
+            (&younger, 2),
+            (&since(28), 2), // Of the same magnitude as the other one: chance decides.
+            (&starting, 1),
+            (&restarted, 9),
+            (&[(Pulling, 40)], 9),
+        ];
+        let fleet = fleet(&lives);
+        let going = first_to_go(&shown(&fleet, 7, &[]), Version::OLD, 9);
+        // Pending; not ready, restarted ones first; ready ones, the latest first; and who was there from the start on.
+        assert_eq!(going, [6, 5, 4, 2, 3, 1, 0].map(InstanceId));
+        assert_eq!(first_to_go(&shown(&fleet, 7, &[]), Version::OLD, 1), [InstanceId(6)]);
+    }
+
+    #[test]
+    fn among_those_ready_since_the_same_second_restarts_decide_before_chance() {
+        use Phase::{Down, Prepared, Pulling, Ready, Starting};
+        let once = [(Pulling, 30), (Prepared, 30), (Starting, 30), (Ready, 20)];
+        let twice = [(Pulling, 30), (Prepared, 30), (Starting, 30), (Down, 25), (Starting, 22), (Ready, 20)];
+        let other = [(Pulling, 30), (Prepared, 30), (Starting, 30), (Ready, 21)];
+        // One by one chance would have them in a circle: 1 before 0 by its restarts, 0 before 2 and 2 before 1 by luck.
+        let fleet = fleet(&[(&once, 1), (&twice, 3), (&other, 2)]);
+        let going = first_to_go(&shown(&fleet, 3, &[]), Version::OLD, 3);
+        assert_eq!(going, [1, 0, 2].map(InstanceId));
+    }
 }

@@ -152,7 +152,7 @@ fn instances(manifest: &Manifest, workload: &Workload, replicas: &Setting<u32>, 
 fn window(instances: u32, release: &ReleaseSays, supported: Supported<'_>) -> Duration {
     let probe = release.ready_probe.as_ref().map_or(Duration::ZERO, |said| {
         said.value.initial_delay
-            + said.value.period.saturating_mul(said.value.success_threshold.get().saturating_add(1))
+            + said.value.period.saturating_mul(said.value.thresholds.success.get().saturating_add(1))
     });
     let pre_stop = release.pre_stop.as_ref().map_or(Duration::ZERO, |said| said.value);
     let ready = PULL + START + probe + PROPAGATION;

@@ -4,6 +4,7 @@ use super::section::Setting;
 use super::swarm::HealthCheck;
 use super::values::Seconds;
 use super::{Supported, pods};
+use crate::probe::Thresholds;
 use crate::scenario::Probe;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -63,8 +64,10 @@ fn of_probe(probe: &pods::Probe) -> Option<Said<Probe>> {
     let value = Probe {
         initial_delay: probe.initial_delay.effective?.0,
         period: probe.period.effective?.0,
-        success_threshold: NonZeroU32::new(probe.success_threshold.effective?)?,
-        failure_threshold: NonZeroU32::new(probe.failure_threshold.effective?)?,
+        thresholds: Thresholds {
+            success: NonZeroU32::new(probe.success_threshold.effective?)?,
+            failure: NonZeroU32::new(probe.failure_threshold.effective?)?,
+        },
     };
     Some(Said { value, line: Some(probe.line), field: "readinessProbe".to_owned() })
 }
@@ -82,11 +85,7 @@ fn of_health_check(check: &HealthCheck) -> Option<Said<Probe>> {
     let forgiven = start_period.as_nanos() / period.as_nanos();
     let counted = u128::from(check.retries.effective?) * interval.as_nanos().div_ceil(period.as_nanos());
     let failures = u32::try_from(forgiven + counted).unwrap_or(u32::MAX).clamp(1, 1_000_000);
-    let value = Probe {
-        initial_delay: period,
-        period,
-        success_threshold: NonZeroU32::MIN,
-        failure_threshold: NonZeroU32::new(failures)?,
-    };
+    let thresholds = Thresholds { success: NonZeroU32::MIN, failure: NonZeroU32::new(failures)? };
+    let value = Probe { initial_delay: period, period, thresholds };
     Some(Said { value, line: Some(check.line), field: "healthcheck".to_owned() })
 }

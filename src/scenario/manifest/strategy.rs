@@ -6,6 +6,7 @@ use super::section::Setting;
 use super::swarm::UpdateSettings;
 use super::values::{CountOrPercent, Seconds};
 use super::{Manifest, Note, Notes, Supported, Workload};
+use crate::probe::Thresholds;
 use crate::rollout::{kubernetes, swarm};
 use crate::scenario::delays::Sources;
 use crate::scenario::place::{Checked, Mistake, Place, on_one_line};
@@ -255,9 +256,9 @@ fn unused_release(
 /// A probe as the scenario writes it.
 pub(super) fn shown(probe: &Probe) -> String {
     let span = |span: Duration| format_duration(span);
-    let Probe { initial_delay, period, success_threshold, failure_threshold } = *probe;
+    let Probe { initial_delay, period, thresholds: Thresholds { success, failure } } = *probe;
     format!(
-        "{{ initial_delay = \"{}\", period = \"{}\", success_threshold = {success_threshold}, failure_threshold = {failure_threshold} }}",
+        "{{ initial_delay = \"{}\", period = \"{}\", success_threshold = {success}, failure_threshold = {failure} }}",
         span(initial_delay),
         span(period)
     )
