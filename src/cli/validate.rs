@@ -13,6 +13,7 @@ use std::process::ExitCode;
 /// Each point is run as an ordinary scenario, or computed where it is but arithmetic. It holds when the estimate is off by
 /// no more than the point tolerates, or by fewer than four of its own standard errors, on each of five seeds.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Validate {
     /// Files of points (JSON), in place of those that are built in.
     #[arg(value_name = "FILE")]

@@ -1,6 +1,6 @@
 //! The control plane beside the lives of instances: what happens when, commands and decisions, the judge.
 
-use super::{DECISIONS_IN_A_MOMENT, Engine, Event, Former, Rollout};
+use super::{DECISIONS_IN_A_MOMENT, Engine, Event, Former, Rollout, Stage};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::history::{Asked, Outcome, Report, Wanted};
 use crate::random::{Purpose, unit};
@@ -63,14 +63,14 @@ impl Engine<'_> {
                 self.rollout.asked.remove(&self.now);
             }
             Event::WindowEnded => self.end_the_window(),
-            Event::RunEnded => self.ended = true,
+            Event::RunEnded => self.stage = Stage::Ended,
         }
     }
 
     /// What became of the rollout is settled here; only requests that arrived in time are followed on.
     fn end_the_window(&mut self) {
         self.history.outcome = Outcome::of(self.rollout.status, self.rollout.target < self.rollout.newest);
-        self.window_over = true;
+        self.stage = Stage::Settling;
         self.requests.close();
     }
 
@@ -122,7 +122,7 @@ impl Engine<'_> {
 
     /// Types every command whose moment has come; what is typed after the observation window is of no interest.
     pub(super) fn type_commands(&mut self) {
-        if self.window_over {
+        if self.is_window_over() {
             return;
         }
         let rollout_at = SimTime::START + self.scenario.study.rollout_at();
@@ -178,11 +178,11 @@ impl Engine<'_> {
                 self.rollout.step += 1;
             }
             let wants_otherwise = self.history.wanted.last().is_none_or(|last| last.desired != decision.desired);
-            if wants_otherwise && !self.window_over {
+            if wants_otherwise && !self.is_window_over() {
                 self.history.wanted.push(Wanted { at: self.now, desired: decision.desired });
             }
             let reports_otherwise = self.history.reported.last().is_none_or(|last| last.word != decision.reported);
-            if reports_otherwise && !self.window_over {
+            if reports_otherwise && !self.is_window_over() {
                 self.history.reported.push(Report { at: self.now, word: decision.reported });
             }
             for action in decision.actions {
@@ -222,7 +222,7 @@ impl Engine<'_> {
             return;
         }
         self.rollout.status = status;
-        if self.window_over {
+        if self.is_window_over() {
             return;
         }
         self.history.ended_at = (status != Status::Progressing).then_some(self.now);
@@ -235,7 +235,7 @@ impl Engine<'_> {
     /// The version before is asked for, unless that was done already. As Swarm forgets what it rolled back from, no
     /// undo leads there again.
     fn roll_back(&mut self) {
-        if let Some(previous) = self.rollout.previous.filter(|_| !self.rollout.rolling_back && !self.window_over) {
+        if let Some(previous) = self.rollout.previous.filter(|_| !self.rollout.rolling_back && !self.is_window_over()) {
             self.go_back_to(previous);
             self.rollout.previous = None;
         }

@@ -248,6 +248,16 @@ impl Rollout {
     }
 }
 
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// Within the observation window.
+    Observed,
+    /// What became of the rollout is written down; requests that arrived in time are followed on.
+    Settling,
+    Ended,
+}
+
 struct Engine<'a> {
     scenario: &'a Scenario,
     strategy: &'a Strategy,
@@ -278,9 +288,7 @@ struct Engine<'a> {
     operator: Stream,
     /// Requests that ended in the interval that is being watched: (all, lost).
     watched: (u64, u64),
-    /// The observation window is over, and what became of the rollout is written down.
-    window_over: bool,
-    ended: bool,
+    stage: Stage,
 }
 
 /// One run of one strategy.
@@ -336,8 +344,7 @@ impl<'a> Engine<'a> {
             share_crash: streams.of(Purpose::SharedCrash, 0),
             operator: streams.of(Purpose::Operator, 0),
             watched: (0, 0),
-            window_over: false,
-            ended: false,
+            stage: Stage::Observed,
         };
         engine.stand_up(desired);
         engine.schedule_the_scenario();
@@ -389,9 +396,9 @@ impl<'a> Engine<'a> {
     fn run(&mut self) {
         let most_control_events = most_control_events(self.scenario);
         let mut control_events = 0;
-        while !self.ended {
+        while self.stage < Stage::Ended {
             self.run_requests();
-            if self.window_over && self.history.ledger.is_settled() {
+            if self.is_window_over() && self.history.ledger.is_settled() {
                 return;
             }
             let at = self.control.next_time();
@@ -409,11 +416,15 @@ impl<'a> Engine<'a> {
                     break;
                 }
             }
-            if concerns_the_orchestrator && self.rollout.has_begun() && !self.ended {
+            if concerns_the_orchestrator && self.rollout.has_begun() && self.stage < Stage::Ended {
                 self.type_commands();
                 self.decide();
             }
         }
+    }
+
+    fn is_window_over(&self) -> bool {
+        self.stage > Stage::Observed
     }
 
     fn finish(mut self) -> History {
@@ -423,15 +434,15 @@ impl<'a> Engine<'a> {
 
     /// Ends the run here and now.
     fn cut_short(&mut self) {
-        if !self.window_over {
+        if !self.is_window_over() {
             self.history.outcome = Outcome::CutShort;
         }
-        self.ended = true;
+        self.stage = Stage::Ended;
     }
 
     /// Writes down what an instance does from now on; after the observation window that is of no interest.
     fn note(&mut self, id: InstanceId) {
-        if self.window_over {
+        if self.is_window_over() {
             return;
         }
         let instance = &self.fleet[id];

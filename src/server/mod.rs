@@ -180,18 +180,18 @@ mod tests {
         for attempt in 0..100 {
             server.wait(attempt);
         }
-        let mut gone = vec![false; 100];
+        let mut gone = [false; 100];
         for attempt in (0..100).filter(|attempt| attempt % 3 > 0) {
             gone[attempt as usize] = true;
             server.leave(|attempt| gone[attempt as usize]);
         }
         assert_eq!(server.waiting(), 34);
         assert!(server.waiting.len() < 80, "entries of those who left are cleared away");
-        let mut served = Vec::new();
+        let mut order = Vec::new();
         while let Some(next) = server.take_next(|attempt| gone[attempt as usize]) {
-            served.push(next);
+            order.push(next);
         }
-        assert_eq!(served, (0..100).step_by(3).collect::<Vec<u32>>());
+        assert_eq!(order, (0..100).step_by(3).collect::<Vec<u32>>());
         server.end();
         assert!(server.is_idle());
     }

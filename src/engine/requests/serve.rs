@@ -30,7 +30,7 @@ impl Engine<'_> {
 
     pub(super) fn count_waiting(&mut self, change: i64) {
         self.requests.waiting = self.requests.waiting.wrapping_add_signed(change);
-        if change > 0 && self.now.nanos() >= self.requests.window_from && !self.window_over {
+        if change > 0 && self.now.nanos() >= self.requests.window_from && !self.is_window_over() {
             self.history.most_waiting = self.history.most_waiting.max(self.requests.waiting);
         }
     }

@@ -28,7 +28,7 @@ pub(super) struct Source<'a> {
 #[derive(Debug)]
 enum Kind<'a> {
     Open {
-        arrivals: ArrivalTimes<'a>,
+        arrivals: Box<ArrivalTimes<'a>>,
         arrived: u64,
         luck: Stream,
         /// Of each class.
@@ -50,7 +50,7 @@ impl<'a> Source<'a> {
             Load::Open { profile, arrivals } => {
                 let (gaps, bursts) = (streams.of(Purpose::Arrivals, 0), streams.of(Purpose::Bursts, 0));
                 Kind::Open {
-                    arrivals: ArrivalTimes::new(profile, *arrivals, gaps, bursts),
+                    arrivals: Box::new(ArrivalTimes::new(profile, *arrivals, gaps, bursts)),
                     arrived: 0,
                     luck: streams.of(Purpose::Luck, 0),
                     work: (0..classes.len() as u64).map(|class| streams.of(Purpose::Work, class)).collect(),

@@ -273,23 +273,10 @@ impl Settings {
         // Demanded once: where there is nothing to go back to it has failed.
         let roll_back = memory.failed && !had_failed && self.on_failure == OnFailure::RollBack && !view.rolling_back;
         let (status, reported) =
-            if roll_back { (Status::Progressing, "rolling back") } else { self.status(view, &memory) };
+            if roll_back { (Status::Progressing, "rolling back") } else { status_of(view, &memory) };
         let desired = wanted(&draft, &memory);
         let Draft { actions, ask_again, .. } = draft;
         Decision { actions, memory, ask_again, status, reported, desired, roll_back }
-    }
-
-    fn status(&self, view: &View<'_>, memory: &Memory) -> (Status, &'static str) {
-        match memory.wave.as_ref().map(|wave| wave.stage) {
-            Some(Stage::Replacing) => (Status::Progressing, "replacing"),
-            Some(Stage::Testing(_)) => (Status::Progressing, "testing"),
-            Some(Stage::Soaking(_)) => (Status::Progressing, "soaking"),
-            Some(Stage::Gated(_)) => (Status::Paused, "gated"),
-            None if memory.failed => (Status::Failed, "failed"),
-            None if memory.order.is_done() && memory.beside.is_empty() => (Status::Completed, "completed"),
-            None if view.halted => (Status::Paused, "paused"),
-            None => (Status::Progressing, "waiting"),
-        }
     }
 
     /// How many places are to run the version that was asked for: those below this one.
@@ -564,6 +551,19 @@ fn find_defects(view: &View<'_>, wave: &mut Wave, finds: f64) {
 fn luck(view: &View<'_>, wave: &Wave) -> u64 {
     let first = wave.moves.first().and_then(|place| launched(view, place));
     mix(mix(first.map_or(0, |(_, instance)| instance.rank)))
+}
+
+fn status_of(view: &View<'_>, memory: &Memory) -> (Status, &'static str) {
+    match memory.wave.as_ref().map(|wave| wave.stage) {
+        Some(Stage::Replacing) => (Status::Progressing, "replacing"),
+        Some(Stage::Testing(_)) => (Status::Progressing, "testing"),
+        Some(Stage::Soaking(_)) => (Status::Progressing, "soaking"),
+        Some(Stage::Gated(_)) => (Status::Paused, "gated"),
+        None if memory.failed => (Status::Failed, "failed"),
+        None if memory.order.is_done() && memory.beside.is_empty() => (Status::Completed, "completed"),
+        None if view.halted => (Status::Paused, "paused"),
+        None => (Status::Progressing, "waiting"),
+    }
 }
 
 /// How many instances of each version are wanted: what lives, but for the places on their way.

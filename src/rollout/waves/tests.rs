@@ -50,7 +50,9 @@ fn goes(letters: &str, settings: Settings, then: &[&str]) {
             break;
         }
         done.push(moment);
-        starting.into_iter().for_each(|id| walk.starts(id));
+        for id in starting {
+            walk.starts(id);
+        }
     }
     assert_eq!(done, then);
 }
