@@ -8,7 +8,8 @@
 /// Fails the case with a sentence where something does not hold.
 macro_rules! demand {
     ($holds:expr, $($sentence:tt)*) => {
-        if !$holds {
+        let holds: bool = $holds;
+        if !holds {
             return Err(format!($($sentence)*));
         }
     };

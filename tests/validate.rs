@@ -59,7 +59,9 @@ fn a_point_that_is_wrong_by_a_third_differs() {
     let mut points: Vec<Point> = variations().into_iter().filter(cheap).collect();
     for point in &mut points {
         if let Expected::Numbers(numbers) = &mut point.value {
-            numbers.iter_mut().for_each(|number| *number = *number * 4.0 / 3.0 + 0.01);
+            for number in numbers {
+                *number = *number * 4.0 / 3.0 + 0.01;
+            }
         }
     }
     let judged = judged(&points);

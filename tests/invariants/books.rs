@@ -3,7 +3,7 @@
 use super::check::{Checked, Checker};
 use rollsim::fleet::Version;
 use rollsim::history::{Cause, End, Harm, History, Ledger, Window};
-use rollsim::metrics::fleet_points;
+use rollsim::metrics::{FleetPoint, fleet_points};
 use rollsim::time::{SimTime, nanos};
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ impl Checker<'_> {
             // Whoever comes or goes at this very moment may be counted or not.
             let before = points.partition_point(|point| point.at < at).saturating_sub(1);
             let after = points.partition_point(|point| point.at <= at);
-            let existing = points[before..after].iter().map(|point| point.existing()).max().unwrap_or(0);
+            let existing = points[before..after].iter().map(FleetPoint::existing).max().unwrap_or(0);
             let most = u64::from(existing) * workers;
             demand!(load.busy <= most, "at {at:?} {} workers serve, and there are {most}", load.busy);
             let places = u64::from(existing) * queue + self.case.facts.balancers_hold;

@@ -509,13 +509,17 @@ fn available_from(ready: SimTime, min_ready_s: u64) -> SimTime {
     if !is_counted_in_seconds {
         return ready;
     }
-    let whole_second = SimTime::from_nanos(ready.nanos() / 1_000_000_000 * 1_000_000_000);
-    (whole_second + Duration::from_secs(min_ready_s)).max(ready)
+    (in_whole_seconds(ready) + Duration::from_secs(min_ready_s)).max(ready)
+}
+
+/// A timestamp as it is kept.
+fn in_whole_seconds(at: SimTime) -> SimTime {
+    SimTime::from_nanos(at.nanos() / 1_000_000_000 * 1_000_000_000)
 }
 
 /// How long something has been so, by powers of two; what is so from the start on has been so for long.
 fn magnitude(now: SimTime, since: SimTime) -> Option<u32> {
-    let age = now.since(since).as_nanos().checked_ilog2().unwrap_or(0);
+    let age = now.since(in_whole_seconds(since)).as_nanos().checked_ilog2().unwrap_or(0);
     (since > SimTime::START).then_some(age)
 }
 

@@ -48,7 +48,7 @@ pub(super) struct Facts {
 
 impl Plane {
     pub(super) fn draw(number: u64) -> Plane {
-        let mut luck = Luck::new(mix(number ^ 0x706c_616e_65));
+        let mut luck = Luck::new(mix(number ^ 0x0070_6c61_6e65));
         let is_plain = luck.percent(30);
         let facts = Facts { goes_by_news: true, leaves_nobody_out: true, ..Facts::default() };
         let mut plane = Plane {

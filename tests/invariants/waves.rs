@@ -49,8 +49,8 @@ impl Portion {
 
 /// The words of a rollout in waves, what follows from them, and what a wave takes beside starts and stops.
 pub(super) fn draw(luck: &mut Luck, desired: u32, zones: u32) -> (String, Waves, u64) {
-    let mut text = "[strategy.case.waves]\n".to_owned();
-    let mut line = |line: String| writeln!(text, "{line}").expect("a string takes any line");
+    let mut words = "[strategy.case.waves]\n".to_owned();
+    let mut line = |line: String| writeln!(words, "{line}").expect("a string takes any line");
     let (size, written) = Portion::draw(luck, 1, desired + 2);
     line(format!("size = {written}"));
     let growth = if luck.percent(50) { 10 } else { luck.count(10, 30) };
@@ -79,8 +79,8 @@ pub(super) fn draw(luck: &mut Luck, desired: u32, zones: u32) -> (String, Waves,
         let finds = luck.within(0, 100);
         line(format!("test = {{ takes = \"{test}ms\", finds = \"{finds}%\" }}"));
     }
-    let soaks = luck.percent(40);
-    if soaks {
+    let is_soaked = luck.percent(40);
+    if is_soaked {
         line(format!("soak = \"{soak}ms\""));
     }
     let gate = luck.percent(30).then(|| (luck.count(1, 3), luck.millis(60_000)));
@@ -89,11 +89,11 @@ pub(super) fn draw(luck: &mut Luck, desired: u32, zones: u32) -> (String, Waves,
     }
     let on_failure = luck.pick(&["stop", "roll-back", "continue"]);
     line(format!("on_failure = \"{on_failure}\""));
-    let (test, soak) = (if is_tested { test } else { 0 }, if soaks { soak } else { 0 });
+    let (test, soak) = (if is_tested { test } else { 0 }, if is_soaked { soak } else { 0 });
     let zones = if by_zone { zones } else { 1 };
     let waves = Waves { size, growth, zones, partition, takes_out, test, soak, gate };
     let takes = going + coming + gap + test + soak + gate.map_or(0, |(_, answers)| answers);
-    (text, waves, takes)
+    (words, waves, takes)
 }
 
 impl Waves {
