@@ -153,6 +153,20 @@ impl Delay {
         self.sample(&mut Stream::from_luck(luck))
     }
 
+    /// The span that so many of all, 0 to 1, do not exceed: from ten thousand draws of a stream of its own, which is good to a
+    /// few per cent, as words need it.
+    pub fn quantile(&self, share: f64) -> Duration {
+        let mut stream = Stream::from_luck(0x0099);
+        let distribution = match self {
+            Delay::Fixed(span) => return *span,
+            Delay::Drawn(distribution) => distribution,
+        };
+        let mut draws: Vec<f64> = (0..10_000).map(|_| distribution.sample(&mut stream)).collect();
+        draws.sort_unstable_by(f64::total_cmp);
+        let place = ((share * 10_000.0) as usize).clamp(1, draws.len()) - 1;
+        Duration::from_nanos(to_nanos(draws[place]))
+    }
+
     /// The mean, in seconds.
     pub fn mean_s(&self) -> f64 {
         match self {
@@ -415,5 +429,16 @@ mod tests {
             let mean = (0..100_000).map(|luck| delay.by_luck(luck).as_secs_f64()).sum::<f64>() / 1e5;
             assert!((mean / delay.mean_s() - 1.0).abs() < 0.05, "{name}: {mean}");
         }
+    }
+
+    #[test]
+    fn the_quantile_of_words_is_near_the_exact_one() {
+        let exponential = Delay::Drawn(Distribution::Exponential { mean: 2.0 });
+        // ln 100 × 2 and ln 2 × 2.
+        for (share, exact) in [(0.99, 9.21), (0.5, 1.386)] {
+            let quantile = exponential.quantile(share).as_secs_f64();
+            assert!((quantile / exact - 1.0).abs() < 0.05, "{quantile} instead of {exact}");
+        }
+        assert_eq!(Delay::Fixed(Duration::from_secs(3)).quantile(0.99), Duration::from_secs(3));
     }
 }

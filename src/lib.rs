@@ -23,6 +23,7 @@
 //! | [`study`] | many runs, and what can be said of them together |
 //! | [`validation`] | whether theory and published measurements are met: points, run as scenarios and judged |
 //! | [`report`] | what people look at: tables, files, plots |
+//! | [`explain`] | what a rollout will do, before any traffic |
 //!
 //! ```
 //! use rollsim::{scenario, study};
@@ -100,3 +101,5 @@ pub mod study;
 pub mod validation;
 
 pub mod report;
+
+pub mod explain;

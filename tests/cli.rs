@@ -313,6 +313,65 @@ spec:
   template: { spec: { containers: [{ name: web, image: web }] } }
 ";
 
+// --- explain
+// -----------------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn explain_tells_what_a_scenario_will_do() {
+    let desk = Desk::with("small.toml", SMALL);
+    let output = desk.rollsim(&["explain", "small.toml"]);
+    exits(&output, 0);
+    let told = stdout(&output);
+    for what in [
+        "by-halves (kubernetes)",
+        "2: 50 % of 4, rounded down",
+        "completed after 14 s",
+        "warning: all 4 instances are down",
+    ] {
+        assert!(told.contains(what), "{what} is missing:\n{told}");
+    }
+    let one = stdout(&desk.rollsim(&["explain", "small.toml", "--strategy", "a-walk"]));
+    assert!(one.contains("a-walk (octopus)") && !one.contains("by-halves"), "{one}");
+    let json = desk.rollsim(&["explain", "small.toml", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["strategies"][0]["typical_s"], 14.0);
+    assert_eq!(json["strategies"][1]["warnings"][0]["kind"], "nobody-ready");
+    assert_eq!(desk.names("."), ["small.toml"], "nothing is written");
+}
+
+#[test]
+fn explain_takes_strategies_alone_and_real_files() {
+    let desk = Desk::with("alone.toml", "[strategy.mine.swarm]\nupdate = { order = \"start-first\" }\n");
+    let output = desk.rollsim(&["explain", "alone.toml"]);
+    exits(&output, 0);
+    assert!(stderr(&output).contains("assumed: 10 instances"), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("warning: start-first protects nothing without a health check"),
+        "{}",
+        stdout(&output)
+    );
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec:\n  replicas: 3\n  selector: { matchLabels: { a: b } }\n  \
+                      template:\n    metadata: { labels: { a: b } }\n    spec: { containers: [{ name: c, image: i }] }\n";
+    fs::write(desk.path("web.yaml"), deployment).expect("a file");
+    let output = desk.rollsim(&["explain", "web.yaml"]);
+    exits(&output, 0);
+    assert!(stdout(&output).contains("1: 25 % of 3, rounded up"), "{}", stdout(&output));
+}
+
+#[test]
+fn explain_tells_mistakes_with_their_place() {
+    let desk = Desk::with("alone.toml", "[strategy.mine.swarm]\nupdate = { oder = 1 }\n");
+    let output = desk.rollsim(&["explain", "alone.toml"]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("alone.toml:2:"), "{}", stderr(&output));
+    fs::write(desk.path("small.toml"), SMALL).expect("a file");
+    let output = desk.rollsim(&["explain", "small.toml", "--strategy", "other"]);
+    exits(&output, 2);
+    assert!(stderr(&output).contains("must be one of by-halves, at-once, a-walk"), "{}", stderr(&output));
+    exits(&desk.rollsim(&["explain", "absent.toml"]), 4);
+    exits(&desk.rollsim(&["explain", "small.toml", "--name", "web"]), 2);
+}
+
 #[test]
 fn a_manifest_becomes_a_scenario_that_runs() {
     let desk = Desk::with("web.yaml", DEPLOYMENT);

@@ -2,6 +2,7 @@
 
 mod check;
 mod conformance;
+mod explain;
 mod import;
 mod progress;
 mod run;
@@ -39,6 +40,8 @@ Start with: rollsim run scenarios/quickstart.toml";
 enum Command {
     /// Replay every strategy of a scenario and compare them: a table, data files and plots.
     Run(run::Run),
+    /// Tell what a rollout will do before any traffic: numbers, steps, durations, warnings.
+    Explain(explain::Explain),
     /// Run a scenario and fail (exit code 1) when a strategy misses the scenario's budget.
     Check(check::Check),
     /// Hold the simulator against recordings of real orchestrators, and fail (exit code 1) where it does otherwise.
@@ -130,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Run(run) => run.execute(),
+        Command::Explain(explain) => explain.execute(),
         Command::Check(check) => check.execute(),
         Command::Conformance(conformance) => conformance.execute(),
         Command::Import(import) => import.execute(),

@@ -65,7 +65,7 @@ fn headline(header: &Header) -> String {
     )
 }
 
-pub(super) fn new_table() -> Table {
+pub(crate) fn new_table() -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED.with_rounded_corners());
     // Fits into the terminal, and takes the room that it needs where there is none.

@@ -26,6 +26,9 @@ pub use command::{Command, What, When};
 
 use crate::fleet::{Fleet, Instance, InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
+use humantime::format_duration;
+use serde::Serialize;
+use std::fmt;
 use std::time::Duration;
 
 /// All that an orchestrator may know.
@@ -145,6 +148,23 @@ impl Restart {
     }
 }
 
+/// A setting, and the number that it comes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Resolved {
+    /// The orchestrator's own word for it.
+    pub setting: &'static str,
+    /// What is written, or the default.
+    pub written: String,
+    /// What that comes to, and how.
+    pub means: String,
+}
+
+impl Resolved {
+    fn new(setting: &'static str, written: impl fmt::Display, means: impl Into<String>) -> Self {
+        Resolved { setting, written: written.to_string(), means: means.into() }
+    }
+}
+
 /// What the engine must know of an orchestrator beside its decisions.
 pub trait Facts {
     /// Its name in tables.
@@ -152,6 +172,12 @@ pub trait Facts {
 
     /// What is typed while the rollout is under way, in order.
     fn commands(&self) -> &[Command];
+
+    /// The same, to be changed.
+    fn commands_mut(&mut self) -> &mut Vec<Command>;
+
+    /// The settings as numbers, against so many desired instances.
+    fn resolves(&self, desired: u32) -> Vec<Resolved>;
 
     /// How a process that ended unasked is started again in its place, where the scenario gives this rule or none;
     /// `None`: it is not.
@@ -199,6 +225,29 @@ pub trait Facts {
     /// Whether balancers ought to send requests to an instance.
     fn lists(&self, instance: &Instance) -> bool {
         instance.is_listed()
+    }
+
+    /// How many instances there may be, those on their way out included; `None`: as many as are asked for.
+    fn quota(&self) -> Option<u32> {
+        None
+    }
+
+    /// Lifts that.
+    fn lift_quota(&mut self) {}
+
+    /// How long the rollout may stand still until it counts as stuck; `None`: for ever.
+    fn deadline(&self) -> Option<Duration> {
+        None
+    }
+
+    /// How long an instance is out of the balancers before it is told to stop.
+    fn out_before_stop(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// What of it is only as good as the health check of the image, in its own words; `None`: nothing.
+    fn relies_on_a_health_check(&self) -> Option<&'static str> {
+        None
     }
 
     /// Switches its own failure rule off, if it has one that can be.
@@ -284,12 +333,31 @@ impl Strategy {
         scaled.fold(desired, u32::max)
     }
 
+    /// The same strategy with these commands in place of its own.
+    #[must_use]
+    pub fn with_commands(mut self, commands: Vec<Command>) -> Strategy {
+        *self.facts_mut().commands_mut() = commands;
+        self
+    }
+
+    /// The same strategy where instances have all the room there is.
+    #[must_use]
+    pub fn without_quota(mut self) -> Strategy {
+        self.facts_mut().lift_quota();
+        self
+    }
+
     /// The same strategy with its own failure rule switched off where it has one that can be.
     #[must_use]
     pub fn without_failure_rule(mut self) -> Strategy {
         self.facts_mut().ignore_failures();
         self
     }
+}
+
+/// A span as it is written in files.
+fn as_written(span: Duration) -> String {
+    format_duration(span).to_string()
 }
 
 /// The earlier of two wishes to be asked again.

@@ -19,6 +19,14 @@ const MOST_BYTES: usize = 1 << 20;
 /// # Errors
 /// When a file cannot be read, or with the first mistake in it.
 pub fn load(path: &Path) -> Result<Scenario, LoadError> {
+    parse(&load_text(path)?, path)
+}
+
+/// The text of a scenario file.
+///
+/// # Errors
+/// When the file cannot be read, is too large, or is no text.
+pub fn load_text(path: &Path) -> Result<String, LoadError> {
     let unreadable = |error| LoadError::Io(path.to_owned(), error);
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
@@ -28,7 +36,7 @@ pub fn load(path: &Path) -> Result<Scenario, LoadError> {
         let line = line_at(&bytes, error.valid_up_to());
         in_text(path, line, "must be UTF-8")
     })?;
-    parse(text, path)
+    Ok(text.to_owned())
 }
 
 /// Reads the scenario in a text that stands in `file`, and the files that it names, relative to that one's folder.

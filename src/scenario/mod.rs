@@ -28,7 +28,7 @@ pub use balancer::{
     Balancer, Choice, Connect, Discovery, Ejection, Failures, FirstCheck, HealthCheck, Redispatch, SlowStart, Ties,
 };
 pub use client::{Client, Retries, RetryBudget};
-pub use file::{load, parse, schema};
+pub use file::{load, load_text, parse, schema};
 pub use load::{Arrivals, Bursts, Class, Load, Piece, Profile, Traffic};
 pub use recorded::{Key, Life, Recorded};
 

@@ -1,7 +1,6 @@
 //! What of a scenario explains its losses: the settings that a reader of the results compares with each other.
 
 use crate::distribution::Delay;
-use crate::random::Stream;
 use crate::scenario::{Discovery, Load, NamedStrategy, Scenario, WarmUpOver};
 use serde::{Deserialize, Serialize};
 
@@ -97,26 +96,6 @@ pub(super) fn grace_s(scenario: &Scenario, strategy: &NamedStrategy) -> f64 {
     grace.saturating_sub(scenario.release.pre_stop).max(facts.least_time_to_stop()).as_secs_f64()
 }
 
-/// The 99 % quantile of a delay, from ten thousand draws of a stream of its own: good to a few per cent, as words need it.
 fn p99_s(delay: &Delay) -> f64 {
-    let mut stream = Stream::from_luck(0x0099);
-    let Delay::Drawn(distribution) = delay else { return delay.mean_s() };
-    let mut draws: Vec<f64> = (0..10_000).map(|_| distribution.sample(&mut stream)).collect();
-    draws.sort_unstable_by(f64::total_cmp);
-    draws[9_899]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::distribution::Distribution;
-    use std::time::Duration;
-
-    #[test]
-    fn the_quantile_of_words_is_near_the_exact_one() {
-        let exponential = Delay::Drawn(Distribution::Exponential { mean: 2.0 });
-        // ln 100 × 2.
-        assert!((p99_s(&exponential) / 9.21 - 1.0).abs() < 0.05, "{}", p99_s(&exponential));
-        assert!((p99_s(&Delay::Fixed(Duration::from_secs(3))) - 3.0).abs() < 1e-9);
-    }
+    delay.quantile(0.99).as_secs_f64()
 }

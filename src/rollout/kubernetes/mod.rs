@@ -30,7 +30,7 @@ pub use scaling::Scale;
 use sets::MOST_EVENTS;
 pub use sets::{Note, ReplicaSet, Status as SetStatus, find_new, find_old};
 
-use super::{Command, Decision, Facts, Restart, Status, View};
+use super::{Command, Decision, Facts, Resolved, Restart, Status, View};
 use crate::fleet::{Instance, Phase, Version, available_at};
 use crate::time::{SimTime, nanos};
 use passes::Pass;
@@ -351,6 +351,77 @@ impl Facts for Settings {
 
     fn commands(&self) -> &[Command] {
         &self.commands
+    }
+
+    fn commands_mut(&mut self) -> &mut Vec<Command> {
+        &mut self.commands
+    }
+
+    fn resolves(&self, desired: u32) -> Vec<Resolved> {
+        let mut all = match self.kind {
+            Kind::RollingUpdate { max_surge, max_unavailable } => {
+                let bounds = self.kind.bounds(desired);
+                let of = |bound: Bound, count: u32, rounded: &str| match bound {
+                    Bound::Count(_) => count.to_string(),
+                    Bound::Percent(percent) => format!("{count}: {percent} % of {desired}, rounded {rounded}"),
+                };
+                let Bounds { surge, unavailable, .. } = bounds;
+                let by_rule = max_unavailable.of(desired, false).min(desired) != unavailable;
+                let why = if by_rule { ", but one where both come to none" } else { "" };
+                vec![
+                    Resolved::new(
+                        "strategy",
+                        "RollingUpdate",
+                        format!(
+                            "{} to {} pods, {} of them available",
+                            bounds.least_available(),
+                            bounds.most(),
+                            bounds.least_available()
+                        ),
+                    ),
+                    Resolved::new("maxSurge", max_surge, of(max_surge, surge, "up")),
+                    Resolved::new("maxUnavailable", max_unavailable, of(max_unavailable, unavailable, "down") + why),
+                ]
+            }
+            Kind::Recreate => {
+                let means = format!("all {desired} old pods go before the first new one comes");
+                vec![Resolved::new("strategy", "Recreate", means)]
+            }
+        };
+        let seconds = |span: Duration| span.as_secs();
+        if !self.min_ready.is_zero() {
+            let means = "a pod counts as available that long after the whole second in which it was ready";
+            all.push(Resolved::new("minReadySeconds", seconds(self.min_ready), means));
+        }
+        all.push(match self.progress_deadline {
+            Some(deadline) => Resolved::new(
+                "progressDeadlineSeconds",
+                seconds(deadline),
+                "it is reported that late that nothing moves; nothing is taken back",
+            ),
+            None => Resolved::new("progressDeadlineSeconds", i32::MAX, "never"),
+        });
+        if let Some(quota) = self.quota {
+            let most = self.kind.bounds(desired).most();
+            all.push(Resolved::new(
+                "quota",
+                quota,
+                format!("{most} are asked for at the most, beside those that terminate"),
+            ));
+        }
+        all
+    }
+
+    fn quota(&self) -> Option<u32> {
+        self.quota
+    }
+
+    fn lift_quota(&mut self) {
+        self.quota = None;
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        self.progress_deadline
     }
 
     fn restarts_in_place(&self, given: Option<Restart>) -> Option<Restart> {

@@ -28,6 +28,15 @@ impl Bound {
     }
 }
 
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bound::Count(count) => count.fmt(f),
+            Bound::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
 /// What is no share: anything but a whole number followed by `%`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoShare;

@@ -20,7 +20,7 @@
 //! whoever asks for it cancels the task before. A target that is added is deployed to when all others were, and one
 //! that is removed is stopped: that is how a service on targets is scaled, with a deployment target trigger.
 
-use super::{Action, Command, Decision, Facts, Status, View, earlier};
+use super::{Action, Command, Decision, Facts, Resolved, Status, View, as_written, earlier};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{GOLDEN, mix, unit};
@@ -190,6 +190,44 @@ impl Facts for Settings {
 
     fn commands(&self) -> &[Command] {
         &self.commands
+    }
+
+    fn commands_mut(&mut self) -> &mut Vec<Command> {
+        &mut self.commands
+    }
+
+    fn resolves(&self, desired: u32) -> Vec<Resolved> {
+        let at_once = self.window_size.min(desired);
+        let mut all =
+            vec![Resolved::new("window size", self.window_size, format!("{at_once} of {desired} targets at once"))];
+        if let Some(takes) = self.take_out {
+            all.push(Resolved::new(
+                "take out",
+                as_written(takes),
+                "out of the balancer for that long before the old one stops",
+            ));
+        }
+        if let Some(test) = self.test {
+            let finds = format!("finds a defect with a chance of {:.0} %", test.finds * 100.0);
+            all.push(Resolved::new("test", as_written(test.takes), finds));
+        }
+        if self.take_out.is_some() {
+            all.push(Resolved::new("put back", as_written(self.put_back), "back into the balancer after that"));
+        }
+        if let Some(limit) = self.step_timeout {
+            all.push(Resolved::new("step time-out", as_written(limit), "a child step that takes longer has failed"));
+        }
+        let failed = if self.guidance.is_some() { "a human is asked" } else { "no further target begins" };
+        all.push(Resolved::new(
+            "guided failure",
+            if self.guidance.is_some() { "on" } else { "off" },
+            format!("when a step fails {failed}"),
+        ));
+        all
+    }
+
+    fn out_before_stop(&self) -> Duration {
+        self.take_out.unwrap_or_default()
     }
 
     fn keeps_places(&self) -> bool {

@@ -22,7 +22,7 @@ pub use event_loop::oldest_first;
 pub use restart::{Condition, Ended, RESTART_DELAY, Replacement, RestartPolicy, SpecVersion, Supervisor};
 pub use scale::{Occupied, in_order_of_keeping};
 
-use super::{Action, Command, Decision, Facts, Restart, Status, View, earlier};
+use super::{Action, Command, Decision, Facts, Resolved, Restart, Status, View, as_written, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
 use std::time::Duration;
@@ -56,6 +56,16 @@ pub enum Order {
     StartFirst,
 }
 
+impl Order {
+    /// The original's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Order::StopFirst => "stop-first",
+            Order::StartFirst => "start-first",
+        }
+    }
+}
+
 /// What happens when more of the tasks fail than the ratio allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureAction {
@@ -65,6 +75,17 @@ pub enum FailureAction {
     Continue,
     /// Go back to the version before, under the rollback's configuration.
     Rollback,
+}
+
+impl FailureAction {
+    /// The original's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FailureAction::Pause => "pause",
+            FailureAction::Continue => "continue",
+            FailureAction::Rollback => "rollback",
+        }
+    }
 }
 
 /// `--update-*` or `--rollback-*`.
@@ -391,6 +412,51 @@ impl Facts for Settings {
 
     fn commands(&self) -> &[Command] {
         &self.commands
+    }
+
+    fn commands_mut(&mut self) -> &mut Vec<Command> {
+        &mut self.commands
+    }
+
+    fn resolves(&self, desired: u32) -> Vec<Resolved> {
+        let of = |names: [&'static str; 6], config: &UpdateConfig| {
+            let UpdateConfig { parallelism, delay, monitor, max_failure_ratio, failure_action, order } = *config;
+            let workers = if parallelism == 0 { desired } else { parallelism.min(desired) };
+            let tolerated =
+                (0..=desired).rev().find(|failed| f64::from(*failed) <= max_failure_ratio * f64::from(desired));
+            let first = match order {
+                Order::StopFirst => "the old task of a slot goes before the new one starts",
+                Order::StartFirst => "the new task of a slot runs before the old one goes",
+            };
+            [
+                Resolved::new(names[0], parallelism, format!("{workers} of {desired} slots at once")),
+                Resolved::new(names[1], as_written(delay), "pause of a worker after each slot, the last one included"),
+                Resolved::new(names[2], as_written(monitor), "how long a task is watched for failure once it runs"),
+                Resolved::new(
+                    names[3],
+                    max_failure_ratio,
+                    format!("{} failed tasks are tolerated", tolerated.unwrap_or(0)),
+                ),
+                Resolved::new(names[4], failure_action.name(), "what happens when more fail"),
+                Resolved::new(names[5], order.name(), first),
+            ]
+        };
+        let update = ["parallelism", "delay", "monitor", "max_failure_ratio", "failure_action", "order"];
+        let rollback = [
+            "rollback parallelism",
+            "rollback delay",
+            "rollback monitor",
+            "rollback max_failure_ratio",
+            "rollback failure_action",
+            "rollback order",
+        ];
+        let rolls_back_otherwise = self.rollback != self.update;
+        let back = rolls_back_otherwise.then(|| of(rollback, &self.rollback));
+        of(update, &self.update).into_iter().chain(back.into_iter().flatten()).collect()
+    }
+
+    fn relies_on_a_health_check(&self) -> Option<&'static str> {
+        Some(self.update.order.name())
     }
 
     /// Swarm replaces the task instead.

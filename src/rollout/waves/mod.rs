@@ -20,12 +20,13 @@
 
 mod order;
 
-use super::{Action, Command, Decision, Facts, Status, View, earlier};
+use super::{Action, Command, Decision, Facts, Resolved, Status, View, as_written, earlier};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{mix, unit};
 use crate::time::SimTime;
 use order::Order;
+use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -50,6 +51,18 @@ impl Portion {
         }
     }
 }
+
+impl fmt::Display for Portion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Portion::Count(count) => count.fmt(f),
+            Portion::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// How many waves are told of one by one.
+const MOST_WAVES_TOLD: usize = 12;
 
 /// The test of the instances of a wave.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -234,6 +247,50 @@ impl Facts for Settings {
         &self.commands
     }
 
+    fn commands_mut(&mut self) -> &mut Vec<Command> {
+        &mut self.commands
+    }
+
+    fn resolves(&self, desired: u32) -> Vec<Resolved> {
+        let movable = self.movable(desired);
+        let mut sizes = Vec::new();
+        let (mut left, mut size) = (movable, self.size.of(desired).max(1));
+        while left > 0 && sizes.len() < MOST_WAVES_TOLD {
+            sizes.push(size.min(left).to_string());
+            left -= size.min(left);
+            size = self.grown(size);
+        }
+        let rest = if left > 0 { ", …" } else { "" };
+        let by_zone = if self.zones.get() > 1 { "; zone by zone, so that some may be smaller" } else { "" };
+        let mut all = vec![Resolved::new("size", self.size, format!("waves of {}{rest}{by_zone}", sizes.join(", ")))];
+        if self.growth > 1.0 {
+            all.push(Resolved::new("growth", self.growth, "times as large as the one before, rounded up"));
+        }
+        if movable < desired {
+            all.push(Resolved::new("partition", self.partition, format!("{} instances stay old", desired - movable)));
+        }
+        if let Some(test) = self.test {
+            let finds = format!("after each wave; finds a defect with a chance of {:.0} %", test.finds * 100.0);
+            all.push(Resolved::new("test", as_written(test.takes), finds));
+        }
+        for (setting, span, means) in [
+            ("soak", self.soak, "watched after each wave"),
+            ("gap", self.gap, "from the end of an old instance to the start of the new one in its place"),
+        ] {
+            if !span.is_zero() {
+                all.push(Resolved::new(setting, as_written(span), means));
+            }
+        }
+        if let Some(gate) = &self.gate {
+            all.push(Resolved::new("gate", gate.after_wave, "after that wave a human must let it go on"));
+        }
+        all
+    }
+
+    fn out_before_stop(&self) -> Duration {
+        self.take_out.unwrap_or_default()
+    }
+
     fn keeps_places(&self) -> bool {
         true
     }
@@ -277,6 +334,12 @@ impl Settings {
         let desired = wanted(&draft, &memory);
         let Draft { actions, ask_again, .. } = draft;
         Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+    }
+
+    /// The size of the wave after one of this size.
+    fn grown(&self, size: u32) -> u32 {
+        // What a factor lost when it was written in binary is not rounded up to one more.
+        (f64::from(size) * self.growth - 1e-9).ceil() as u32
     }
 
     /// How many places are to run the version that was asked for: those below this one.
@@ -367,8 +430,7 @@ impl Settings {
             return false;
         }
         memory.begun += 1;
-        // What a factor lost when it was written in binary is not rounded up to one more.
-        memory.size = (f64::from(memory.size) * self.growth - 1e-9).ceil() as u32;
+        memory.size = self.grown(memory.size);
         let (version, since, is_out) = (draft.view.target, draft.view.now, self.take_out.is_some());
         let mut moves = Vec::with_capacity(slots.len());
         for slot in slots {
