@@ -359,6 +359,21 @@ fn explain_takes_strategies_alone_and_real_files() {
 }
 
 #[test]
+fn explain_prints_settings_to_be_pasted() {
+    let desk = Desk::with("small.toml", SMALL);
+    let output = desk.rollsim(&["explain", "small.toml", "--as", "kubernetes", "--strategy", "by-halves"]);
+    exits(&output, 0);
+    assert!(stdout(&output).contains("      maxSurge: 0\n      maxUnavailable: 50%\n"), "{}", stdout(&output));
+    let several = desk.rollsim(&["explain", "small.toml", "--as", "kubernetes"]);
+    exits(&several, 2);
+    assert!(stderr(&several).contains("--strategy must say which one of by-halves, at-once"), "{}", stderr(&several));
+    let none = desk.rollsim(&["explain", "small.toml", "--as", "swarm"]);
+    exits(&none, 2);
+    assert!(stderr(&none).contains("no strategy here is one of swarm"), "{}", stderr(&none));
+    exits(&desk.rollsim(&["explain", "small.toml", "--as", "chef"]), 2);
+}
+
+#[test]
 fn explain_tells_mistakes_with_their_place() {
     let desk = Desk::with("alone.toml", "[strategy.mine.swarm]\nupdate = { oder = 1 }\n");
     let output = desk.rollsim(&["explain", "alone.toml"]);

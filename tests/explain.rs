@@ -58,7 +58,7 @@ fn shares_are_resolved_as_kubernetes_rounds_them() {
     assert_eq!(means("strategy"), ("RollingUpdate", "8 to 13 pods, 8 of them available"));
     assert_eq!(means("maxSurge"), ("25%", "3: 25 % of 10, rounded up"));
     assert_eq!(means("maxUnavailable"), ("25%", "2: 25 % of 10, rounded down"));
-    let (none, _) = (kubernetes("max_surge = 0\nmax_unavailable = \"5%\""), ());
+    let none = kubernetes("max_surge = 0\nmax_unavailable = \"5%\"");
     let one = none.resolved.iter().find(|row| row.setting == "maxUnavailable").expect("it is told");
     assert_eq!(one.means, "1: 5 % of 10, rounded down, but one where both come to none");
 }

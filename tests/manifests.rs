@@ -5,6 +5,8 @@
 
 #[path = "manifests/expected.rs"]
 mod expected;
+#[path = "manifests/exported.rs"]
+mod exported;
 #[path = "manifests/hostile.rs"]
 mod hostile;
 #[path = "manifests/imported.rs"]

@@ -3,6 +3,7 @@
 use super::Failure;
 use clap::Args;
 use rollsim::explain::{assumed, explain, shown};
+use rollsim::scenario::manifest::{Format, export};
 use rollsim::scenario::{LoadError, Scenario, load, load_text, manifest, parse};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ pub(crate) struct Explain {
     /// Which workload of a real orchestrator's file; as `KIND/NAME` where several kinds have the name.
     #[arg(long)]
     name: Option<String>,
+    /// Print the settings of the one strategy as a file of its orchestrator's instead, to be pasted from.
+    #[arg(long, value_name = "ORCHESTRATOR", value_parser = format_of, conflicts_with = "json")]
+    r#as: Option<Format>,
     /// Print everything as JSON instead.
     #[arg(long)]
     json: bool,
@@ -43,6 +47,10 @@ impl Explain {
             for remark in &remarks {
                 eprintln!("{remark}");
             }
+        }
+        if let Some(format) = self.r#as {
+            write!(std::io::stdout(), "{}", exported(&scenario, format)?)?;
+            return Ok(ExitCode::SUCCESS);
         }
         let explanation = explain(&scenario);
         let mut stdout = std::io::stdout().lock();
@@ -84,6 +92,28 @@ impl Explain {
         remarks.extend(scenario.remarks.iter().cloned());
         Ok((scenario, remarks))
     }
+}
+
+/// The settings of the one strategy of an orchestrator.
+fn exported(scenario: &Scenario, format: Format) -> Result<String, Failure> {
+    let all: Vec<(&str, String)> = scenario
+        .strategies
+        .iter()
+        .filter_map(|strategy| Some((strategy.name.as_str(), export(scenario, strategy, format)?)))
+        .collect();
+    match all.as_slice() {
+        [(_, text)] => Ok(text.clone()),
+        [] => Err(Failure::Input(format!("--as: no strategy here is one of {}", format.name()))),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+            Err(Failure::Input(format!("--as: --strategy must say which one of {}", names.join(", "))))
+        }
+    }
+}
+
+fn format_of(name: &str) -> Result<Format, String> {
+    let names = || Format::ALL.map(Format::name).join(", ");
+    Format::ALL.into_iter().find(|format| format.name() == name).ok_or_else(|| format!("must be one of {}", names()))
 }
 
 fn is_toml(path: &Path) -> bool {

@@ -34,6 +34,7 @@ use super::{Command, Decision, Facts, Resolved, Restart, Status, View};
 use crate::fleet::{Instance, Phase, Version, available_at};
 use crate::time::{SimTime, nanos};
 use passes::Pass;
+use std::fmt;
 use std::time::Duration;
 
 /// `terminationGracePeriodSeconds` where none is given.
@@ -104,6 +105,22 @@ pub enum PodReplacement {
     TerminationStarted,
     /// A terminating pod is replaced once it is gone: it holds room until then, and delays completion.
     TerminationComplete,
+}
+
+impl PodReplacement {
+    /// The original's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            PodReplacement::TerminationStarted => "TerminationStarted",
+            PodReplacement::TerminationComplete => "TerminationComplete",
+        }
+    }
+}
+
+impl fmt::Display for PodReplacement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// How fast the controllers work.

@@ -19,6 +19,17 @@ pub enum Condition {
     None,
 }
 
+impl Condition {
+    /// The original's word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Condition::Any => "any",
+            Condition::OnFailure => "on-failure",
+            Condition::None => "none",
+        }
+    }
+}
+
 /// `--restart-*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RestartPolicy {

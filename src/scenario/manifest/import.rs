@@ -334,6 +334,7 @@ impl Draft {
         let seconds = |Seconds(span)| span.as_secs();
         self.setting("min_ready_seconds", &deployment.min_ready, of, seconds);
         self.setting("progress_deadline_seconds", &deployment.progress_deadline, of, seconds);
+        self.setting("pod_replacement_policy", &deployment.replacement, of, |policy| format!("\"{policy}\""));
     }
 
     fn swarm(&mut self, name: &str, service: &SwarmService) {

@@ -8,6 +8,7 @@ use super::section::{Notes, Section, Setting};
 use super::tree::{Entry, Node};
 use super::values::{CountOrPercent, Seconds, boolean, count, count_or_percent, meaning, seconds};
 use super::{Obstacle, Others, Spec, Workload, argo, flagger, sets};
+use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::kubernetes::{Bound, Bounds};
 use crate::scenario::words::DeploymentType;
 use serde_json::{Value as Json, json};
@@ -37,6 +38,8 @@ pub struct Deployment {
     pub min_ready: Setting<Seconds>,
     /// `progressDeadlineSeconds`.
     pub progress_deadline: Setting<Seconds>,
+    /// `podReplacementPolicy` (KEP-3973).
+    pub replacement: Setting<PodReplacement>,
     /// `paused`.
     pub paused: Setting<bool>,
     /// Its pods.
@@ -152,6 +155,7 @@ fn deployment(_: &Node, spec: &mut Section<'_>, notes: &mut Notes) -> Spec {
         let field = spec.key("progressDeadlineSeconds");
         notes.breaks(progress_deadline.line, &field, "must exceed minReadySeconds");
     }
+    let replacement = spec.setting("podReplacementPolicy", None, replacement_policy, notes);
     let paused = spec.setting("paused", Some(false), boolean, notes);
     if paused.effective == Some(true) {
         notes.breaks(paused.line, &spec.key("paused"), "must be false, or nothing is rolled out");
@@ -166,6 +170,7 @@ fn deployment(_: &Node, spec: &mut Section<'_>, notes: &mut Notes) -> Spec {
         max_unavailable,
         min_ready,
         progress_deadline,
+        replacement,
         paused,
         pods,
     })
@@ -173,6 +178,11 @@ fn deployment(_: &Node, spec: &mut Section<'_>, notes: &mut Notes) -> Spec {
 
 fn deployment_type(scalar: &super::Scalar) -> Result<DeploymentType, String> {
     meaning(scalar, &[("RollingUpdate", DeploymentType::RollingUpdate), ("Recreate", DeploymentType::Recreate)])
+}
+
+fn replacement_policy(scalar: &super::Scalar) -> Result<PodReplacement, String> {
+    use PodReplacement::{TerminationComplete, TerminationStarted};
+    meaning(scalar, &[TerminationStarted, TerminationComplete].map(|policy| (policy.name(), policy)))
 }
 
 /// What the API server refuses of the bounds of a rolling update.

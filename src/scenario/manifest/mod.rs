@@ -13,6 +13,7 @@
 mod argo;
 mod cloudformation;
 mod ecs;
+mod export;
 mod flagger;
 mod hcl;
 mod import;
@@ -32,6 +33,7 @@ mod yaml;
 pub use super::words::DeploymentType;
 pub use argo::{BlueGreen, Canary, Rollout, RolloutStrategy, Step};
 pub use ecs::{EcsService, TargetGroup, TaskContainer, TaskDefinition, TaskHealthCheck};
+pub use export::{Format, export};
 pub use flagger::{FlaggerCanary, FlaggerMetric};
 pub use import::{Import, import};
 pub use kubernetes::Deployment;

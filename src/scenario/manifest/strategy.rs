@@ -12,7 +12,7 @@ use crate::scenario::delays::Sources;
 use crate::scenario::place::{Checked, Mistake, Place, on_one_line};
 use crate::scenario::units::{Count, CountOrShare, Number, Span, Table};
 use crate::scenario::words::{
-    ConditionWord, DeploymentType, DeploymentWord, FailureWord, OrderWord, RollbackFailureWord,
+    ConditionWord, DeploymentType, DeploymentWord, FailureWord, OrderWord, ReplacementWord, RollbackFailureWord,
 };
 use crate::scenario::{InputError, Probe, Release, Service, raw};
 use humantime::format_duration;
@@ -68,6 +68,8 @@ pub(in crate::scenario) fn fill_kubernetes(
     used.take(&place.key("min_ready_seconds"), &mut raw.min_ready_seconds, &deployment.min_ready, seconds);
     let deadline_at = place.key("progress_deadline_seconds");
     used.take(&deadline_at, &mut raw.progress_deadline_seconds, &deployment.progress_deadline, seconds);
+    let policy_at = place.key("pod_replacement_policy");
+    used.take(&policy_at, &mut raw.pod_replacement_policy, &deployment.replacement, ReplacementWord);
     sources.manifests.push(used);
     Ok(raw)
 }

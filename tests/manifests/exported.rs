@@ -1,0 +1,164 @@
+//! What is exported is what was meant: read again it gives the same strategy, and the same release.
+
+use rollsim::random::{Purpose, Stream, Streams};
+use rollsim::rollout::Strategy;
+use rollsim::scenario::manifest::{Format, export, import, read};
+use rollsim::scenario::{Scenario, load, parse};
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+/// Adds words to a text.
+macro_rules! add {
+    ($text:ident, $($words:tt)*) => {{
+        let _ = write!($text, $($words)*);
+    }};
+}
+
+/// Random settings, of which some are not written.
+struct Draw(Stream);
+
+impl Draw {
+    fn below(&mut self, count: u64) -> u64 {
+        self.0.bits() % count
+    }
+
+    fn bound(&mut self) -> String {
+        if self.below(2) == 0 { format!("{}", 1 + self.below(20)) } else { format!("\"{}%\"", 1 + self.below(100)) }
+    }
+
+    fn span(&mut self) -> String {
+        match self.below(3) {
+            0 => format!("{}s", 1 + self.below(1_000)),
+            1 => format!("{}ms", 1 + self.below(100_000)),
+            _ => format!("{}ns", 1 + self.below(1_000_000_000)),
+        }
+    }
+
+    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
+        words[self.below(words.len() as u64) as usize]
+    }
+
+    fn kubernetes(&mut self) -> String {
+        let mut text = "[strategy.Mine_1.kubernetes]\n".to_owned();
+        if self.below(5) == 0 {
+            text += "type = \"Recreate\"\n";
+        } else if self.below(5) > 0 {
+            add!(text, "max_surge = {}\nmax_unavailable = {}\n", self.bound(), self.bound());
+        }
+        let min_ready = self.below(100);
+        add!(text, "min_ready_seconds = {min_ready}\n");
+        match self.below(3) {
+            0 => add!(text, "progress_deadline_seconds = {}\n", min_ready + 1 + self.below(1_000)),
+            1 => text += "progress_deadline_seconds = 2147483647\n",
+            _ => {}
+        }
+        if self.below(3) == 0 {
+            add!(text, "pod_replacement_policy = \"{}\"\n", self.pick(&["TerminationStarted", "TerminationComplete"]));
+        }
+        text
+    }
+
+    fn config(&mut self, actions: &[&str]) -> String {
+        format!(
+            "{{ parallelism = {}, delay = \"{}\", monitor = \"{}\", max_failure_ratio = {}, failure_action = \"{}\", order = \"{}\" }}",
+            self.below(20),
+            self.span(),
+            self.span(),
+            self.0.unit(),
+            self.pick(actions),
+            self.pick(&["stop-first", "start-first"]),
+        )
+    }
+
+    fn swarm(&mut self) -> String {
+        let mut text = "[strategy.Mine_1.swarm]\n".to_owned();
+        if self.below(4) > 0 {
+            add!(text, "update = {}\n", self.config(&["pause", "continue", "rollback"]));
+        }
+        if self.below(4) > 0 {
+            add!(text, "rollback = {}\n", self.config(&["pause", "continue"]));
+        }
+        if self.below(2) == 0 {
+            let condition = self.pick(&["any", "on-failure", "none"]);
+            add!(text, "restart_condition = \"{condition}\"\nrestart_delay = \"{}\"\n", self.span());
+            add!(text, "restart_max_attempts = {}\nrestart_window = \"{}\"\n", self.below(100), self.span());
+        }
+        text
+    }
+
+    fn scenario(&mut self, strategy: &str) -> String {
+        format!(
+            "[service]\ninstances = {}\nworkers = 2\nqueue = 10\n[traffic]\nrate = 1.0\nwork = \"1ms\"\n\
+             [release]\nstart = \"1s\"\ngrace = \"{}s\"\npre_stop = \"{}s\"\n\
+             ready_probe = {{ initial_delay = \"{}s\", period = \"{}s\", success_threshold = {}, failure_threshold = {} }}\n\
+             {strategy}\n[study]\nreplications = 2\nwindow = \"1m\"\n",
+            1 + self.below(50),
+            60 + self.below(60),
+            self.below(60),
+            self.below(60),
+            1 + self.below(60),
+            1 + self.below(5),
+            1 + self.below(5),
+        )
+    }
+}
+
+fn parsed(text: &str) -> Scenario {
+    parse(text, Path::new("case.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn strategy(scenario: &Scenario) -> &Strategy {
+    &scenario.strategies[0].strategy
+}
+
+#[test]
+fn what_is_exported_and_read_again_is_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for number in 0..1_000 {
+        let mut draw = Draw(Streams::new(number, 0).of(Purpose::Work, 0));
+        let (format, words) = match number % 2 {
+            0 => (Format::Kubernetes, draw.kubernetes()),
+            _ => (Format::Swarm, draw.swarm()),
+        };
+        let scenario = parsed(&draw.scenario(&words));
+        let exported = export(&scenario, &scenario.strategies[0], format).expect("it is that orchestrator's");
+        let other = Format::ALL.into_iter().find(|other| *other != format).expect("there are two");
+        assert_eq!(export(&scenario, &scenario.strategies[0], other), None);
+
+        // As a manifest of a strategy.
+        fs::write(folder.path().join("exported.yaml"), &exported).expect("a file");
+        let again = draw.scenario(&format!("[strategy.again.{}]\nmanifest = \"exported.yaml\"", format.name()));
+        fs::write(folder.path().join("again.toml"), again).expect("a file");
+        let again = load(&folder.path().join("again.toml")).unwrap_or_else(|error| panic!("{error}\n{exported}"));
+        assert_eq!(strategy(&again), strategy(&scenario), "{exported}");
+
+        // And as a scenario of its own, with what belongs to the release.
+        let manifest = read(&exported, Path::new("exported.yaml")).expect("it is read");
+        let imported = import(&manifest, None).unwrap_or_else(|error| panic!("{error}\n{exported}"));
+        let imported = parsed(&imported.text);
+        assert_eq!(strategy(&imported), strategy(&scenario), "{exported}");
+        assert_eq!(imported.service.instances, scenario.service.instances);
+        assert_eq!(imported.release.grace, scenario.release.grace, "{exported}");
+        if format == Format::Kubernetes {
+            assert_eq!(imported.release.pre_stop, scenario.release.pre_stop);
+            assert_eq!(imported.release.ready_probe, scenario.release.ready_probe);
+        }
+    }
+}
+
+#[test]
+fn what_a_file_cannot_say_is_told_in_it() {
+    let quota = "[strategy.a.kubernetes]\nquota = 9\ncommands = [{ after = \"1s\", do = \"undo\" }]\ncontrol_plane = { at_once = true }";
+    let scenario = parsed(&Draw(Streams::new(1, 0).of(Purpose::Work, 0)).scenario(quota));
+    let text = export(&scenario, &scenario.strategies[0], Format::Kubernetes).expect("it is Kubernetes'");
+    for told in ["the quota of 9 pods", "what people type (undo)", "the latencies and limits of the control plane"] {
+        assert!(text.contains(&format!("# not in here: {told}")), "{told} is not in\n{text}");
+    }
+    let monitor = "[strategy.a.swarm]\nupdate = { monitor = \"0s\" }\nchange = \"force\"\nstop_latency = \"0s\"";
+    let scenario = parsed(&Draw(Streams::new(1, 0).of(Purpose::Work, 0)).scenario(monitor));
+    let text = export(&scenario, &scenario.strategies[0], Format::Swarm).expect("it is Swarm's");
+    for told in ["the update's monitor of 0", "what is changed beside the image", "the daemon's own stop latency"] {
+        assert!(text.contains(&format!("# not in here: {told}")), "{told} is not in\n{text}");
+    }
+}
