@@ -121,11 +121,14 @@ pub(super) const KUBELET: Duration = Duration::from_millis(17);
 /// In the recordings of swarmkit tasks start and fail a tenth of a millisecond apart, and 60 services share one
 /// manager: in 99 of 100 cases it tells the predecessor of a task that runs to stop within 6 ms, in the median within
 /// 0.3 ms. So the repetitions of one rollout differ among themselves in how many tasks were ever seen to run at once.
-/// (Whoever recorded them says of all sets not to compare the order of what is less than 100 ms apart.) In the other
-/// sets nothing depends on it.
+/// In those of Kubernetes the controller follows a pod's readiness within 10 ms in the median and 23 ms in 9 of 10
+/// cases, so that terminating pods beside the ones that replace them were seen or not by chance. (Whoever recorded them
+/// says of all sets not to compare the order of what is less than 100 ms apart.) In the other set nothing depends on
+/// it.
 pub(super) fn late(set: Set) -> Duration {
     match set {
         Set::Swarmkit => Duration::from_millis(6),
-        Set::Kubernetes | Set::Swarm => Duration::ZERO,
+        Set::Kubernetes => Duration::from_millis(23),
+        Set::Swarm => Duration::ZERO,
     }
 }
