@@ -22,6 +22,8 @@ pub enum LuckOf {
     CommonError,
     /// The class of the request: of its first attempt.
     Class,
+    /// The version that it is for, where requests are split.
+    Version,
 }
 
 /// 64 random bits of one attempt (counted from 1, at most 255) for one use.

@@ -46,6 +46,8 @@ pub enum Purpose {
     Ejection = 18,
     /// Whom a slowness hits.
     Slow = 19,
+    /// News of how requests are split, on their way to the balancers.
+    Split = 20,
 }
 
 /// All streams of one replication.

@@ -13,6 +13,7 @@ impl Engine<'_> {
     pub(super) fn apply(&mut self, event: Event) {
         match event {
             Event::EndpointHeard { balancer, endpoint, news, listing } => self.hear(balancer, endpoint, news, listing),
+            Event::SplitHeard { balancer, news } => self.hear_split(balancer, news),
             Event::CheckDue { balancer, endpoint, listing } => self.check(balancer, endpoint, listing),
             Event::CheckUnanswered { balancer, endpoint, listing } => {
                 self.check_unanswered(balancer, endpoint, listing);
@@ -170,6 +171,7 @@ impl Engine<'_> {
                 rolling_back: self.rollout.rolling_back,
                 halted: self.rollout.halted,
                 slot_order: &self.rollout.slot_order,
+                answers: &self.answers,
             };
             let decision = self.strategy.decide(&view, &self.rollout.memory);
             let content = decision.actions.is_empty() && decision.memory == self.rollout.memory;
@@ -214,6 +216,7 @@ impl Engine<'_> {
             Action::Terminate { instance, drain } => self.terminate(instance, drain),
             Action::TakeOut(id) => self.hold_out(id, true),
             Action::PutBack(id) => self.hold_out(id, false),
+            Action::Split(split) => self.split(split),
         }
     }
 

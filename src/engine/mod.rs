@@ -14,6 +14,7 @@
 mod control;
 mod faults;
 mod lives;
+mod pools;
 mod probes;
 mod requests;
 mod views;
@@ -24,10 +25,11 @@ use crate::history::{Change, History, Interval, Ledger, Outcome, Wanted, Window}
 use crate::queue::EventQueue;
 use crate::random::{Purpose, Stream, Streams};
 use crate::rollback::Policy;
-use crate::rollout::{Memory, Status, Strategy, When};
+use crate::rollout::{Answers, Memory, Status, Strategy, What, When};
 use crate::scenario::{Choice, Discipline, Life, Scenario};
 use crate::server::{Server, Speed};
 use crate::time::SimTime;
+use pools::Pools;
 use probes::Probes;
 use requests::Requests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -54,6 +56,11 @@ enum Event {
         endpoint: Endpoint,
         news: u32,
         listing: Listing,
+    },
+    /// A balancer heard how to split requests among versions.
+    SplitHeard {
+        balancer: u16,
+        news: u32,
     },
     /// A balancer checks an endpoint, as long as it goes by this listing of it.
     CheckDue {
@@ -159,6 +166,7 @@ impl Event {
         !matches!(
             self,
             Event::EndpointHeard { .. }
+                | Event::SplitHeard { .. }
                 | Event::CheckDue { .. }
                 | Event::CheckUnanswered { .. }
                 | Event::CheckLate { .. }
@@ -248,6 +256,16 @@ impl Rollout {
     }
 }
 
+/// How many versions requests are split among; 0: they are not.
+fn versions_split(strategy: &Strategy) -> usize {
+    let facts = strategy.facts();
+    let deployed = facts.commands().iter().map(|command| match command.what {
+        What::Deploy(version) => version,
+        _ => Version::NEW,
+    });
+    if facts.splits_requests() { deployed.fold(Version::NEW, Version::max).index() + 1 } else { 0 }
+}
+
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
@@ -267,7 +285,9 @@ struct Engine<'a> {
     fleet: Fleet,
     runtimes: Vec<Runtime>,
     desks: Vec<Desk>,
+    /// By pool.
     balancers: Vec<Balancer>,
+    pools: Pools,
     /// By endpoint.
     told: Vec<Told>,
     /// Who stands at each place, where balancers know places.
@@ -288,6 +308,8 @@ struct Engine<'a> {
     operator: Stream,
     /// Requests that ended in the interval that is being watched: (all, lost).
     watched: (u64, u64),
+    /// By version: what became of the attempts so far.
+    answers: [Answers; Version::COUNT],
     stage: Stage,
 }
 
@@ -306,6 +328,8 @@ impl<'a> Engine<'a> {
     fn new(scenario: &'a Scenario, strategy: &'a Strategy, replication: u32) -> Self {
         let streams = Streams::new(scenario.study.seed, replication);
         let desired = scenario.service.instances.get();
+        let pools = Pools::new(scenario.balancer.count.get(), versions_split(strategy));
+        let pools_in_all = pools.count();
         let mut engine = Engine {
             scenario,
             strategy,
@@ -315,7 +339,8 @@ impl<'a> Engine<'a> {
             fleet: Fleet::new(scenario.service.zones.get()),
             runtimes: Vec::new(),
             desks: Vec::new(),
-            balancers: (0..scenario.balancer.count.get()).map(|n| Balancer::new(&scenario.balancer, n)).collect(),
+            balancers: (0..pools.count()).map(|n| Balancer::new(&scenario.balancer, n)).collect(),
+            pools,
             told: Vec::new(),
             occupants: Vec::new(),
             rollout: Rollout {
@@ -334,7 +359,7 @@ impl<'a> Engine<'a> {
                 alarmed: false,
                 asked: BTreeSet::new(),
             },
-            requests: Requests::new(scenario, &streams),
+            requests: Requests::new(scenario, &streams, pools_in_all),
             history: empty_history(scenario),
             shares_workers: scenario.service.discipline == Discipline::ProcessorSharing,
             is_told_of_idleness: scenario.balancer.policy == Choice::JoinIdleQueue,
@@ -344,6 +369,7 @@ impl<'a> Engine<'a> {
             share_crash: streams.of(Purpose::SharedCrash, 0),
             operator: streams.of(Purpose::Operator, 0),
             watched: (0, 0),
+            answers: Answers::NONE,
             stage: Stage::Observed,
         };
         engine.stand_up(desired);

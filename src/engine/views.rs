@@ -90,16 +90,16 @@ impl Engine<'_> {
         told.sent += 1;
         let news = told.sent;
         let luck = self.streams.of(Purpose::Propagation, key(&self.fleet[id])).bits();
-        for balancer in 0..self.balancers.len() as u16 {
+        for (balancer, pool) in self.pools_of(id) {
             let own = mix(luck.wrapping_add(GOLDEN.wrapping_mul(u64::from(news) << 16 | u64::from(balancer))));
             let heard_at = self.now + self.scenario.balancer.propagation.by_luck(own);
-            self.control.schedule(heard_at, Event::EndpointHeard { balancer, endpoint, news, listing });
+            self.control.schedule(heard_at, Event::EndpointHeard { balancer: pool, endpoint, news, listing });
         }
     }
 
     fn told(&mut self, endpoint: Endpoint) -> &mut Told {
         if endpoint.index() >= self.told.len() {
-            let balancers = self.balancers.len();
+            let balancers = self.scenario.balancer.count.get() as usize;
             let nothing = || Told { heard: vec![(0, 0); balancers], ..Told::default() };
             self.told.resize_with(endpoint.index() + 1, nothing);
         }
@@ -110,13 +110,14 @@ impl Engine<'_> {
     pub(super) fn is_known_from_the_start(&mut self, id: InstanceId) {
         let endpoint = self.endpoint_of(id);
         self.told(endpoint).listing = Listing::In;
-        for balancer in 0..self.balancers.len() as u16 {
-            self.list(balancer, endpoint, false);
+        for (_, pool) in self.pools_of(id) {
+            self.list(pool, endpoint, false);
         }
     }
 
     pub(super) fn hear(&mut self, balancer: u16, endpoint: Endpoint, news: u32, listing: Listing) {
-        let (heard, _) = &mut self.told(endpoint).heard[usize::from(balancer)];
+        let own = self.pools.behind(balancer);
+        let (heard, _) = &mut self.told(endpoint).heard[own];
         if news < *heard {
             return; // Overtaken by later news.
         }
@@ -145,7 +146,8 @@ impl Engine<'_> {
         let weight = if version > Version::OLD { self.scenario.balancer.new_weight } else { 1.0 };
         let now = self.now.nanos();
         self.balancers[usize::from(balancer)].list(endpoint, weight, is_new, now);
-        let (_, listings) = &mut self.told(endpoint).heard[usize::from(balancer)];
+        let own = self.pools.behind(balancer);
+        let (_, listings) = &mut self.told(endpoint).heard[own];
         *listings += 1;
         let listing = *listings;
         if let Some(check) = &self.scenario.balancer.health_check {
@@ -186,7 +188,8 @@ impl Engine<'_> {
     /// A balancer checks an endpoint, as long as it goes by this listing of it.
     pub(super) fn check(&mut self, balancer: u16, endpoint: Endpoint, listing: u32) {
         let is_listed = self.balancers[usize::from(balancer)].believes_in(endpoint);
-        if !is_listed || self.told(endpoint).heard[usize::from(balancer)].1 != listing {
+        let own = self.pools.behind(balancer);
+        if !is_listed || self.told(endpoint).heard[own].1 != listing {
             return;
         }
         let check = self.scenario.balancer.health_check.as_ref().expect("somebody checks");
@@ -229,7 +232,8 @@ impl Engine<'_> {
 
     /// Nobody answered a check of this listing.
     pub(super) fn check_unanswered(&mut self, balancer: u16, endpoint: Endpoint, listing: u32) {
-        if self.told(endpoint).heard[usize::from(balancer)].1 == listing {
+        let own = self.pools.behind(balancer);
+        if self.told(endpoint).heard[own].1 == listing {
             self.check_failed(balancer, endpoint);
         }
     }
@@ -273,9 +277,11 @@ impl Engine<'_> {
         }
         let endpoint = self.endpoint_of(id);
         // Earlier news may still be on their way, that it is ready.
+        let mut pools = self.pools_of(id);
         let told = self.told(endpoint);
-        let all_heard = told.heard.iter().all(|(heard, _)| *heard == told.sent);
-        if all_heard && !self.balancers.iter().any(|balancer| balancer.believes_in(endpoint)) {
+        let (sent, heard) = (told.sent, &told.heard);
+        let all_heard = heard.iter().all(|(heard, _)| *heard == sent);
+        if all_heard && !pools.any(|(_, pool)| self.balancers[usize::from(pool)].believes_in(endpoint)) {
             self.drained(id);
         }
     }
@@ -287,9 +293,11 @@ impl Engine<'_> {
         }
         let endpoint = self.endpoint_of(id);
         let luck = (mix(self.now.nanos() ^ mix(key(&self.fleet[id]))) >> 32) as u32;
-        let balancer = below(luck, self.balancers.len() as u32) as usize;
-        if self.balancers[balancer].believes_in(endpoint) {
-            self.balancers[balancer].became_idle(endpoint);
+        let mut pools = self.pools_of(id);
+        let (_, pool) = pools.nth(below(luck, pools.len() as u32) as usize).expect("it is one of them");
+        let balancer = &mut self.balancers[usize::from(pool)];
+        if balancer.believes_in(endpoint) {
+            balancer.became_idle(endpoint);
         }
     }
 }

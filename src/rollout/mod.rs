@@ -25,6 +25,7 @@ pub mod waves;
 pub use command::{Command, What, When};
 
 use crate::fleet::{Fleet, Instance, InstanceId, Phase, Slot, Version};
+use crate::random::below;
 use crate::time::SimTime;
 use humantime::format_duration;
 use serde::Serialize;
@@ -48,6 +49,8 @@ pub struct View<'a> {
     pub rolling_back: bool,
     /// Somebody paused the rollout.
     pub halted: bool,
+    /// By version: what became of the requests so far, as monitoring at the balancers counts them.
+    pub answers: &'a [Answers; Version::COUNT],
     /// All slots in random order, drawn once for each target; some are beyond `desired` when the service is scaled.
     pub slot_order: &'a [Slot],
 }
@@ -79,6 +82,58 @@ pub enum Action {
     TakeOut(InstanceId),
     /// Put an instance into the balancers.
     PutBack(InstanceId),
+    /// Tell the balancers how to split requests among versions; see [`Facts::splits_requests`].
+    Split(Split),
+}
+
+/// How many parts of the requests go to each version, of as many as they are in all: at least one, at most 2³².
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split([u32; Version::COUNT]);
+
+impl Split {
+    /// All requests go to one version.
+    pub fn all_to(version: Version) -> Self {
+        let mut parts = [0; Version::COUNT];
+        parts[version.index()] = 1;
+        Split(parts)
+    }
+
+    /// So many parts of `of` go to one version, the rest to another; more than all is all.
+    pub fn between(version: Version, parts: u32, of: u32, other: Version) -> Self {
+        debug_assert!(version != other && of > 0, "a share of something, beside something else");
+        let mut all = [0; Version::COUNT];
+        all[version.index()] = parts.min(of);
+        all[other.index()] = of - parts.min(of);
+        Split(all)
+    }
+
+    /// The version of a request with this luck.
+    pub fn drawn(&self, luck: u64) -> Version {
+        let mut left = below((luck >> 32) as u32, self.0.iter().sum());
+        let has_it = |version: &Version| {
+            let parts = self.0[version.index()];
+            let is_it = left < parts;
+            left = left.wrapping_sub(if is_it { 0 } else { parts });
+            is_it
+        };
+        Version::all().find(has_it).expect("there are parts")
+    }
+}
+
+/// What became of attempts that were for one version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// Answered well; the late ones too.
+    pub good: u64,
+    /// Of these, requests that were answered later than the target of their class.
+    pub late: u64,
+    /// Failed, for whatever reason.
+    pub failed: u64,
+}
+
+impl Answers {
+    /// Nothing was asked yet.
+    pub const NONE: [Answers; Version::COUNT] = [Answers { good: 0, late: 0, failed: 0 }; Version::COUNT];
 }
 
 /// What the orchestrator itself says of the rollout.
@@ -220,6 +275,12 @@ pub trait Facts {
     /// How long an instance must be ready to count as available, and whether that is counted in whole seconds.
     fn min_ready(&self) -> (Duration, bool) {
         (Duration::ZERO, false)
+    }
+
+    /// Whether it says which share of the requests each version gets ([`Action::Split`]). Before the rollout all go to
+    /// the old one.
+    fn splits_requests(&self) -> bool {
+        false
     }
 
     /// Whether balancers ought to send requests to an instance.
@@ -379,6 +440,7 @@ fn shown<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> View<'a> {
         revision: 1,
         rolling_back: false,
         halted: false,
+        answers: &Answers::NONE,
         slot_order: slots,
     }
 }
@@ -394,6 +456,7 @@ fn written(actions: &[Action]) -> String {
         Action::Terminate { instance, .. } => format!("-{}", instance.0),
         Action::TakeOut(id) => format!("out{}", id.0),
         Action::PutBack(id) => format!("in{}", id.0),
+        Action::Split(split) => format!("split{:?}", &split.0[..2]),
     };
     actions.iter().map(word).collect::<Vec<_>>().join(" ")
 }
@@ -467,6 +530,7 @@ impl Walk {
             Action::Terminate { instance, .. } => self.fleet.enter(instance, crate::fleet::Phase::Gone, self.now),
             Action::TakeOut(id) => self.fleet.hold_out(id, true),
             Action::PutBack(id) => self.fleet.hold_out(id, false),
+            Action::Split(_) => {}
             Action::Start(_) => unreachable!("nothing is held that stands in a place of its own"),
         }
     }
@@ -500,6 +564,21 @@ impl Walk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_split_gives_each_version_its_share() {
+        let counted = |split: Split| {
+            let mut counts = [0; Version::COUNT];
+            for tenth in 0..10 {
+                counts[split.drawn(u64::MAX / 20 * (2 * tenth + 1)).index()] += 1;
+            }
+            counts[..3].to_vec()
+        };
+        assert_eq!(counted(Split::all_to(Version::NEW)), [0, 10, 0]);
+        assert_eq!(counted(Split::between(Version(2), 30, 100, Version::NEW)), [0, 7, 3]);
+        assert_eq!(counted(Split::between(Version::NEW, 0, 100, Version::OLD)), [10, 0, 0]);
+        assert_eq!(counted(Split::between(Version::NEW, 150, 100, Version::OLD)), [0, 10, 0]);
+    }
 
     #[test]
     fn back_off_doubles_up_to_its_limit() {

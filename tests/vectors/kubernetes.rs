@@ -2,12 +2,12 @@
 
 use rollsim::fleet::{Fleet, Launch, Phase, Version};
 use rollsim::probe::{Kind, Probing, Thresholds};
-use rollsim::rollout::View;
 use rollsim::rollout::kubernetes::{
     Bound, Bounds, Condition, Conditions, ControlPlane, Counts, Endpoint, Kind as Strategy, Memory, Note, Pod,
     PodPhase, Reason, ReplicaSet, Scale, SetStatus, Settings, TrafficPolicy, batch_after, clean_up, find_new, find_old,
     resolve_fenceposts,
 };
+use rollsim::rollout::{Answers, View};
 use rollsim::time::SimTime;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
@@ -521,6 +521,7 @@ fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
         revision: 1,
         rolling_back: false,
         halted: false,
+        answers: &Answers::NONE,
         slot_order: &[],
     };
     settings.decide(&view, &before).memory

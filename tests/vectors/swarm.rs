@@ -7,7 +7,7 @@ use rollsim::rollout::swarm::{
     Change, Condition, Ended, FailureAction, Manager, Memory, Occupied, Order, RestartPolicy, STOP_LATENCY, Settings,
     SpecVersion, Supervisor, UpdateConfig, in_order_of_keeping, oldest_first,
 };
-use rollsim::rollout::{Action, View};
+use rollsim::rollout::{Action, Answers, View};
 use rollsim::time::SimTime;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -268,6 +268,7 @@ impl Service {
                 revision: self.revision,
                 rolling_back: self.rolling_back,
                 halted: false,
+                answers: &Answers::NONE,
                 slot_order: &order,
             };
             let decision = self.settings.decide(&view, &self.memory);
@@ -294,7 +295,7 @@ impl Service {
             }
             Action::Start(id) => self.start(id),
             Action::Terminate { instance, .. } => self.stop(instance),
-            Action::TakeOut(_) | Action::PutBack(_) => unreachable!("Swarm does not"),
+            Action::TakeOut(_) | Action::PutBack(_) | Action::Split(_) => unreachable!("Swarm does not"),
         }
     }
 

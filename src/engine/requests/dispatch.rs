@@ -6,7 +6,7 @@ use crate::balancer::{Ask, Endpoint, Pick, Trouble};
 use crate::client::{LuckOf, luck};
 use crate::fleet::InstanceId;
 use crate::history::Cause;
-use crate::random::{GOLDEN, below, mix};
+use crate::random::{GOLDEN, mix};
 use crate::scenario::Redispatch;
 use crate::server::Admission;
 use crate::time::nanos;
@@ -41,7 +41,7 @@ impl Engine<'_> {
             let admission = self.desks[instance.index()].server.admission(&self.scenario.service);
             if admission == Admission::Refuse {
                 self.note_trouble_at(balancer, endpoint, Trouble::Other);
-                self.attempt_failed(request, Cause::QueueFull, Some(instance));
+                self.attempt_failed(request, balancer, Cause::QueueFull, Some(instance));
                 return;
             }
             let now = self.now.nanos();
@@ -60,7 +60,7 @@ impl Engine<'_> {
     fn send_on(&mut self, request: Request, balancer: u16, first: Pick) {
         let mut attempt = Attempt::new(request, balancer, self.now.nanos());
         match self.route(&mut attempt, Some(first), Vec::new()) {
-            Route::Lost { cause, instance } => self.attempt_failed(request, cause, instance),
+            Route::Lost { cause, instance } => self.attempt_failed(request, balancer, cause, instance),
             route => {
                 let place = self.requests.attempts.keep(attempt);
                 self.follow(place, route);
@@ -78,11 +78,7 @@ impl Engine<'_> {
     }
 
     fn balancer_of(&self, request: &Request) -> u16 {
-        let count = self.balancers.len() as u32;
-        if count == 1 {
-            return 0;
-        }
-        below((luck(request.luck, LuckOf::Balancer, request.attempts) >> 32) as u32, count) as u16
+        self.pools.drawn(request.luck, request.attempts)
     }
 
     /// How an endpoint answers.
@@ -188,10 +184,10 @@ impl Engine<'_> {
 
     /// An attempt that is nowhere is over.
     fn lose(&mut self, place: u32, cause: Cause, instance: Option<InstanceId>) {
-        let request = self.requests.attempts[place].request;
+        let Attempt { request, balancer, .. } = self.requests.attempts[place];
         self.forget_time(place);
         self.requests.attempts.release(place);
-        self.attempt_failed(request, cause, instance);
+        self.attempt_failed(request, balancer, cause, instance);
     }
 
     /// A further try at the same endpoint.

@@ -63,6 +63,9 @@ impl Engine<'_> {
         let micros = (latency + 500) / 1000;
         let version = self.desks[attempt.instance.index()].version;
         let is_late = latency > self.requests.targets[usize::from(request.class)];
+        let answers = &mut self.answers[version.index()];
+        answers.good += 1;
+        answers.late += u64::from(is_late);
         if let Some(window) = self.window_of(request) {
             window.served_by[version.index()] += 1;
             let class = window.classes.get_mut(usize::from(request.class));
@@ -105,8 +108,12 @@ impl Engine<'_> {
     }
 
     /// An attempt failed: it is repeated after a pause, or the request is lost.
-    pub(super) fn attempt_failed(&mut self, request: Request, cause: Cause, id: Option<InstanceId>) {
+    pub(super) fn attempt_failed(&mut self, request: Request, pool: u16, cause: Cause, id: Option<InstanceId>) {
         self.history.attempts.failed[cause.index()] += 1;
+        let served_by = id.map(|id| self.desks[id.index()].version);
+        if let Some(version) = self.pools.version_of(pool).or(served_by) {
+            self.answers[version.index()].failed += 1;
+        }
         if request.attempts > 1 {
             self.requests.restraint.end_retry();
         }

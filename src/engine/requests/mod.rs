@@ -89,7 +89,7 @@ pub(super) struct Requests<'a> {
 }
 
 impl<'a> Requests<'a> {
-    pub(super) fn new(scenario: &'a Scenario, streams: &Streams) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, streams: &Streams, pools: u32) -> Self {
         let study = &scenario.study;
         let classes = &scenario.traffic.classes;
         Requests {
@@ -101,7 +101,7 @@ impl<'a> Requests<'a> {
             tries: BinaryHeap::new(),
             retries: BinaryHeap::new(),
             restraint: Restraint::new(scenario.client.retries.budget),
-            queues: vec![Default::default(); scenario.balancer.count.get() as usize],
+            queues: vec![Default::default(); pools as usize],
             tried: BTreeMap::new(),
             timeout: scenario.client.timeout.map(nanos),
             waiting: 0,

@@ -152,7 +152,7 @@ impl Engine<'_> {
             if attempt.state.has_client() {
                 self.left_by_client(next);
                 self.note_trouble_at(attempt.balancer, attempt.endpoint, Trouble::Other);
-                self.attempt_failed(attempt.request, Cause::Shed, Some(id));
+                self.attempt_failed(attempt.request, attempt.balancer, Cause::Shed, Some(id));
             }
             self.requests.attempts.release(next);
         }
@@ -197,7 +197,7 @@ impl Engine<'_> {
         };
         if let Some(cause) = failure {
             self.note_trouble_at(attempt.balancer, attempt.endpoint, Trouble::Other);
-            self.attempt_failed(attempt.request, cause, Some(id));
+            self.attempt_failed(attempt.request, attempt.balancer, cause, Some(id));
         } else {
             let now = self.now.nanos();
             let balancer = &mut self.balancers[usize::from(attempt.balancer)];
@@ -285,7 +285,7 @@ impl Engine<'_> {
         if attempt.state.is_at_instance() {
             self.note_trouble_at(attempt.balancer, attempt.endpoint, Trouble::Other);
         }
-        self.attempt_failed(attempt.request, cause, instance);
+        self.attempt_failed(attempt.request, attempt.balancer, cause, instance);
         self.room_at(attempt.balancer);
     }
 
@@ -354,7 +354,7 @@ impl Engine<'_> {
                 self.left_by_client(place);
                 self.requests.attempts.release(place);
                 self.note_trouble_at(attempt.balancer, attempt.endpoint, Trouble::Other);
-                self.attempt_failed(attempt.request, cause, Some(id));
+                self.attempt_failed(attempt.request, attempt.balancer, cause, Some(id));
                 balancers.push(attempt.balancer);
             } else {
                 self.requests.attempts.release(place);
@@ -396,7 +396,7 @@ impl Engine<'_> {
                 }
             }
             let instance = attempt.state.is_at_instance().then_some(attempt.instance);
-            self.attempt_failed(attempt.request, Cause::CutOff, instance);
+            self.attempt_failed(attempt.request, attempt.balancer, Cause::CutOff, instance);
         }
         self.room_at(balancer);
     }

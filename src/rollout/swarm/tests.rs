@@ -119,7 +119,7 @@ impl Played {
                 let next = if runs { Phase::Stopping } else { Phase::Gone };
                 self.fleet.enter(instance, next, self.now);
             }
-            Action::Start(_) | Action::TakeOut(_) | Action::PutBack(_) => {}
+            Action::Start(_) | Action::TakeOut(_) | Action::PutBack(_) | Action::Split(_) => {}
         }
     }
 }
