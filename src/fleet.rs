@@ -239,6 +239,7 @@ pub struct Fleet {
     /// When the ready ones of each version became so.
     ready: [BTreeSet<(SimTime, InstanceId)>; Version::COUNT],
     launched: [u32; Version::COUNT],
+    failures: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
     zones: u32,
 }
@@ -253,6 +254,7 @@ impl Fleet {
             in_slot: Vec::new(),
             ready: Default::default(),
             launched: [0; Version::COUNT],
+            failures: [0; Version::COUNT],
             counts: [[0; Phase::COUNT]; Version::COUNT],
             zones,
         }
@@ -297,6 +299,11 @@ impl Fleet {
         self.launched[version.index()]
     }
 
+    /// How often processes of a version ended unasked so far.
+    pub fn failures(&self, version: Version) -> u32 {
+        self.failures[version.index()]
+    }
+
     /// Moves an instance to another phase: the one place where phases change.
     ///
     /// # Panics
@@ -324,6 +331,7 @@ impl Fleet {
             }
             Phase::Down => {
                 instance.failures += 1;
+                self.failures[instance.version.index()] += 1;
                 instance.first_failure.get_or_insert(now);
             }
             Phase::Starting => instance.under_repair = false,

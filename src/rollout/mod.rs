@@ -19,6 +19,7 @@
 mod command;
 pub mod kubernetes;
 pub mod octopus;
+pub mod shift;
 pub mod swarm;
 pub mod waves;
 
@@ -382,6 +383,8 @@ orchestrators! {
     Octopus: octopus,
     /// A rollout in waves, in words of our own.
     Waves: waves,
+    /// A rollout by traffic shifting, in words of our own.
+    Shift: shift,
 }
 
 impl Strategy {

@@ -99,7 +99,7 @@ fn release(
 ) -> Checked<Release> {
     let needs_grace = strategies.iter().any(|named| named.strategy.facts().grace().is_none());
     let has_grace = raw.grace.is_some() || !needs_grace;
-    place.key("grace").holds(has_grace, "must be given, for neither Octopus nor waves have a default of their own")?;
+    place.key("grace").holds(has_grace, "must be given, for Octopus, waves and shift have no default of their own")?;
     Ok(Release {
         pull: delay_or_none(&place.key("pull"), raw.pull, sources)?,
         start: delay(&place.key("start"), raw.start, sources)?,

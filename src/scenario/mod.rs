@@ -15,6 +15,7 @@ mod raw;
 mod raw_balancer;
 mod raw_client;
 mod raw_delay;
+mod raw_shift;
 mod raw_traffic;
 mod raw_waves;
 mod recorded;

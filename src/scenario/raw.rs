@@ -86,8 +86,8 @@ pub(super) struct Release {
     pub drain_ends_when_idle: Option<bool>,
     /// The preStop hook: further time in which it still serves, within the grace period. Default: "0s".
     pub pre_stop: Option<Span>,
-    /// From the beginning of preStop to the kill. Absent: the orchestrator's own default; Octopus and waves
-    /// have none.
+    /// From the beginning of preStop to the kill. Absent: the orchestrator's own default; Octopus, waves and
+    /// shift have none.
     pub grace: Option<Span>,
     /// What the process needs to exit once it was told to stop and has no request left. Default: "0s".
     pub stop: Option<Delay>,
@@ -195,6 +195,8 @@ pub(super) struct Orchestrator {
     pub octopus: Option<Table<Octopus>>,
     /// A rollout in waves.
     pub waves: Option<Table<super::raw_waves::Waves>>,
+    /// A rollout by traffic shifting: blue/green, weighted canary.
+    pub shift: Option<Table<super::raw_shift::Shift>>,
 }
 
 /// What somebody types while the rollout is under way. It waits for those before it, and for its moment: exactly one of

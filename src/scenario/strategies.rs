@@ -1,18 +1,18 @@
 //! How orchestrators' settings are written: in each one's own words, resolved against the size of the service.
 
-use super::bounds::{at_least_one, count, positive, span_or};
+use super::bounds::{at_least_one, count, positive, share_or, span_or};
 use super::commands::commands;
 use super::delays::{Sources, delay};
 use super::manifest::{at_its_own_place, fill_kubernetes, fill_swarm};
 use super::place::{Checked, Place};
 use super::raw;
-use super::units::{Count, CountOrShare, LONGEST, Named, Table};
+use super::units::{Count, CountOrShare, LONGEST, Named, Share, Table};
 use super::words::{AnswerKind, DeploymentType};
-use super::{NamedStrategy, Service, raw_waves};
+use super::{NamedStrategy, Service, raw_shift, raw_waves};
 use crate::rollout::kubernetes::{self, Bound, ControlPlane, Limit, resolve_fenceposts};
 use crate::rollout::swarm::{FailureAction, UpdateConfig};
 use crate::rollout::waves::Portion;
-use crate::rollout::{Strategy, octopus, swarm, waves};
+use crate::rollout::{Strategy, octopus, shift, swarm, waves};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -55,23 +55,30 @@ fn strategy(
     sources: &mut Sources<'_>,
 ) -> Checked<Strategy> {
     let instances = service.instances.get();
-    match (raw.kubernetes, raw.swarm, raw.octopus, raw.waves) {
-        (Some(Table(raw)), None, None, None) => {
-            let place = place.key("kubernetes");
-            let settings = kubernetes(&place, fill_kubernetes(&place, raw, sources)?, instances);
-            settings.map(Strategy::Kubernetes).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
-        }
-        (None, Some(Table(raw)), None, None) => {
-            let place = place.key("swarm");
-            let settings = swarm(&place, fill_swarm(&place, raw, sources)?, restart_delay);
-            settings.map(Strategy::Swarm).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
-        }
-        (None, None, Some(Table(raw)), None) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
-        (None, None, None, Some(Table(raw))) => {
-            waves(&place.key("waves"), raw, service.zones, sources).map(Strategy::Waves)
-        }
-        _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus, waves")),
+    let mut found = Vec::new();
+    if let Some(Table(raw)) = raw.kubernetes {
+        let place = place.key("kubernetes");
+        let settings = kubernetes(&place, fill_kubernetes(&place, raw, sources)?, instances);
+        let settings = settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?;
+        found.push(Strategy::Kubernetes(settings));
     }
+    if let Some(Table(raw)) = raw.swarm {
+        let place = place.key("swarm");
+        let settings = swarm(&place, fill_swarm(&place, raw, sources)?, restart_delay);
+        let settings = settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?;
+        found.push(Strategy::Swarm(settings));
+    }
+    if let Some(Table(raw)) = raw.octopus {
+        found.push(Strategy::Octopus(octopus(&place.key("octopus"), raw, sources)?));
+    }
+    if let Some(Table(raw)) = raw.waves {
+        found.push(Strategy::Waves(waves(&place.key("waves"), raw, service.zones, sources)?));
+    }
+    if let Some(Table(raw)) = raw.shift {
+        found.push(Strategy::Shift(shift(&place.key("shift"), raw, sources)?));
+    }
+    place.holds(found.len() == 1, "must hold exactly one of kubernetes, swarm, octopus, waves, shift")?;
+    Ok(found.remove(0))
 }
 
 fn kubernetes(place: &Place, raw: raw::Kubernetes, instances: u32) -> Checked<kubernetes::Settings> {
@@ -271,6 +278,60 @@ fn portion(place: &Place, CountOrShare(bound): CountOrShare) -> Checked<Portion>
 fn gate(place: &Place, raw: raw_waves::Gate, sources: &mut Sources<'_>) -> Checked<waves::Gate> {
     Ok(waves::Gate {
         after_wave: at_least_one(&place.key("after_wave"), raw.after_wave, 100_000)?,
+        answers_after: delay(&place.key("answers_after"), raw.answers_after, sources)?,
+    })
+}
+
+fn shift(place: &Place, raw: raw_shift::Shift, sources: &mut Sources<'_>) -> Checked<shift::Settings> {
+    let steps = shares_of(&place.key("steps"), raw.steps)?;
+    let (soak, soaks) = (span_or(raw.soak, Duration::ZERO), raw.soak.is_some_and(|span| !span.0.is_zero()));
+    let (analysis_at, gate_at) = (place.key("analysis"), place.key("gate"));
+    analysis_at.holds(soaks || raw.analysis.is_none(), "must be absent without a soak")?;
+    Ok(shift::Settings {
+        steps,
+        capacity: raw.capacity.map_or(shift::Capacity::default(), |word| word.0),
+        deadline: raw.deadline.map(|span| positive(&place.key("deadline"), span)).transpose()?,
+        test: raw.test.map(|Table(test)| waves::Test { takes: test.takes.0, finds: test.finds.0 }),
+        soak,
+        analysis: raw.analysis.map(|Table(raw)| analysis(&analysis_at, &raw)).transpose()?,
+        gate: raw.gate.map(|Table(raw)| step_gate(&gate_at, raw, sources)).transpose()?,
+        keep_old: span_or(raw.keep_old, shift::KEEP_OLD),
+        on_failure: raw.on_failure.map_or(waves::OnFailure::RollBack, |word| word.0),
+        commands: commands(&place.key("commands"), raw.commands)?,
+    })
+}
+
+/// Shares in whole percent that rise to all.
+fn shares_of(place: &Place, raw: Option<Vec<Share>>) -> Checked<Vec<u32>> {
+    let Some(raw) = raw else { return Ok(vec![100]) };
+    place.holds((1..=100).contains(&raw.len()), "must hold 1 to 100 shares")?;
+    let percent = |(index, share): (usize, Share)| {
+        let percent = share.0 * 100.0;
+        let is_whole = (percent - percent.round()).abs() < 1e-9;
+        place.index(index).holds(is_whole && percent >= 1.0, "must be from 1% to 100%, in whole percent")?;
+        Ok(percent.round() as u32)
+    };
+    let shares: Vec<u32> = raw.into_iter().enumerate().map(percent).collect::<Checked<_>>()?;
+    place.holds(shares.is_sorted_by(|a, b| a < b) && shares.ends_with(&[100]), "must rise, and end with 100%")?;
+    Ok(shares)
+}
+
+fn analysis(place: &Place, raw: &raw_shift::Analysis) -> Checked<shift::Analysis> {
+    let is_held = raw.max_failed.is_some() || raw.max_late.is_some();
+    place.holds(is_held, "must hold at least one of max_failed and max_late")?;
+    let at_least = raw.at_least.map_or(100, |count| count.0);
+    place.key("at_least").holds(at_least <= 1_000_000_000, "must be at most 1,000,000,000")?;
+    Ok(shift::Analysis {
+        max_failed: share_or(raw.max_failed, 1.0),
+        max_late: share_or(raw.max_late, 1.0),
+        at_least,
+        every: raw.every.map(|span| positive(&place.key("every"), span)).transpose()?,
+    })
+}
+
+fn step_gate(place: &Place, raw: raw_shift::Gate, sources: &mut Sources<'_>) -> Checked<shift::Gate> {
+    Ok(shift::Gate {
+        after_step: at_least_one(&place.key("after_step"), raw.after_step, 100)?,
         answers_after: delay(&place.key("answers_after"), raw.answers_after, sources)?,
     })
 }

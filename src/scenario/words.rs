@@ -4,6 +4,7 @@ use super::units::words;
 use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::kubernetes::PodReplacement;
+use crate::rollout::shift::Capacity;
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
 use crate::rollout::waves::OnFailure;
 use std::time::Duration;
@@ -114,6 +115,14 @@ words! {
         "retry" => AnswerKind::Retry,
         "ignore" => AnswerKind::Ignore,
         "exclude" => AnswerKind::Exclude,
+    }
+}
+words! {
+    /// How large the two fleets of a rollout by traffic shifting are.
+    CapacityWord: Capacity {
+        "double" => Capacity::Double,
+        "grown" => Capacity::Grown,
+        "exchanged" => Capacity::Exchanged,
     }
 }
 words! {

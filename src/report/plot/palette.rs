@@ -59,6 +59,7 @@ pub(super) fn orchestrator(name: &str) -> Paint {
         "swarm" => VERMILION,
         "octopus" => GREEN,
         "waves" => PURPLE,
+        "shift" => TEAL,
         _ => SLATE,
     }
 }

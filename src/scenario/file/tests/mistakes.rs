@@ -33,7 +33,7 @@ fn unknown_keys_are_mistakes() {
     rejects(
         ".swarm.swarm]",
         ".swarm.nomad]",
-        "46: strategy.swarm.nomad: unknown key, expected one of kubernetes, swarm, octopus, waves",
+        "46: strategy.swarm.nomad: unknown key, expected one of kubernetes, swarm, octopus, waves, shift",
     );
     rejects(
         "zones = 3",
@@ -76,7 +76,7 @@ fn what_must_be_there_is_missed() {
     rejects(
         "grace = \"20s\"\n",
         "",
-        "21: release.grace: must be given, for neither Octopus nor waves have a default of their own",
+        "21: release.grace: must be given, for Octopus, waves and shift have no default of their own",
     );
     assert_eq!(problem(""), "fleet.toml:1: service: must be given");
     let idle = SMALL.replace("[strategy.default.kubernetes]\n", "");
@@ -324,7 +324,7 @@ fn strategies_hold_together() {
     rejects(
         "[strategy.anew.kubernetes]\ntype = \"Recreate\"",
         "[strategy.zebra.octopus]",
-        "34: strategy.zebra: must hold exactly one of kubernetes, swarm, octopus, waves",
+        "34: strategy.zebra: must hold exactly one of kubernetes, swarm, octopus, waves, shift",
     );
     rejects(
         "[strategy.\"octo.1\".octopus]",

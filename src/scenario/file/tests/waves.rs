@@ -114,6 +114,6 @@ fn waves_hold_together() {
     let problem_told = "by_zone: only a service with several zones has an order of them";
     assert_eq!(problem(&one_zone), format!("fleet.toml:{line}: strategy.default.waves.{problem_told}"));
     let graceless = with(WAVES).replace("grace = \"9s\"\n", "");
-    let problem_told = "release.grace: must be given, for neither Octopus nor waves have a default of their own";
+    let problem_told = "release.grace: must be given, for Octopus, waves and shift have no default of their own";
     assert_eq!(problem(&graceless), format!("fleet.toml:9: {problem_told}"));
 }
