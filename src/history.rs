@@ -1,6 +1,7 @@
 //! The facts of one run: what the fleet did, and the fate of every request. No statistic is computed here.
 
 use crate::fleet::{InstanceId, Phase, Slot, Version};
+use crate::rollout::Split;
 use crate::rollout::Status;
 use crate::time::SimTime;
 use hdrhistogram::Histogram;
@@ -472,6 +473,8 @@ pub struct History {
     pub wanted: Vec<Wanted>,
     /// Every version that was asked for, in the order of time.
     pub asked: Vec<Asked>,
+    /// How requests were split among versions, and from when on; empty where they were not.
+    pub splits: Vec<(SimTime, Split)>,
     /// Every change of what the orchestrator reports, in the order of time.
     pub reported: Vec<Report>,
     /// The whole run, from its start.

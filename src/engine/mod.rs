@@ -491,6 +491,7 @@ fn empty_history(scenario: &Scenario) -> History {
         changes: Vec::new(),
         wanted: Vec::new(),
         asked: Vec::new(),
+        splits: Vec::new(),
         reported: Vec::new(),
         ledger: Ledger::default(),
         attempts: crate::history::Attempts::default(),

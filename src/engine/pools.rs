@@ -76,6 +76,9 @@ impl Engine<'_> {
         debug_assert!(self.pools.each > 1, "whoever splits requests says so before");
         let news = self.pools.told.len() as u32;
         self.pools.told.push(split);
+        if !self.is_window_over() {
+            self.history.splits.push((self.now, split));
+        }
         let luck = self.streams.of(Purpose::Split, u64::from(news)).bits();
         for balancer in 0..self.pools.heard.len() as u16 {
             let own = mix(luck.wrapping_add(GOLDEN.wrapping_mul(u64::from(balancer))));

@@ -108,6 +108,11 @@ impl Split {
         Split(all)
     }
 
+    /// The share of a version, 0 to 1.
+    pub fn share(&self, version: Version) -> f64 {
+        f64::from(self.0[version.index()]) / f64::from(self.0.iter().sum::<u32>())
+    }
+
     /// The version of a request with this luck.
     pub fn drawn(&self, luck: u64) -> Version {
         let mut left = below((luck >> 32) as u32, self.0.iter().sum());

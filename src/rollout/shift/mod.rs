@@ -14,7 +14,7 @@
 //! Instances that are gone are replaced. The rollout fails when a process of the new version ends unasked, when a test or
 //! an analysis finds something, or when the new fleet takes too long. What is asked for meanwhile takes over at once: the
 //! version that got requests before gets all of them back in one step, as soon as its fleet is as large as it was asked to
-//! be; another one is rolled out beside the one that has most of the requests, which gets the rest back, too. Nobody
+//! be; another one is rolled out beside the one that has most of the requests, once that has all of them. Nobody
 //! tests, analyses or gates a rollback.
 
 use super::{Action, Answers, Command, Decision, Facts, Resolved, Split, Status, View, as_written, earlier};
@@ -111,6 +111,8 @@ pub struct Memory {
     keeps_from: bool,
     /// Who is to get them.
     to: Version,
+    /// Who is rolled out after that: requests were split, and go to one version first.
+    then: Option<Version>,
     /// Instances launched before, and failures before, are none of this rollout's.
     launched_before: u32,
     failures_before: u32,
@@ -141,6 +143,19 @@ enum Stage {
     /// Since when.
     Keeping(SimTime),
     Done,
+}
+
+impl Memory {
+    /// Whoever got requests before gets them again. Its successor's fleet is only used up from now on.
+    fn turn_back(&mut self) {
+        (self.from, self.to, self.keeps_from) = (self.to, self.from, false);
+        (self.share, self.settled) = (100 - self.share, 100 - self.share);
+    }
+
+    /// Whether all requests go to a version that has served before, at once and without further ado.
+    fn goes_back(&self, view: &View<'_>) -> bool {
+        view.rolling_back || self.then.is_some()
+    }
 }
 
 /// A decision under way.
@@ -237,6 +252,7 @@ impl Settings {
             from: Version::NEW,
             keeps_from: false,
             to: Version::OLD,
+            then: None,
             launched_before: 0,
             failures_before: 0,
             share: 100,
@@ -252,7 +268,7 @@ impl Settings {
         let mut memory = *before;
         let mut draft = Draft { view, actions: Vec::new(), ask_again: None };
         if memory.revision != view.revision {
-            self.begin_anew(&mut draft, &mut memory);
+            self.begin_anew(view, &mut memory);
         }
         let had_failed = memory.failed;
         self.note_failures(&draft, &mut memory);
@@ -271,22 +287,39 @@ impl Settings {
     }
 
     /// Another version was asked for.
-    fn begin_anew(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
-        let Draft { view, actions, .. } = draft;
+    fn begin_anew(&self, view: &View<'_>, memory: &mut Memory) {
+        memory.then = None;
         if view.target == memory.from && memory.revision > 0 {
-            (memory.from, memory.to, memory.keeps_from) = (memory.to, memory.from, false);
-            (memory.share, memory.settled) = (100 - memory.share, 100 - memory.share);
-        } else if view.target != memory.to {
-            let base = if memory.share < 50 { memory.from } else { memory.to };
-            if !matches!(memory.share, 0 | 100) {
-                actions.push(Action::Split(Split::all_to(base)));
+            memory.turn_back();
+            self.begin(view, memory);
+        } else if view.target == memory.to {
+            self.begin(view, memory);
+        } else {
+            if memory.share < 50 {
+                memory.turn_back();
             }
-            (memory.from, memory.to, memory.keeps_from) = (base, view.target, true);
-            (memory.share, memory.settled) = (0, 0);
+            memory.then = Some(view.target);
+            if memory.share == 100 {
+                self.begin_the_next(view, memory);
+            } else {
+                self.begin(view, memory);
+            }
         }
+        (memory.revision, memory.failed) = (view.revision, false);
+    }
+
+    /// All requests go to one version: the next one can be rolled out beside it.
+    fn begin_the_next(&self, view: &View<'_>, memory: &mut Memory) {
+        if let Some(next) = memory.then.take() {
+            (memory.from, memory.to, memory.keeps_from) = (memory.to, next, true);
+            (memory.share, memory.settled) = (0, 0);
+            self.begin(view, memory);
+        }
+    }
+
+    fn begin(&self, view: &View<'_>, memory: &mut Memory) {
         memory.launched_before = view.fleet.len() as u32;
         memory.failures_before = view.fleet.failures(memory.to);
-        (memory.revision, memory.failed) = (view.revision, false);
         let next = self.steps.iter().position(|share| *share > memory.share);
         (memory.step, memory.stage) = (next.unwrap_or(self.steps.len() - 1), Stage::Growing(view.now));
     }
@@ -304,7 +337,7 @@ impl Settings {
 
     /// The share of the step under way, and of a rollback all at once.
     fn aim(&self, view: &View<'_>, memory: &Memory) -> u32 {
-        if view.rolling_back { 100 } else { self.steps[memory.step] }
+        if memory.goes_back(view) { 100 } else { self.steps[memory.step] }
     }
 
     /// How many instances of a version are wanted.
@@ -357,7 +390,8 @@ impl Settings {
     /// The process of a new instance ended.
     fn note_failures(&self, draft: &Draft<'_>, memory: &mut Memory) {
         let view = draft.view;
-        let is_judged = !view.rolling_back && self.on_failure != OnFailure::Continue && memory.stage != Stage::Done;
+        let is_judged =
+            !memory.goes_back(view) && self.on_failure != OnFailure::Continue && memory.stage != Stage::Done;
         memory.failed |= is_judged && view.fleet.failures(memory.to) > memory.failures_before;
     }
 
@@ -372,14 +406,14 @@ impl Settings {
             Stage::Growing(since) => {
                 if !self.has_grown(view, memory) {
                     let is_late = self.deadline.is_some_and(|deadline| draft.has_come(since + deadline));
-                    memory.failed = is_late && !view.rolling_back && self.on_failure != OnFailure::Continue;
+                    memory.failed = is_late && !memory.goes_back(view) && self.on_failure != OnFailure::Continue;
                     return false;
                 }
                 if view.halted {
                     return false;
                 }
                 match self.test {
-                    Some(_) if memory.share == 0 && !view.rolling_back => memory.stage = Stage::Testing(now),
+                    Some(_) if memory.share == 0 && !memory.goes_back(view) => memory.stage = Stage::Testing(now),
                     _ => self.shift(draft, memory),
                 }
             }
@@ -437,6 +471,7 @@ impl Settings {
         memory.share = share;
         let (now, before) = (draft.view.now, draft.view.answers[memory.to.index()]);
         memory.stage = Stage::Soaking { since: now, judged: now, before };
+        self.begin_the_next(draft.view, memory);
     }
 
     /// Whether the new fleet is as large as the step needs. A rollback does not wait for what was broken before it.
@@ -448,7 +483,7 @@ impl Settings {
         let is_on_its_way = |(id, instance): (InstanceId, &Instance)| {
             instance.version == memory.to && id.0 >= memory.launched_before && instance.phase() != Phase::Ready
         };
-        view.rolling_back && view.fleet.live(memory.to) >= needed && !view.fleet.all_live().any(is_on_its_way)
+        memory.goes_back(view) && view.fleet.live(memory.to) >= needed && !view.fleet.all_live().any(is_on_its_way)
     }
 
     /// Judges what the new version answered since it was judged last, if that is due; whether it fails.

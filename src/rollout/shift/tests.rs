@@ -140,7 +140,7 @@ fn a_third_version_is_rolled_out_beside_the_one_that_has_most_requests() {
     assert_eq!(walk.at(1), "split[75, 25]");
     (walk.target, walk.revision) = (Version(2), 2);
     // Those of the second version stay until the third one gets requests: balancers may not have heard yet.
-    assert_eq!(walk.at(10), "split[1, 0] +old +old");
+    assert_eq!(walk.at(10), "split[100, 0] +old +old");
     start(&mut walk, 4..6);
     assert_eq!(walk.at(11), "split[75, 0] -3 -2");
 }
@@ -155,4 +155,20 @@ fn an_analysis_judges_shares_and_says_nothing_of_few_answers() {
     assert_eq!(answered(49, 49, 50), None);
     let nothing = Analysis { at_least: 0, ..analysis };
     assert_eq!(nothing.passes(Answers::default(), Answers::default()), None);
+}
+
+#[test]
+fn a_third_version_waits_until_one_fleet_can_take_all_requests() {
+    let settings =
+        Settings { steps: vec![50, 100], capacity: Capacity::Grown, soak: Duration::from_secs(60), ..plain() };
+    let mut walk = Walk::new("oo", settings);
+    assert_eq!(walk.at(0), "+");
+    walk.starts(2);
+    assert_eq!(walk.at(1), "split[50, 50]");
+    (walk.target, walk.revision) = (Version(2), 2);
+    assert_eq!(walk.at(10), "+");
+    walk.starts(3);
+    assert_eq!(walk.at(20), "split[0, 100] +old");
+    walk.starts(4);
+    assert_eq!(walk.at(30), "split[0, 50] -1 -0");
 }
