@@ -508,7 +508,7 @@ fn every_kind_of_mistake_is_told_with_its_place() {
     rejects(
         "grace = \"10s\"\n",
         "",
-        "12: release.grace: must be given, for neither Octopus nor waves have a default of their own",
+        "12: release.grace: must be given, for Octopus, waves and shift have no default of their own",
     );
     rejects(
         "\"Recreate\"",

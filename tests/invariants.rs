@@ -23,6 +23,8 @@ mod check;
 mod generate;
 #[path = "invariants/plane.rs"]
 mod plane;
+#[path = "invariants/shift.rs"]
+mod shift;
 #[path = "invariants/waves.rs"]
 mod waves;
 
@@ -226,6 +228,38 @@ fn the_checker_notices_what_waves_do_not_promise() {
         sound(case, true) && waves.goes_by_number() && waves.soaks()
     };
     notices(soaks, early, "begins at");
+}
+
+#[test]
+fn the_checker_notices_what_shifting_does_not_promise() {
+    let sound = |case: &Case| {
+        let shifts = matches!(&case.orchestrator, Orchestrator::Shift(shift) if shift.count() > 1);
+        shifts && is_plain(case) && case.is_sound && case.has_time
+    };
+    let early = |_: &Case, at: SimTime, history: &mut History| history.splits[0].0 = at;
+    notices(sound, early, "are ready for");
+    let skips = |_: &Case, _: SimTime, history: &mut History| {
+        history.splits.remove(0);
+    };
+    notices(sound, skips, "the new version gets");
+    let again = |_: &Case, _: SimTime, history: &mut History| {
+        let last = *history.splits.last().expect("it is done");
+        history.splits.push(last);
+    };
+    notices(sound, again, "a share too many");
+    let crowds = |_: &Case, at: SimTime, history: &mut History| {
+        let launch = |number: u32| Change {
+            at,
+            instance: InstanceId(1_000 + number),
+            slot: Slot(1_000 + number),
+            to: Phase::Pulling,
+            version: Version::NEW,
+            listed: false,
+        };
+        let place = history.changes.partition_point(|change| change.at <= at);
+        history.changes.splice(place..place, (0..100).map(launch));
+    };
+    notices(sound, crowds, "are live at");
 }
 
 #[test]

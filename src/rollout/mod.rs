@@ -190,6 +190,27 @@ impl<M> Decision<M> {
     }
 }
 
+/// A test of instances of the new version.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Test {
+    /// How long it runs. An instance must be ready when it ends.
+    pub takes: Duration,
+    /// The chance that it finds a defect that shows by then.
+    pub finds: f64,
+}
+
+/// What happens when the new version fails, in words of our own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// What was begun comes to its end, and nothing further begins.
+    #[default]
+    Stop,
+    /// The version before is asked for.
+    RollBack,
+    /// It is passed over.
+    Continue,
+}
+
 /// How processes that end unasked are started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {

@@ -12,7 +12,7 @@ use super::{NamedStrategy, Service, raw_shift, raw_waves};
 use crate::rollout::kubernetes::{self, Bound, ControlPlane, Limit, resolve_fenceposts};
 use crate::rollout::swarm::{FailureAction, UpdateConfig};
 use crate::rollout::waves::Portion;
-use crate::rollout::{Strategy, octopus, shift, swarm, waves};
+use crate::rollout::{OnFailure, Strategy, Test, octopus, shift, swarm, waves};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -206,7 +206,7 @@ fn octopus(place: &Place, raw: raw::Octopus, sources: &mut Sources<'_>) -> Check
     Ok(octopus::Settings {
         window_size: raw.window_size.map_or(Ok(octopus::WITHOUT_WINDOW), window)?,
         take_out: raw.take_out.map(|span| span.0),
-        test: raw.test.map(|Table(test)| octopus::Test { takes: test.takes.0, finds: test.finds.0 }),
+        test: raw.test.map(|Table(test)| Test { takes: test.takes.0, finds: test.finds.0 }),
         put_back: span_or(raw.put_back, Duration::ZERO),
         put_back_always: raw.put_back_always.unwrap_or(false),
         step_timeout: raw.step_timeout.map(|span| positive(&place.key("step_timeout"), span)).transpose()?,
@@ -259,10 +259,10 @@ fn waves(
         take_out: raw.take_out.map(|span| span.0),
         put_back: span_or(raw.put_back, Duration::ZERO),
         gap: span_or(raw.gap, Duration::ZERO),
-        test: raw.test.map(|Table(test)| waves::Test { takes: test.takes.0, finds: test.finds.0 }),
+        test: raw.test.map(|Table(test)| Test { takes: test.takes.0, finds: test.finds.0 }),
         soak: span_or(raw.soak, Duration::ZERO),
         gate: raw.gate.map(|Table(raw)| gate(&gate_at, raw, sources)).transpose()?,
-        on_failure: raw.on_failure.map_or(waves::OnFailure::default(), |word| word.0),
+        on_failure: raw.on_failure.map_or(OnFailure::default(), |word| word.0),
         commands: commands(&place.key("commands"), raw.commands)?,
     })
 }
@@ -291,12 +291,12 @@ fn shift(place: &Place, raw: raw_shift::Shift, sources: &mut Sources<'_>) -> Che
         steps,
         capacity: raw.capacity.map_or(shift::Capacity::default(), |word| word.0),
         deadline: raw.deadline.map(|span| positive(&place.key("deadline"), span)).transpose()?,
-        test: raw.test.map(|Table(test)| waves::Test { takes: test.takes.0, finds: test.finds.0 }),
+        test: raw.test.map(|Table(test)| Test { takes: test.takes.0, finds: test.finds.0 }),
         soak,
         analysis: raw.analysis.map(|Table(raw)| analysis(&analysis_at, &raw)).transpose()?,
         gate: raw.gate.map(|Table(raw)| step_gate(&gate_at, raw, sources)).transpose()?,
         keep_old: span_or(raw.keep_old, shift::KEEP_OLD),
-        on_failure: raw.on_failure.map_or(waves::OnFailure::RollBack, |word| word.0),
+        on_failure: raw.on_failure.map_or(OnFailure::RollBack, |word| word.0),
         commands: commands(&place.key("commands"), raw.commands)?,
     })
 }

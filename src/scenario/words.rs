@@ -3,10 +3,10 @@
 use super::units::words;
 use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
 use crate::rollback::Verdict;
+use crate::rollout::OnFailure;
 use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::shift::Capacity;
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
-use crate::rollout::waves::OnFailure;
 use std::time::Duration;
 
 /// A judge without settings.

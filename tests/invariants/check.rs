@@ -1,6 +1,7 @@
 //! The checker: what a history must keep, told without a rule of the engine's.
 
 use super::generate::{Case, Orchestrator, fenceposts};
+use super::shift::requests_follow_the_fleet;
 use super::waves::waves_are_kept_apart;
 use rollsim::fleet::{Phase, Version};
 use rollsim::history::{Cause, Change, History, Outcome};
@@ -47,6 +48,7 @@ impl Checker<'_> {
         self.what_serves_is_replaced_first()?;
         self.targets_go_by_name()?;
         self.waves_come_one_after_the_other()?;
+        self.requests_go_where_they_are_served()?;
         self.what_has_stopped_stays_stopped()?;
         self.the_outcome_fits_the_fleet()?;
         let live = self.must_end_well();
@@ -122,7 +124,7 @@ impl Checker<'_> {
 
     fn places_hold_one_process(&self) -> Checked {
         let of_a_kind: fn(Phase) -> bool = match self.case.orchestrator {
-            Orchestrator::Kubernetes { .. } => return Ok(()),
+            Orchestrator::Kubernetes { .. } | Orchestrator::Shift(_) => return Ok(()),
             // A place is empty before the next version is put there.
             Orchestrator::Octopus { .. } | Orchestrator::Waves(_) => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
@@ -403,6 +405,13 @@ impl Checker<'_> {
             return Ok(());
         }
         waves_are_kept_apart(self, waves)
+    }
+
+    fn requests_go_where_they_are_served(&self) -> Checked {
+        match &self.case.orchestrator {
+            Orchestrator::Shift(shift) if self.case.commands.count == 0 => requests_follow_the_fleet(self, shift),
+            _ => Ok(()),
+        }
     }
 
     /// A rollout that was paused or has failed goes on only when somebody acts.

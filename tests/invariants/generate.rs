@@ -1,6 +1,7 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
 use super::plane::{Facts, Plane};
+use super::shift::{self, Shift};
 use super::waves::{self, Waves};
 use rollsim::random::{GOLDEN, mix};
 use std::fmt::Write;
@@ -102,6 +103,8 @@ pub(super) struct Case {
     pub(super) attempts: u32,
     /// Whoever is listed still serves when the last balancer has heard that it is not.
     pub(super) never_stale: bool,
+    /// How long news are on their way to the balancers, milliseconds; `None`: they go by more than news, or that is drawn.
+    pub(super) news_within: Option<u64>,
     /// An old task of Swarm is surely gone before its worker stops waiting for it.
     pub(super) stops_within_a_minute: bool,
     /// Of the request plane.
@@ -152,6 +155,7 @@ pub(super) enum Orchestrator {
     Swarm { update: Swarm, rollback: Swarm, gives_slots_up: bool },
     Octopus { window: u32, waits_for_ready: bool, takes_out: bool, is_guided: bool, leaves_out: bool },
     Waves(Waves),
+    Shift(Shift),
 }
 
 /// A count, or a share in percent.
@@ -200,6 +204,7 @@ impl Orchestrator {
             Orchestrator::Swarm { .. } => "swarm",
             Orchestrator::Octopus { .. } => "octopus",
             Orchestrator::Waves(_) => "waves",
+            Orchestrator::Shift(_) => "shift",
         }
     }
 
@@ -225,7 +230,9 @@ impl Orchestrator {
                 update.stopped(desired) + if undone { rollback.stopped(desired) } else { moved * left }
             }
             Orchestrator::Octopus { window, .. } => window,
-            Orchestrator::Waves(waves) => waves.largest(desired, undone || moved > 0),
+            Orchestrator::Waves(ref waves) => waves.largest(desired, undone || moved > 0),
+            // Whatever leaves is stood in for.
+            Orchestrator::Shift(_) => 0,
         };
         desired.saturating_sub(missing)
     }
@@ -514,6 +521,18 @@ impl Draft {
         }
     }
 
+    fn shift(&mut self) -> Rollout {
+        let (text, shift, takes, may_fail) = shift::draw(&mut self.luck);
+        self.text.push_str(&text);
+        Rollout {
+            lasts: (shift.count() + 1) * self.start_to_stop(0, 0) + takes,
+            orchestrator: Orchestrator::Shift(shift),
+            can_be_stuck: false,
+            fails_sound_releases: may_fail,
+            drains: self.drain,
+        }
+    }
+
     /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm, an undo takes
     /// back whatever was changed last, be it the version or the size.
     fn commands(&mut self, lasts: u64, is_swarm: bool) -> (Commands, u64) {
@@ -762,13 +781,16 @@ impl Draft {
         self.text.push_str(&self.plane.service);
         // From a luck of its own, so that the other cases stay as they are.
         let is_in_waves = Luck::new(mix(number ^ 0x0077_6176_6573)).percent(25);
+        let is_shifted = Luck::new(mix(number ^ 0x0073_6869_6674)).percent(20);
         let kind = if is_in_waves { 3 } else { self.luck.within(0, 2) };
+        let kind = if is_shifted { 4 } else { kind };
         self.release(kind >= 2);
         let rollout = match kind {
             0 => self.kubernetes(),
             1 => self.swarm(),
             2 => self.octopus(),
-            _ => self.waves(zones),
+            3 => self.waves(zones),
+            _ => self.shift(),
         };
         let (commands, last_after) = self.commands(rollout.lasts, kind == 1);
         let has_time = self.luck.percent(85);
@@ -790,7 +812,7 @@ impl Draft {
         self.text.push_str(&self.plane.classes);
         let (has_timeout, attempts) = self.client(work);
         let plain = self.luck.pick(&["round-robin", "random", "least-connections", "power-of-two"]);
-        let policy = self.plane.balancer(plain, kind >= 2);
+        let policy = self.plane.balancer(plain, kind == 2 || kind == 3);
         let draining = self.luck.percent(70);
         let propagation = self.propagation.text.clone();
         self.line(format!("[balancer]\npolicy = {policy}\ndraining = {draining}\npropagation = {propagation}"));
@@ -802,6 +824,10 @@ impl Draft {
             0 => 30_000,
             _ => 10_000,
         });
+        let goes_by_news_alone = !self.text.contains("health_check") && !self.text.contains("ejection");
+        // Each version has a queue of its own.
+        let queues = if kind == 4 { u64::from(commands.newest) + 1 } else { 1 };
+        self.plane.facts.balancers_hold *= queues;
         let is_sound = !self.has_defect && !self.has_fault && !rollout.fails_sound_releases;
         Case {
             desired,
@@ -820,6 +846,7 @@ impl Draft {
                 && self.plane.facts.goes_by_news
                 && self.propagation.is_fixed
                 && self.propagation.longest <= rollout.drains + self.pre_stop.min(grace),
+            news_within: (goes_by_news_alone && self.propagation.is_fixed).then_some(self.propagation.longest),
             stops_within_a_minute: rollout.drains + grace < 60_000,
             facts: self.plane.facts,
             text: std::mem::take(&mut self.text),

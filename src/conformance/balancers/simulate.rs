@@ -9,8 +9,9 @@ use crate::engine;
 use crate::history::History;
 use crate::random::{GOLDEN, mix, unit};
 use crate::rollback::Policy;
+use crate::rollout::OnFailure;
 use crate::rollout::Strategy;
-use crate::rollout::waves::{self, OnFailure, Portion};
+use crate::rollout::waves::{self, Portion};
 use crate::scenario::{
     Arrivals, Budget, Class, Client, Faults, Load, NamedStrategy, Profile, Release, Scenario, Service, Study, Traffic,
 };

@@ -20,7 +20,7 @@
 //! whoever asks for it cancels the task before. A target that is added is deployed to when all others were, and one
 //! that is removed is stopped: that is how a service on targets is scaled, with a deployment target trigger.
 
-use super::{Action, Command, Decision, Facts, Resolved, Status, View, as_written, earlier};
+use super::{Action, Command, Decision, Facts, Resolved, Status, Test, View, as_written, earlier};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{GOLDEN, mix, unit};
@@ -32,15 +32,6 @@ pub const WITHOUT_WINDOW: u32 = 10;
 
 /// How often a child step may be retried at most.
 pub const MOST_RETRIES: u32 = 10;
-
-/// The child step that tests a target before it is put back.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Test {
-    /// How long it runs. The target must be ready when it ends.
-    pub takes: Duration,
-    /// The chance that it finds a defect that shows by then.
-    pub finds: f64,
-}
 
 /// Guided failure: whenever a child step fails, a human is asked.
 #[derive(Clone, Debug, PartialEq)]

@@ -17,11 +17,12 @@
 //! be; another one is rolled out beside the one that has most of the requests, once that has all of them. Nobody
 //! tests, analyses or gates a rollback.
 
-use super::{Action, Answers, Command, Decision, Facts, Resolved, Split, Status, View, as_written, earlier};
+use super::{
+    Action, Answers, Command, Decision, Facts, OnFailure, Resolved, Split, Status, Test, View, as_written, earlier,
+};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Version};
 use crate::random::{mix, unit};
-use crate::rollout::waves::{OnFailure, Test};
 use crate::time::SimTime;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -113,8 +114,7 @@ pub struct Memory {
     to: Version,
     /// Who is rolled out after that: requests were split, and go to one version first.
     then: Option<Version>,
-    /// Instances launched before, and failures before, are none of this rollout's.
-    launched_before: u32,
+    /// Failures before are none of this rollout's.
     failures_before: u32,
     /// The share of the requests that it gets, percent.
     share: u32,
@@ -253,7 +253,6 @@ impl Settings {
             keeps_from: false,
             to: Version::OLD,
             then: None,
-            launched_before: 0,
             failures_before: 0,
             share: 100,
             settled: 100,
@@ -318,7 +317,6 @@ impl Settings {
     }
 
     fn begin(&self, view: &View<'_>, memory: &mut Memory) {
-        memory.launched_before = view.fleet.len() as u32;
         memory.failures_before = view.fleet.failures(memory.to);
         let next = self.steps.iter().position(|share| *share > memory.share);
         (memory.step, memory.stage) = (next.unwrap_or(self.steps.len() - 1), Stage::Growing(view.now));
@@ -422,7 +420,7 @@ impl Settings {
                 if !draft.has_come(since + test.takes) {
                     return false;
                 }
-                memory.failed = self.on_failure != OnFailure::Continue && !passes(test, view, memory);
+                memory.failed = self.on_failure != OnFailure::Continue && !passes(test, since, view, memory);
                 if memory.failed || view.halted {
                     return false;
                 }
@@ -474,14 +472,15 @@ impl Settings {
         self.begin_the_next(draft.view, memory);
     }
 
-    /// Whether the new fleet is as large as the step needs. A rollback does not wait for what was broken before it.
+    /// Whether the new fleet is as large as the step needs. A rollback does not wait for what is broken.
     fn has_grown(&self, view: &View<'_>, memory: &Memory) -> bool {
         let needed = self.size(self.aim(view, memory), view.desired);
         if view.fleet.count(memory.to, Phase::Ready) >= needed {
             return true;
         }
-        let is_on_its_way = |(id, instance): (InstanceId, &Instance)| {
-            instance.version == memory.to && id.0 >= memory.launched_before && instance.phase() != Phase::Ready
+        let is_on_its_way = |(_, instance): (InstanceId, &Instance)| {
+            let starts = matches!(instance.phase(), Phase::Pulling | Phase::Prepared | Phase::Starting);
+            instance.version == memory.to && starts && instance.failures == 0
         };
         memory.goes_back(view) && view.fleet.live(memory.to) >= needed && !view.fleet.all_live().any(is_on_its_way)
     }
@@ -525,9 +524,10 @@ fn step_on(view: &View<'_>, memory: &mut Memory) {
     }
 }
 
-/// Whether all of the new fleet passes the test that ends now.
-fn passes(test: Test, view: &View<'_>, memory: &Memory) -> bool {
-    let mut tested = view.fleet.all_live().filter(|(_, instance)| instance.version == memory.to);
+/// Whether all of the new fleet that was there when the test began passes it.
+fn passes(test: Test, since: SimTime, view: &View<'_>, memory: &Memory) -> bool {
+    let is_tested = |instance: &Instance| instance.version == memory.to && instance.launched_at < since;
+    let mut tested = view.fleet.all_live().filter(|(_, instance)| is_tested(instance));
     tested.all(|(_, instance)| {
         let shows = instance.misbehaves_from.is_some_and(|from| from <= view.now);
         instance.phase() == Phase::Ready && !(shows && unit(mix(instance.rank)) < test.finds)

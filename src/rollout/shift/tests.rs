@@ -40,7 +40,7 @@ fn a_canary_grows_with_its_share_and_soaks_at_each_step() {
     let settings = Settings {
         steps: vec![10, 50, 100],
         capacity: Capacity::Grown,
-        soak: Duration::from_secs(60),
+        soak: Duration::from_mins(1),
         gate: Some(Gate { after_step: NonZeroU32::MIN, answers_after: Delay::Fixed(Duration::from_secs(100)) }),
         ..plain()
     };
@@ -82,7 +82,7 @@ fn exchanged_fleets_need_no_room_but_for_the_step_under_way() {
 
 #[test]
 fn a_failure_gives_all_requests_back_at_once() {
-    let settings = Settings { steps: vec![50, 100], soak: Duration::from_secs(60), ..plain() };
+    let settings = Settings { steps: vec![50, 100], soak: Duration::from_mins(1), ..plain() };
     let mut walk = Walk::new("oo", settings);
     assert_eq!(walk.at(0), "+ +");
     start(&mut walk, 2..4);
@@ -96,7 +96,7 @@ fn a_failure_gives_all_requests_back_at_once() {
 
 #[test]
 fn a_failure_stops_it_where_that_is_asked_for() {
-    let settings = Settings { on_failure: OnFailure::Stop, soak: Duration::from_secs(60), ..plain() };
+    let settings = Settings { on_failure: OnFailure::Stop, soak: Duration::from_mins(1), ..plain() };
     let mut walk = Walk::new("oo", settings);
     walk.at(0);
     start(&mut walk, 2..4);
@@ -133,7 +133,7 @@ fn nothing_goes_on_while_it_is_paused() {
 
 #[test]
 fn a_third_version_is_rolled_out_beside_the_one_that_has_most_requests() {
-    let settings = Settings { steps: vec![25, 100], soak: Duration::from_secs(60), ..plain() };
+    let settings = Settings { steps: vec![25, 100], soak: Duration::from_mins(1), ..plain() };
     let mut walk = Walk::new("oo", settings);
     walk.at(0);
     start(&mut walk, 2..4);
@@ -160,7 +160,7 @@ fn an_analysis_judges_shares_and_says_nothing_of_few_answers() {
 #[test]
 fn a_third_version_waits_until_one_fleet_can_take_all_requests() {
     let settings =
-        Settings { steps: vec![50, 100], capacity: Capacity::Grown, soak: Duration::from_secs(60), ..plain() };
+        Settings { steps: vec![50, 100], capacity: Capacity::Grown, soak: Duration::from_mins(1), ..plain() };
     let mut walk = Walk::new("oo", settings);
     assert_eq!(walk.at(0), "+");
     walk.starts(2);

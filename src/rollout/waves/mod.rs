@@ -20,7 +20,7 @@
 
 mod order;
 
-use super::{Action, Command, Decision, Facts, Resolved, Status, View, as_written, earlier};
+use super::{Action, Command, Decision, Facts, OnFailure, Resolved, Status, Test, View, as_written, earlier};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{mix, unit};
@@ -64,15 +64,6 @@ impl fmt::Display for Portion {
 /// How many waves are told of one by one.
 const MOST_WAVES_TOLD: usize = 12;
 
-/// The test of the instances of a wave.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Test {
-    /// How long it runs. An instance must be ready when it ends.
-    pub takes: Duration,
-    /// The chance that it finds a defect that shows by then, 0 to 1.
-    pub finds: f64,
-}
-
 /// A human who must let the rollout go on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gate {
@@ -80,18 +71,6 @@ pub struct Gate {
     pub after_wave: NonZeroU32,
     /// From the end of that wave to the answer.
     pub answers_after: Delay,
-}
-
-/// What happens when an instance fails.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFailure {
-    /// The rest of its wave comes to its end, and no further wave begins.
-    #[default]
-    Stop,
-    /// The version before is asked for.
-    RollBack,
-    /// It counts as done, and is put back for when it becomes ready.
-    Continue,
 }
 
 /// The settings of a rollout in waves.

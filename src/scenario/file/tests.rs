@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod plane;
+mod shift;
 mod waves;
 
 use super::{load, parse, schema};
@@ -9,7 +10,7 @@ use crate::distribution::{Delay, Distribution};
 use crate::rollback::{Operator, Policy, Verdict};
 use crate::rollout::kubernetes::{self, Bound, ControlPlane, Kind, Limit, PodReplacement};
 use crate::rollout::swarm::{FailureAction, Order, UpdateConfig};
-use crate::rollout::{Command, Restart, Strategy, What, When, octopus, swarm};
+use crate::rollout::{Command, Restart, Strategy, Test, What, When, octopus, swarm};
 use crate::scenario::*;
 use std::fs;
 use std::path::Path;
@@ -277,7 +278,7 @@ fn the_strategies_keep_their_order_and_words() {
     let octopus = octopus::Settings {
         window_size: 1,
         take_out: Some(seconds(2)),
-        test: Some(octopus::Test { takes: seconds(10), finds: 0.9 }),
+        test: Some(Test { takes: seconds(10), finds: 0.9 }),
         put_back: seconds(1),
         put_back_always: true,
         step_timeout: None,

@@ -2,8 +2,8 @@
 
 use super::{SMALL, fixed, problem, read, seconds};
 use crate::distribution::{Delay, Distribution};
-use crate::rollout::waves::{Gate, OnFailure, Portion, Settings, Test};
-use crate::rollout::{Command, Strategy, What, When};
+use crate::rollout::waves::{Gate, Portion, Settings};
+use crate::rollout::{Command, OnFailure, Strategy, Test, What, When};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
