@@ -24,6 +24,12 @@ pub enum LuckOf {
     Class,
     /// The version that it is for, where requests are split.
     Version,
+    /// Whether it fails by the schema.
+    Schema,
+    /// The version that its client was served by: of its first attempt.
+    ClientVersion,
+    /// Whether it fails by that.
+    Skew,
 }
 
 /// 64 random bits of one attempt (counted from 1, at most 255) for one use.

@@ -35,11 +35,15 @@ pub enum Cause {
     Defect,
     /// Open at an instance whose process ended unasked.
     Crash,
+    /// The version that served it cannot read the schema of the database.
+    WrongSchema,
+    /// Its client was of another version than the instance that served it.
+    WrongVersion,
 }
 
 impl Cause {
     /// How many causes there are.
-    pub const COUNT: usize = 11;
+    pub const COUNT: usize = 13;
 
     /// All causes, in the order of the files.
     pub const ALL: [Cause; Self::COUNT] = [
@@ -54,6 +58,8 @@ impl Cause {
         Cause::Error,
         Cause::Defect,
         Cause::Crash,
+        Cause::WrongSchema,
+        Cause::WrongVersion,
     ];
 
     /// The position in a table by cause.
@@ -75,6 +81,8 @@ impl Cause {
             Cause::Error => "error",
             Cause::Defect => "defect",
             Cause::Crash => "crash",
+            Cause::WrongSchema => "wrong_schema",
+            Cause::WrongVersion => "wrong_version",
         }
     }
 
@@ -92,6 +100,8 @@ impl Cause {
             Cause::Error => "error",
             Cause::Defect => "defect",
             Cause::Crash => "crash",
+            Cause::WrongSchema => "wrong schema",
+            Cause::WrongVersion => "wrong version",
         }
     }
 }
@@ -475,6 +485,8 @@ pub struct History {
     pub asked: Vec<Asked>,
     /// How requests were split among versions, and from when on; empty where they were not.
     pub splits: Vec<(SimTime, Split)>,
+    /// When a step of the database was done: the first one forth, the next one back, and so on.
+    pub schema_changed: Vec<SimTime>,
     /// Every change of what the orchestrator reports, in the order of time.
     pub reported: Vec<Report>,
     /// The whole run, from its start.

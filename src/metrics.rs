@@ -56,6 +56,10 @@ pub struct RunMetrics {
     pub lost_defect: u64,
     /// Lost in a crash.
     pub lost_crash: u64,
+    /// Lost because the version that served them cannot read the schema of the database.
+    pub lost_wrong_schema: u64,
+    /// Lost because their clients were of another version than the instances that served them.
+    pub lost_wrong_version: u64,
     /// Served later than their target.
     pub late: u64,
     /// From the beginning of the rollout to the first loss; empty where nothing was lost.
@@ -123,6 +127,8 @@ impl RunMetrics {
             Cause::Error => self.lost_error,
             Cause::Defect => self.lost_defect,
             Cause::Crash => self.lost_crash,
+            Cause::WrongSchema => self.lost_wrong_schema,
+            Cause::WrongVersion => self.lost_wrong_version,
         }
     }
 }
@@ -328,6 +334,8 @@ pub fn measure(
         lost_error: lost(Cause::Error),
         lost_defect: lost(Cause::Defect),
         lost_crash: lost(Cause::Crash),
+        lost_wrong_schema: lost(Cause::WrongSchema),
+        lost_wrong_version: lost(Cause::WrongVersion),
         late: all.late,
         first_lost_s: history.first_lost_at.map(|at| seconds_since(rollout_at, at)),
         attempts_per_request: history.attempts.sent as f64 / history.ledger.arrivals.max(1) as f64,

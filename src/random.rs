@@ -48,6 +48,8 @@ pub enum Purpose {
     Slow = 19,
     /// News of how requests are split, on their way to the balancers.
     Split = 20,
+    /// How long a step of the database takes.
+    Database = 21,
 }
 
 /// All streams of one replication.

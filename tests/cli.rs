@@ -210,13 +210,15 @@ fn csv_files_keep_their_headers() {
             "timeseries.csv",
             "strategy,t_s,arrivals,served,lost_no_endpoint,lost_stale_endpoint,lost_cut_off,lost_queue_full,\
              lost_timed_out_waiting,lost_timed_out_in_service,lost_abandoned,lost_shed,lost_error,lost_defect,lost_crash,\
+             lost_wrong_schema,lost_wrong_version,\
              availability,availability_p05,availability_p95,p50_ms,p95_ms,p99_ms,ready,least_ready,open,waiting,busy",
         ),
         (
             "replications.csv",
             "strategy,replication,outcome,duration_s,availability,worst_minute_availability,arrivals,served,lost,open,\
              lost_no_endpoint,lost_stale_endpoint,lost_cut_off,lost_queue_full,lost_timed_out_waiting,\
-             lost_timed_out_in_service,lost_abandoned,lost_shed,lost_error,lost_defect,lost_crash,late,first_lost_s,\
+             lost_timed_out_in_service,lost_abandoned,lost_shed,lost_error,lost_defect,lost_crash,lost_wrong_schema,\
+             lost_wrong_version,late,first_lost_s,\
              attempts_per_request,mean_ms,p50_ms,p95_ms,p99_ms,p999_ms,waited_share,mean_wait_ms,most_waiting,utilisation,\
              baseline_availability,baseline_p50_ms,baseline_p95_ms,baseline_p99_ms,least_ready,least_ready_share,\
              most_instances,extra_instance_s,shortfall_instance_s,mixed_version_s,new_served_before_rollback,detect_s,\

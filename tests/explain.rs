@@ -220,6 +220,24 @@ fn without_a_health_check_an_order_protects_nothing() {
 }
 
 #[test]
+fn the_old_version_cannot_read_the_new_schema() {
+    let with = |database: &str| {
+        let release = format!("database = {{ takes = \"1m\", {database} }}");
+        explained(&scenario("", &release, "", &format!("kubernetes]\n{AT_ONCE}")))
+    };
+    let breaking = with("step = \"before\", old_fails = \"40%\"");
+    warns(&breaking, Kind::WrongSchema, "40 % of the old version's requests fail with the new schema");
+    warns(&breaking, Kind::WrongSchema, "a rollback does not bring the old schema back");
+    assert!(
+        breaking.typical_s.is_some_and(|typical| (typical - 80.0).abs() < 0.01),
+        "a minute, then two rounds of 10 s"
+    );
+    is_content(&with("step = \"before\""), Kind::WrongSchema);
+    // By then no old instance is left, and the step can be taken back.
+    is_content(&with("step = \"after\", old_fails = \"40%\", undo = \"1m\""), Kind::WrongSchema);
+}
+
+#[test]
 fn a_file_of_strategies_alone_is_completed() {
     let (text, missing) = assumed::completed("[strategy.a.kubernetes]\nmax_surge = 1\n");
     assert_eq!(missing, ["service", "traffic", "release", "study"]);

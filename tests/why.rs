@@ -174,6 +174,29 @@ fn errors_crashes_and_the_zone_of_an_outage() {
 }
 
 #[test]
+fn versions_that_cannot_live_together() {
+    let database = |settings: &str| format!("grace = \"20s\"\ndatabase = {{ takes = \"10s\", {settings} }}");
+    let with = |text: &str| sentences(&[("grace = \"20s\"", text)]);
+    let breaking = database("step = \"before\", old_fails = \"50%\"");
+    let compatible = database("step = \"before\"");
+    let old_fails = "met the old version, which cannot read the new schema: that change is not backward compatible";
+    says(old_fails, &[("grace = \"20s\"", &breaking)], &[("grace = \"20s\"", &compatible)]);
+    let late = database("step = \"after\"");
+    let new_fails = "met the new version before the schema that it needs";
+    says(new_fails, &[("grace = \"20s\"", &late)], &[("grace = \"20s\"", &compatible)]);
+    let undo = ("max_surge = 1", "commands = [{ after = \"25s\", do = \"undo\" }]\nmax_surge = 1");
+    let final_one = "a rollback does not bring the old schema back";
+    assert!(sentences(&[("grace = \"20s\"", &breaking), undo]).contains(final_one));
+    let reversible = database("step = \"before\", old_fails = \"50%\", undo = \"5s\"");
+    assert!(!sentences(&[("grace = \"20s\"", &reversible), undo]).contains(final_one));
+    let skew = "grace = \"20s\"\nskew = { new_meets_old = \"50%\", memory = \"10s\" }";
+    let harmless = "grace = \"20s\"\nskew = { new_meets_old = \"0%\", memory = \"10s\" }";
+    let skewed = "came from clients of another version than the instances that they met";
+    assert!(with(skew).contains(skewed), "{}", with(skew));
+    assert!(!with(harmless).contains(skewed));
+}
+
+#[test]
 fn late_requests() {
     let target = ("[traffic]", "[traffic]\ntarget = \"400ms\"");
     assert!(!sentences(&[]).contains("late"), "without a target nothing is late");

@@ -69,6 +69,8 @@ fn scenario(recording: &Recording, strategy: &Strategy, repetition: &Repetition)
             restart: None,
             slowdown: 1.0,
             defect: None,
+            database: None,
+            skew: None,
             recorded: Some(repetition.recorded.clone()),
         },
         faults: Faults::default(),

@@ -57,8 +57,11 @@ impl Engine<'_> {
             Event::IntervalWatched => self.interval_watched(),
             Event::RolloutBegan => {
                 self.watched = (0, 0); // The first interval that is watched begins now.
-                self.aim_at(Version::NEW, false);
+                if !self.begins_with_the_database() {
+                    self.begin_the_rollout();
+                }
             }
+            Event::SchemaChanged => self.schema_changed(),
             Event::OperatorActed => self.operator_acted(),
             Event::AskedAgain => {
                 self.rollout.asked.remove(&self.now);
@@ -94,6 +97,10 @@ impl Engine<'_> {
 
     // --- the orchestrator
     // --------------------------------------------------------------------------------------------
+
+    pub(super) fn begin_the_rollout(&mut self) {
+        self.aim_at(Version::NEW, false);
+    }
 
     /// The orchestrator is told which version to bring about.
     fn aim_at(&mut self, target: Version, rolling_back: bool) {

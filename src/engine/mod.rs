@@ -17,6 +17,7 @@ mod lives;
 mod pools;
 mod probes;
 mod requests;
+mod schema;
 mod views;
 
 use crate::balancer::{Balancer, Endpoint};
@@ -32,6 +33,7 @@ use crate::time::SimTime;
 use pools::Pools;
 use probes::Probes;
 use requests::Requests;
+use schema::Schema;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use views::{Listing, Told, most_checks};
@@ -148,6 +150,8 @@ enum Event {
     },
     /// An interval ended whose requests somebody watches.
     IntervalWatched,
+    /// A step of the database is done.
+    SchemaChanged,
     RolloutBegan,
     /// The moment of a command has come.
     CommandDue,
@@ -293,6 +297,7 @@ struct Engine<'a> {
     /// Who stands at each place, where balancers know places.
     occupants: Vec<Option<InstanceId>>,
     rollout: Rollout,
+    schema: Schema,
     requests: Requests<'a>,
     history: History,
     /// Workers of an instance share its requests.
@@ -359,6 +364,7 @@ impl<'a> Engine<'a> {
                 alarmed: false,
                 asked: BTreeSet::new(),
             },
+            schema: Schema::old(),
             requests: Requests::new(scenario, &streams, pools_in_all),
             history: empty_history(scenario),
             shares_workers: scenario.service.discipline == Discipline::ProcessorSharing,
@@ -445,6 +451,7 @@ impl<'a> Engine<'a> {
             if concerns_the_orchestrator && self.rollout.has_begun() && self.stage < Stage::Ended {
                 self.type_commands();
                 self.decide();
+                self.follow_the_schema();
             }
         }
     }
@@ -492,6 +499,7 @@ fn empty_history(scenario: &Scenario) -> History {
         wanted: Vec::new(),
         asked: Vec::new(),
         splits: Vec::new(),
+        schema_changed: Vec::new(),
         reported: Vec::new(),
         ledger: Ledger::default(),
         attempts: crate::history::Attempts::default(),

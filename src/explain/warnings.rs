@@ -4,7 +4,7 @@ use super::{Case, Run, at_quantile, staying};
 use crate::fleet::{Phase, Version};
 use crate::history::Outcome;
 use crate::metrics::FleetPoint;
-use crate::report::table::seconds;
+use crate::report::table::{percent, seconds};
 use crate::scenario::{Discovery, Faults};
 use crate::time::SimTime;
 use serde::Serialize;
@@ -34,6 +34,8 @@ pub enum Kind {
     GraceTooShort,
     /// Nobody looks whether an instance works.
     NoHealthCheck,
+    /// The old version cannot read the new schema.
+    WrongSchema,
 }
 
 /// A warning.
@@ -60,6 +62,7 @@ impl Case<'_> {
             self.stale_endpoints(),
             self.grace_too_short(),
             self.no_health_check(),
+            self.wrong_schema(),
         ];
         told.into_iter().flatten().map(|(kind, text)| Warning { kind, text }).collect()
     }
@@ -199,6 +202,19 @@ impl Case<'_> {
         let text =
             || format!("{relies} protects nothing without a health check: a task counts as soon as its process runs");
         self.quiet.release.ready_probe.is_none().then(|| (Kind::NoHealthCheck, text()))
+    }
+
+    fn wrong_schema(&self) -> Option<(Kind, String)> {
+        let database = self.quiet.release.database.as_ref().filter(|database| database.old_fails > 0.0)?;
+        let changed = *self.typical.history.schema_changed.first()?;
+        let has_old = |point: &&FleetPoint| point.all_ready() > 0 && point.ready[Version::OLD.index()] > 0;
+        let last_old = self.typical.watched().iter().rfind(has_old).map_or(changed, |point| point.at);
+        let back = if database.undo.is_none() { "; a rollback does not bring the old schema back" } else { "" };
+        let fails = percent(database.old_fails, 0);
+        let text = || {
+            format!("{fails} of the old version's requests fail with the new schema, while old instances serve{back}")
+        };
+        (last_old >= changed || database.undo.is_none()).then(|| (Kind::WrongSchema, text()))
     }
 }
 

@@ -228,7 +228,7 @@ fn millis(value: f64) -> String {
     }
 }
 
-pub(super) fn percent(share: f64, digits: usize) -> String {
+pub(crate) fn percent(share: f64, digits: usize) -> String {
     format!("{} %", percent_bare(share, digits))
 }
 

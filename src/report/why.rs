@@ -4,8 +4,9 @@
 //! the circumstance that made it possible; where no circumstance fits, the bare cause is told.
 
 use super::table::{grouped, percent, seconds};
+use crate::fleet::Version;
 use crate::history::{Cause, Delayed};
-use crate::study::{Context, Results, StrategyResults};
+use crate::study::{Context, LossRow, Results, StrategyResults};
 
 /// How many findings on losses are told, and how many on late requests.
 const LOST: usize = 2;
@@ -139,6 +140,10 @@ impl Case<'_> {
             Cause::Error => "were answered with errors that instances of every version give".to_owned(),
             Cause::Defect => self.defect(),
             Cause::Crash => "were open at instances whose process ended unasked".to_owned(),
+            Cause::WrongSchema => self.wrong_schema(),
+            Cause::WrongVersion => {
+                "came from clients of another version than the instances that they met: the versions cannot live together".to_owned()
+            }
         }
     }
 
@@ -243,6 +248,25 @@ impl Case<'_> {
             "were answered with errors by the new version: it was rolled back {} after the first trouble",
             span(mean)
         )
+    }
+
+    /// Which version could not read the schema, and whether that ends.
+    fn wrong_schema(&self) -> String {
+        let of_old = |row: &&LossRow| row.version == Version::OLD.to_string();
+        let rows = || self.strategy.losses.iter().filter(|row| row.cause == Cause::WrongSchema.name());
+        let (old, all) =
+            (rows().filter(of_old).map(|row| row.requests).sum::<u64>(), rows().map(|row| row.requests).sum());
+        if old * 2 < all {
+            return "met the new version before the schema that it needs".to_owned();
+        }
+        let rolled_back = self.strategy.runs.iter().any(|run| run.detect_s.is_some());
+        match (rolled_back, self.context.schema_can_go_back) {
+            (true, false) => {
+                "met the old version, which cannot read the new schema: a rollback does not bring the old schema back"
+            }
+            _ => "met the old version, which cannot read the new schema: that change is not backward compatible",
+        }
+        .to_owned()
     }
 
     fn timeout(&self) -> String {

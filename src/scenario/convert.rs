@@ -10,8 +10,9 @@ use super::traffic::traffic;
 use super::units::{Count, LONGEST, Named, Number, Share, Span, Table, WordOr, nearest};
 use super::words::PlainPolicy;
 use super::{
-    Balancer, Budget, Connect, Crash, Defect, Discipline, Expectation, Faults, Hits, NamedStrategy, Outage, Probe,
-    Release, Scenario, Service, Slow, Study, Traffic, Unready, WarmUp, WarmUpOver, WarmUpShape, Whom, manifest, raw,
+    Balancer, Budget, Connect, Crash, Database, Defect, Discipline, Expectation, Faults, Hits, NamedStrategy, Outage,
+    Probe, Release, Scenario, Service, Skew, Slow, Study, Traffic, Unready, WarmUp, WarmUpOver, WarmUpShape, Whom,
+    manifest, raw,
 };
 use crate::probe::Thresholds;
 use crate::rollback::{Operator, Policy, Verdict};
@@ -113,7 +114,30 @@ fn release(
         restart: raw.restart.map(|Table(raw)| restart(&place.key("restart"), &raw)).transpose()?,
         slowdown: slowdown(&place.key("slowdown"), raw.slowdown)?,
         defect: raw.defect.map(|Table(raw)| defect(&place.key("defect"), raw, sources)).transpose()?,
+        database: raw.database.map(|Table(raw)| database(&place.key("database"), raw, sources)).transpose()?,
+        skew: raw.skew.map(|Table(raw)| skew(&place.key("skew"), &raw)).transpose()?,
         recorded: None,
+    })
+}
+
+fn database(place: &Place, raw: raw::Database, sources: &mut Sources<'_>) -> Checked<Database> {
+    let undo_at = place.key("undo");
+    Ok(Database {
+        step: raw.step.0,
+        takes: delay(&place.key("takes"), raw.takes, sources)?,
+        old_fails: share_or(raw.old_fails, 0.0),
+        new_fails: share_or(raw.new_fails, 1.0),
+        undo: raw.undo.map(|undo| delay(&undo_at, undo, sources)).transpose()?,
+    })
+}
+
+fn skew(place: &Place, raw: &raw::Skew) -> Checked<Skew> {
+    let is_any = raw.old_meets_new.is_some() || raw.new_meets_old.is_some();
+    place.holds(is_any, "must hold at least one of old_meets_new and new_meets_old")?;
+    Ok(Skew {
+        old_meets_new: share_or(raw.old_meets_new, 0.0),
+        new_meets_old: share_or(raw.new_meets_old, 0.0),
+        memory: positive(&place.key("memory"), raw.memory)?,
     })
 }
 

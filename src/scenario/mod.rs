@@ -155,6 +155,10 @@ pub struct Release {
     pub slowdown: f64,
     /// What is wrong with the new version.
     pub defect: Option<Defect>,
+    /// The change of the database's schema that belongs to it.
+    pub database: Option<Database>,
+    /// What happens where a client of one version meets the other; `None`: nothing.
+    pub skew: Option<Skew>,
     /// Recorded delays in place of drawn ones: they stand in for pull, start, ready_probe, stop and defect.
     pub recorded: Option<Recorded>,
 }
@@ -219,6 +223,45 @@ pub struct Defect {
     pub crash_after: Option<Delay>,
     /// It stops passing its readiness probe for a while.
     pub unready: Option<Unready>,
+}
+
+/// A change of the database's schema that belongs to the release.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Database {
+    /// When it comes.
+    pub step: DatabaseStep,
+    /// How long it takes; the new schema is in force from its end on.
+    pub takes: Delay,
+    /// The share of the old version's requests that fail with the new schema, 0 to 1; 0: it is backward compatible.
+    pub old_fails: f64,
+    /// The share of other versions' requests that fail with the old schema, 0 to 1.
+    pub new_fails: f64,
+    /// How long taking it back takes, which belongs to a rollback; `None`: it cannot be taken back.
+    pub undo: Option<Delay>,
+}
+
+/// When the schema changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseStep {
+    /// The rollout begins when it is done. A rollback takes it back when that is done.
+    Before,
+    /// Both begin together, as do both ways back.
+    During,
+    /// It begins when the rollout is done. A rollback begins together with taking it back.
+    After,
+}
+
+/// Clients that were served by one version and meet the other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Skew {
+    /// The share of the requests of the old version's clients that fail at a newer instance, 0 to 1; 0: the new version is
+    /// backward compatible.
+    pub old_meets_new: f64,
+    /// The share of the requests of newer versions' clients that fail at an old instance, 0 to 1; 0: the old version is
+    /// forward compatible.
+    pub new_meets_old: f64,
+    /// How long ago a client was served last, in the mean; positive.
+    pub memory: Duration,
 }
 
 /// A lapse of readiness: the process runs and serves what reaches it.

@@ -4,8 +4,8 @@
 use super::raw_delay::Delay;
 use super::units::{Count, CountOrShare, Named, Number, Share, Span, Table, Tabled, WordOr};
 use super::words::{
-    AnswerWord, CauseWord, ChangeWord, CommandWord, ConditionWord, DeploymentWord, DisciplineWord, FailureWord,
-    OrderWord, OutcomeWord, PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
+    AnswerWord, CauseWord, ChangeWord, CommandWord, ConditionWord, DatabaseStepWord, DeploymentWord, DisciplineWord,
+    FailureWord, OrderWord, OutcomeWord, PolicyWord, ReplacementWord, RollbackFailureWord, ShapeWord, VerdictWord,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -99,6 +99,39 @@ pub(super) struct Release {
     pub slowdown: Option<Number>,
     /// What is wrong with the new version. Absent: nothing.
     pub defect: Option<Table<Defect>>,
+    /// The change of the database's schema that belongs to it. Absent: there is none.
+    pub database: Option<Table<Database>>,
+    /// What happens where a client of one version meets the other. Absent: nothing.
+    pub skew: Option<Table<Skew>>,
+}
+
+/// A change of the database's schema.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Database {
+    /// When it comes: before the rollout, which waits for it; during it, both beginning together; after it.
+    pub step: DatabaseStepWord,
+    /// How long it takes; the new schema is in force from its end on.
+    pub takes: Delay,
+    /// The share of the old version's requests that fail with the new schema. Default: "0%", it is backward compatible.
+    pub old_fails: Option<Share>,
+    /// The share of the new version's requests that fail with the old schema. Default: "100%".
+    pub new_fails: Option<Share>,
+    /// How long taking it back takes in a rollback: after it where the step came before, and together with it otherwise.
+    /// Absent: it cannot be taken back.
+    pub undo: Option<Delay>,
+}
+
+/// Clients that were served by one version and meet the other.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Skew {
+    /// The share of the requests of the old version's clients that fail at a newer instance. Default: "0%".
+    pub old_meets_new: Option<Share>,
+    /// The share of the requests of newer versions' clients that fail at an old instance. Default: "0%".
+    pub new_meets_old: Option<Share>,
+    /// How long ago a client was served last, in the mean.
+    pub memory: Span,
 }
 
 /// A readiness probe.

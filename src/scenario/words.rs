@@ -1,7 +1,7 @@
 //! The words that a scenario file chooses among, each standing for a value.
 
 use super::units::words;
-use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
+use super::{Arrivals, Choice, DatabaseStep, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::OnFailure;
 use crate::rollout::kubernetes::PodReplacement;
@@ -157,6 +157,14 @@ words! {
     OrderWord: Order { "stop-first" => Order::StopFirst, "start-first" => Order::StartFirst }
 }
 words! {
+    /// When the schema of the database changes.
+    DatabaseStepWord: DatabaseStep {
+        "before" => DatabaseStep::Before,
+        "during" => DatabaseStep::During,
+        "after" => DatabaseStep::After,
+    }
+}
+words! {
     /// `--restart-condition`.
     ConditionWord: Condition {
         "any" => Condition::Any,
@@ -210,5 +218,7 @@ words! {
         "error" => "error",
         "defect" => "defect",
         "crash" => "crash",
+        "wrong_schema" => "wrong_schema",
+        "wrong_version" => "wrong_version",
     }
 }

@@ -45,6 +45,8 @@ pub struct Context {
     pub patience_s: Option<f64>,
     /// After which wait requests are dropped.
     pub shed_after_s: Option<f64>,
+    /// Whether a rollback brings the old schema back.
+    pub schema_can_go_back: bool,
     /// The lowest target of the classes.
     pub target_s: Option<f64>,
 }
@@ -66,6 +68,7 @@ impl Context {
             workers: service.workers.get(),
             zones: service.zones.get(),
             work_p99_s: traffic.classes.iter().map(|class| p99_s(&class.work)).fold(0.0, f64::max),
+            schema_can_go_back: release.database.as_ref().is_none_or(|database| database.undo.is_some()),
             drain_s: release.drain.as_secs_f64(),
             pre_stop_s: release.pre_stop.as_secs_f64(),
             draining: balancer.draining,

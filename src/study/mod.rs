@@ -198,6 +198,10 @@ pub struct SeriesRow {
     pub lost_defect: f64,
     /// Lost in a crash.
     pub lost_crash: f64,
+    /// Lost because the version that served them cannot read the schema of the database.
+    pub lost_wrong_schema: f64,
+    /// Lost because their clients were of another version than the instances that served them.
+    pub lost_wrong_version: f64,
     /// Availability over all replications; empty where no request ended.
     pub availability: Option<f64>,
     /// Availability of the worst twentieth of the replications.

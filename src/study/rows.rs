@@ -39,6 +39,8 @@ pub(super) fn series(name: &str, study: &Study, pool: &Pool) -> Vec<SeriesRow> {
             lost_error: lost(Cause::Error),
             lost_defect: lost(Cause::Defect),
             lost_crash: lost(Cause::Crash),
+            lost_wrong_schema: lost(Cause::WrongSchema),
+            lost_wrong_version: lost(Cause::WrongVersion),
             availability: (!shares.is_empty()).then(|| availability_of(ledger)),
             availability_p05: nearest_rank(&shares, 0.05),
             availability_p95: nearest_rank(&shares, 0.95),

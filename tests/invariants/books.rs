@@ -139,10 +139,39 @@ impl Checker<'_> {
                 failed(cause)
             );
         }
+        self.versions_meet_what_they_cannot_read()?;
         demand!(facts.has_target || self.history.window.all.late == 0, "late requests without a target");
         demand!(!self.case.is_sound || failed(Cause::Crash) == 0, "crashes where nothing breaks");
         let stale = failed(Cause::StaleEndpoint);
         demand!(!self.case.never_stale || stale == 0, "{stale} attempts met nobody, but the news were in time");
+        Ok(())
+    }
+
+    /// The schema changes when it is time for that, and only those fail by it, or by each other, who can.
+    fn versions_meet_what_they_cannot_read(&self) -> Checked {
+        let History { schema_changed, asked, .. } = self.history;
+        let failed = |cause: Cause| self.history.attempts.failed[cause.index()];
+        let Some((step, takes, [old_fails, new_fails], undo)) = self.case.together.database else {
+            demand!(failed(Cause::WrongSchema) == 0 && schema_changed.is_empty(), "a schema that nobody changes");
+            return self.clients_meet_their_version();
+        };
+        let first = schema_changed.first().copied();
+        let earliest = self.rollout_at() + Duration::from_millis(takes);
+        demand!(first.is_none_or(|at| at >= earliest), "the schema is changed at {first:?}, before {earliest:?}");
+        let begins = asked.first().map(|asked| asked.at);
+        demand!(step != "before" || begins.is_none() || begins == first, "{begins:?}: the rollout waits for {first:?}");
+        demand!(step == "before" || begins.is_none_or(|at| at == self.rollout_at()), "the rollout waits for nothing");
+        let most = if undo.is_some() { 2 * asked.len() } else { 1 };
+        demand!(schema_changed.len() <= most, "{schema_changed:?}, and {} versions were asked for", asked.len());
+        let can_fail = new_fails > 0 && step != "before" || first.is_some() && (old_fails > 0 || new_fails > 0);
+        demand!(can_fail || failed(Cause::WrongSchema) == 0, "the schema fails those who can read it");
+        self.clients_meet_their_version()
+    }
+
+    fn clients_meet_their_version(&self) -> Checked {
+        let failed = self.history.attempts.failed[Cause::WrongVersion.index()];
+        let can_fail = self.case.together.skew.is_some_and(|(shares, _)| shares != [0, 0]);
+        demand!(can_fail || failed == 0, "{failed} attempts met a version that they can live with");
         Ok(())
     }
 

@@ -99,6 +99,7 @@ pub(super) struct Case {
     /// The window is long enough for any rollout that can end.
     pub(super) has_time: bool,
     pub(super) has_defect: bool,
+    pub(super) together: Together,
     pub(super) has_timeout: bool,
     pub(super) attempts: u32,
     /// Whoever is listed still serves when the last balancer has heard that it is not.
@@ -109,6 +110,47 @@ pub(super) struct Case {
     pub(super) stops_within_a_minute: bool,
     /// Of the request plane.
     pub(super) facts: Facts,
+}
+
+/// Whether the versions can live together; times in milliseconds, shares in percent.
+#[derive(Clone, Copy)]
+pub(super) struct Together {
+    /// When the schema changes, how long that takes, whom it fails, and how long it takes to go back.
+    pub(super) database: Option<(&'static str, u64, [u64; 2], Option<u64>)>,
+    /// Whom a meeting fails, and what clients remember.
+    pub(super) skew: Option<([u64; 2], u64)>,
+}
+
+impl Together {
+    fn draw(luck: &mut Luck) -> Self {
+        let step = ["before", "during", "after"][luck.count(0, 2) as usize];
+        let shares = [luck.within(0, 100), luck.within(0, 100)];
+        let undo = luck.percent(50).then(|| luck.millis(60_000));
+        let database = luck.percent(15).then_some((step, luck.millis(60_000), shares, undo));
+        let shares = [luck.within(0, 100), luck.within(0, 100)];
+        let skew = luck.percent(15).then_some((shares, luck.within(1, 120_000)));
+        Together { database, skew }
+    }
+
+    fn words(&self) -> String {
+        let mut words = String::new();
+        if let Some((step, takes, [old, new], undo)) = self.database {
+            let undo = undo.map_or_else(String::new, |undo| format!(", undo = \"{undo}ms\""));
+            let shares = format!("old_fails = \"{old}%\", new_fails = \"{new}%\"");
+            let line = format!("database = {{ step = \"{step}\", takes = \"{takes}ms\", {shares}{undo} }}");
+            writeln!(words, "{line}").expect("a string takes any line");
+        }
+        if let Some(([old, new], memory)) = self.skew {
+            let shares = format!("old_meets_new = \"{old}%\", new_meets_old = \"{new}%\"");
+            writeln!(words, "skew = {{ {shares}, memory = \"{memory}ms\" }}").expect("a string takes any line");
+        }
+        words
+    }
+
+    /// How long the rollout waits.
+    fn waits(&self) -> u64 {
+        self.database.map_or(0, |(step, takes, ..)| if step == "before" { takes } else { 0 })
+    }
 }
 
 /// What people type while the rollout is under way.
@@ -256,6 +298,7 @@ struct Draft {
     propagation: Delay,
     has_defect: bool,
     has_fault: bool,
+    together: Together,
 }
 
 #[derive(Clone, Copy)]
@@ -315,6 +358,8 @@ impl Draft {
         let (drain, pre_stop) = (self.drain, self.pre_stop);
         self.line(format!("drain = \"{drain}ms\"\npre_stop = \"{pre_stop}ms\""));
         self.text.push_str(&self.plane.release);
+        let text = self.together.words();
+        self.text.push_str(&text);
         if needs_grace || self.luck.percent(60) {
             let grace = self.luck.millis(30_000);
             self.line(format!(r#"grace = "{grace}ms""#));
@@ -767,6 +812,7 @@ impl Case {
             propagation,
             has_defect,
             has_fault,
+            together: Together::draw(&mut Luck::new(mix(number ^ 0x736b_6577))),
         };
         draft.finish(number)
     }
@@ -794,7 +840,7 @@ impl Draft {
         };
         let (commands, last_after) = self.commands(rollout.lasts, kind == 1);
         let has_time = self.luck.percent(85);
-        let enough = (2 + commands.count as u64) * rollout.lasts + last_after + 60_000;
+        let enough = (2 + commands.count as u64) * rollout.lasts + last_after + self.together.waits() + 60_000;
         let window = if has_time { enough } else { self.luck.within(1, enough) };
         let (warm_up, baseline) = (self.luck.millis(20_000), self.luck.within(1, 30_000));
         let interval = (window / self.luck.within(1, 40)).max(1);
@@ -840,6 +886,7 @@ impl Draft {
             commands,
             has_time,
             has_defect: self.has_defect,
+            together: self.together,
             has_timeout,
             attempts,
             never_stale: is_sound

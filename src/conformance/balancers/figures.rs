@@ -76,7 +76,7 @@ impl Failure {
                 Failure::BadGateway
             }
             (Cause::TimedOutWaiting | Cause::TimedOutInService, _) => Failure::ClientTimeout,
-            (Cause::QueueFull | Cause::Abandoned | Cause::Shed | Cause::Error | Cause::Defect, _) => Failure::Other,
+            _ => Failure::Other,
         }
     }
 }

@@ -120,6 +120,8 @@ fn release(recording: &Recording) -> Release {
         restart: None,
         slowdown: 1.0,
         defect: None,
+        database: None,
+        skew: None,
         recorded: None,
     }
 }

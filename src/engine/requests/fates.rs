@@ -62,6 +62,7 @@ impl Engine<'_> {
         let latency = self.now.nanos() - request.arrived;
         let micros = (latency + 500) / 1000;
         let version = self.desks[attempt.instance.index()].version;
+        self.remember_version(version);
         let is_late = latency > self.requests.targets[usize::from(request.class)];
         let answers = &mut self.answers[version.index()];
         answers.good += 1;

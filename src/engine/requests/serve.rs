@@ -193,8 +193,11 @@ impl Engine<'_> {
         } else if self.is_common_error(request) {
             Some(Cause::Error)
         } else {
-            None
+            self.misfit(id, request.luck, request.attempts)
         };
+        if matches!(failure, Some(Cause::WrongSchema | Cause::WrongVersion)) {
+            self.note_trouble();
+        }
         if let Some(cause) = failure {
             self.note_trouble_at(attempt.balancer, attempt.endpoint, Trouble::Other);
             self.attempt_failed(attempt.request, attempt.balancer, cause, Some(id));

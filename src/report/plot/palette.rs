@@ -50,6 +50,8 @@ pub(super) const PALE: Paint = opaque(0x00B9_C3CE);
 const SLATE: Paint = opaque(0x0052_6070);
 const BLACK: Paint = opaque(0x0020_2020);
 const TEAL: Paint = opaque(0x0000_6B5A);
+const OLIVE: Paint = opaque(0x007A_7A00);
+const ROSE: Paint = opaque(0x00E8_8FA0);
 const BROWN: Paint = opaque(0x008A_5A2B);
 
 /// An orchestrator's colour.
@@ -78,6 +80,8 @@ pub(super) const fn cause(cause: Cause) -> Paint {
         Cause::Error => BROWN,
         Cause::Defect => YELLOW,
         Cause::Crash => PALE,
+        Cause::WrongSchema => OLIVE,
+        Cause::WrongVersion => ROSE,
     }
 }
 

@@ -206,6 +206,8 @@ fn the_release_is_as_written() {
             crash_after: Some(fixed(20)),
             unready: None,
         }),
+        database: None,
+        skew: None,
         recorded: None,
     };
     assert_eq!(read(FULL).release, release);
@@ -525,4 +527,26 @@ fn a_hyperexponential_is_as_written() {
     let text = SMALL.replace(r#"start = "8s""#, r#"start = { hyperexponential = { mean = "8s", scv = 4 } }"#);
     let then = Delay::Drawn(Distribution::balanced_hyperexponential(8.0, 4.0));
     assert_eq!(read(&text).release.start, then);
+}
+
+#[test]
+fn versions_that_cannot_live_together_are_as_written() {
+    let with = |words: &str| SMALL.replace("\"8s\"", &format!("\"8s\"\n{words}"));
+    let release = |words: &str| read(&with(words)).release;
+    let database = release(
+        "database = { step = \"after\", takes = \"1m\", old_fails = \"5%\", new_fails = \"50%\", undo = \"2m\" }",
+    );
+    let (step, undo) = (DatabaseStep::After, Some(fixed(120)));
+    let expected = Database { step, takes: fixed(60), old_fails: 0.05, new_fails: 0.5, undo };
+    assert_eq!(database.database, Some(expected.clone()));
+    let plain = Database { step: DatabaseStep::Before, old_fails: 0.0, new_fails: 1.0, undo: None, ..expected };
+    assert_eq!(release("database = { step = \"before\", takes = \"1m\" }").database, Some(plain));
+    let skew = release("skew = { new_meets_old = \"3%\", memory = \"1m\" }").skew;
+    assert_eq!(skew, Some(Skew { old_meets_new: 0.0, new_meets_old: 0.03, memory: seconds(60) }));
+    let refused = |words: &str| problem(&with(words)).split_once(": ").expect("a place").1.to_owned();
+    let nothing = "release.skew: must hold at least one of old_meets_new and new_meets_old";
+    assert_eq!(refused("skew = { memory = \"1m\" }"), nothing);
+    assert_eq!(refused("skew = { new_meets_old = \"3%\", memory = \"0s\" }"), "release.skew.memory: must exceed 0");
+    let words = r#"release.database.step: must be one of "before", "during", "after""#;
+    assert_eq!(refused("database = { step = \"never\", takes = \"1m\" }"), words);
 }

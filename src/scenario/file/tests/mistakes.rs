@@ -402,7 +402,7 @@ fn the_study_holds_together() {
     rejects(
         "main_cause = \"stale_endpoint\"",
         "main_cause = 1",
-        "95: expect.anew.main_cause: must be one of \"no_endpoint\", \"stale_endpoint\", \"cut_off\", \"queue_full\", \"timed_out_waiting\", \"timed_out_in_service\", \"abandoned\", \"shed\", \"error\", \"defect\", \"crash\"",
+        "95: expect.anew.main_cause: must be one of \"no_endpoint\", \"stale_endpoint\", \"cut_off\", \"queue_full\", \"timed_out_waiting\", \"timed_out_in_service\", \"abandoned\", \"shed\", \"error\", \"defect\", \"crash\", \"wrong_schema\", \"wrong_version\"",
     );
 }
 
