@@ -220,6 +220,16 @@ fn without_a_health_check_an_order_protects_nothing() {
 }
 
 #[test]
+fn the_share_of_the_requests_is_told_step_by_step() {
+    let text = scenario("", "", "", "shift]\nsteps = [\"10%\", \"100%\"]\ncapacity = \"grown\"\nsoak = \"1m\"");
+    let explained = explained(&text.replace("[release]\n", "[release]\ngrace = \"30s\"\n"));
+    let told = explained.steps.iter().filter_map(|step| Some((step.at_ms, step.what.new_share?, step.new_ready)));
+    // One new instance after 10 s, a minute of soaking, the other nine after 10 s more.
+    assert_eq!(told.collect::<Vec<_>>(), [(10_000, 10, 1), (80_000, 100, 10)]);
+    assert!(kubernetes(AT_ONCE).steps.iter().all(|step| step.what.new_share.is_none()));
+}
+
+#[test]
 fn the_old_version_cannot_read_the_new_schema() {
     let with = |database: &str| {
         let release = format!("database = {{ takes = \"1m\", {database} }}");

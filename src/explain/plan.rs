@@ -32,6 +32,8 @@ pub struct What {
     pub failed: u32,
     /// Instances that were gone.
     pub gone: u32,
+    /// The share of the requests that go to other versions than the old one from now on, percent; `None`: as before.
+    pub new_share: Option<u32>,
 }
 
 impl What {
@@ -83,21 +85,38 @@ impl Moment {
     }
 }
 
+/// The fleet from the beginning of the rollout on, with a point wherever requests are split anew.
+fn with_splits(run: &Run) -> Vec<FleetPoint> {
+    let mut points = run.watched().to_vec();
+    for (at, _) in &run.history.splits {
+        let next = points.partition_point(|point| point.at <= *at);
+        if let Some(before) = next.checked_sub(1).map(|before| points[before]).filter(|before| before.at < *at) {
+            points.insert(next, FleetPoint { at: *at, ..before });
+        }
+    }
+    points
+}
+
 /// The states that last, from the beginning of the rollout to its end.
 pub(super) fn moments(run: &Run) -> Vec<Moment> {
-    let points = run.watched();
+    let points = with_splits(run);
     let last = run.history.ended_at.filter(|_| run.ended_well()).unwrap_or(run.ends);
     let mut changes = run.history.changes.iter().filter(|change| change.at >= run.begins).peekable();
+    let mut splits = run.history.splits.iter().peekable();
     let mut moments: Vec<Moment> = Vec::new();
     let mut what = What::default();
     for (place, point) in points.iter().enumerate() {
         while let Some(change) = changes.next_if(|change| change.at <= point.at) {
             what.count(change);
         }
+        while let Some((_, split)) = splits.next_if(|(at, _)| *at <= point.at) {
+            what.new_share = Some(((1.0 - split.share(Version::OLD)) * 100.0).round() as u32);
+        }
         let next = points.get(place + 1);
         let lasts = next.is_none_or(|next| next.at.since(point.at.max(run.begins)) >= LASTS);
         let moment = Moment::of(point, run.begins, what);
-        let is_news = moments.last().is_none_or(|before| before.counts() != moment.counts());
+        let is_news =
+            moments.last().is_none_or(|before| before.counts() != moment.counts()) || what.new_share.is_some();
         let is_within = point.at <= last || next.is_none();
         if lasts && is_within && is_news {
             moments.push(moment);

@@ -99,7 +99,8 @@ fn happens(moment: &Moment) -> String {
         (what.gone, "gone"),
     ];
     let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
-    parts.collect::<Vec<_>>().join(", ")
+    let split = what.new_share.map(|share| format!("{share} % of the requests to the new version"));
+    parts.chain(split).collect::<Vec<_>>().join(", ")
 }
 
 /// So many instances of a kind.

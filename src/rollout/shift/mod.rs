@@ -220,9 +220,13 @@ impl Facts for Settings {
         if !self.soak.is_zero() {
             all.push(Resolved::new("soak", as_written(self.soak), "watched after each step"));
         }
-        if let Some(Analysis { max_failed, max_late, at_least, .. }) = self.analysis {
-            let means = format!("late at most {:.3} %; concluded from {at_least} requests on", max_late * 100.0);
-            all.push(Resolved::new("analysis", format!("failed at most {:.3} %", max_failed * 100.0), means));
+        if let Some(Analysis { max_failed, max_late, at_least, every }) = self.analysis {
+            let held = [("failed", max_failed), ("late", max_late)].into_iter().filter(|(_, most)| *most < 1.0);
+            let held = held.map(|(what, most)| format!("{what} at most {} %", most * 100.0)).collect::<Vec<_>>();
+            let when =
+                every.map_or_else(|| "when the soak ends".to_owned(), |every| format!("every {}", as_written(every)));
+            let means = format!("of what the new version answers; {when}, from {at_least} requests on");
+            all.push(Resolved::new("analysis", held.join(", "), means));
         }
         if let Some(gate) = &self.gate {
             all.push(Resolved::new("gate", gate.after_step, "after that step a human must let it go on"));
