@@ -3,7 +3,8 @@
 use super::bounds::{at_least_one, count, positive, span_or};
 use super::commands::commands;
 use super::delays::{Sources, delay};
-use super::manifest::{at_its_own_place, fill_kubernetes, fill_swarm};
+use super::manifest::{at_its_own_place, fill_kubernetes, fill_nomad, fill_swarm};
+use super::nomad::nomad;
 use super::place::{Checked, Place};
 use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Table};
@@ -29,8 +30,8 @@ pub(super) fn strategies(
     restart: Option<&Table<raw::Restart>>,
     sources: &mut Sources<'_>,
 ) -> Checked<Vec<NamedStrategy>> {
-    // Swarm's supervisor knows one delay.
-    let restart_delay = restart.map_or(swarm::RESTART_DELAY, |Table(restart)| restart.initial.0);
+    // Swarm's supervisor and Nomad's clients know one delay.
+    let restart_delay = restart.map(|Table(restart)| restart.initial.0);
     place.holds(!raw.0.is_empty(), "at least one strategy must be given")?;
     place.holds(raw.0.len() <= MOST_STRATEGIES, "must hold at most 1,000 strategies")?;
     let mut one = |(name, raw): (String, raw::Orchestrator)| {
@@ -51,26 +52,32 @@ fn strategy(
     place: &Place,
     raw: raw::Orchestrator,
     service: &Service,
-    restart_delay: Duration,
+    restart_delay: Option<Duration>,
     sources: &mut Sources<'_>,
 ) -> Checked<Strategy> {
     let instances = service.instances.get();
-    match (raw.kubernetes, raw.swarm, raw.octopus, raw.waves) {
-        (Some(Table(raw)), None, None, None) => {
+    match (raw.kubernetes, raw.swarm, raw.octopus, raw.waves, raw.nomad) {
+        (Some(Table(raw)), None, None, None, None) => {
             let place = place.key("kubernetes");
             let settings = kubernetes(&place, fill_kubernetes(&place, raw, sources)?, instances);
             settings.map(Strategy::Kubernetes).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
         }
-        (None, Some(Table(raw)), None, None) => {
+        (None, Some(Table(raw)), None, None, None) => {
             let place = place.key("swarm");
+            let restart_delay = restart_delay.unwrap_or(swarm::RESTART_DELAY);
             let settings = swarm(&place, fill_swarm(&place, raw, sources)?, restart_delay);
             settings.map(Strategy::Swarm).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
         }
-        (None, None, Some(Table(raw)), None) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
-        (None, None, None, Some(Table(raw))) => {
+        (None, None, Some(Table(raw)), None, None) => octopus(&place.key("octopus"), raw, sources).map(Strategy::Octopus),
+        (None, None, None, Some(Table(raw)), None) => {
             waves(&place.key("waves"), raw, service.zones, sources).map(Strategy::Waves)
         }
-        _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus, waves")),
+        (None, None, None, None, Some(Table(raw))) => {
+            let place = place.key("nomad");
+            let settings = nomad(&place, fill_nomad(&place, raw, sources)?, restart_delay);
+            settings.map(Strategy::Nomad).map_err(|mistake| at_its_own_place(mistake, &sources.manifests))
+        }
+        _ => Err(place.breaks("must hold exactly one of kubernetes, swarm, octopus, waves, nomad")),
     }
 }
 

@@ -4,6 +4,7 @@ use super::units::words;
 use super::{Arrivals, Choice, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::kubernetes::PodReplacement;
+use crate::rollout::nomad::{DelayFunction, HealthCheck, OnUpdate};
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
 use crate::rollout::waves::OnFailure;
 use std::time::Duration;
@@ -83,6 +84,7 @@ words! {
 pub(super) enum CommandKind {
     Pause,
     Resume,
+    Promote,
     Undo,
     Deploy,
     Scale,
@@ -93,6 +95,7 @@ words! {
     CommandWord: CommandKind {
         "pause" => CommandKind::Pause,
         "resume" => CommandKind::Resume,
+        "promote" => CommandKind::Promote,
         "undo" => CommandKind::Undo,
         "deploy" => CommandKind::Deploy,
         "scale" => CommandKind::Scale,
@@ -162,6 +165,30 @@ words! {
         "force" => Change::Force,
         "pull-credentials" => Change::PullCredentials,
         "placement" => Change::Placement,
+    }
+}
+words! {
+    /// `health_check`.
+    HealthCheckWord: HealthCheck {
+        "checks" => HealthCheck::Checks,
+        "task_states" => HealthCheck::TaskStates,
+        "manual" => HealthCheck::Manual,
+    }
+}
+words! {
+    /// `on_update`.
+    OnUpdateWord: OnUpdate {
+        "require_healthy" => OnUpdate::RequireHealthy,
+        "ignore_warnings" => OnUpdate::IgnoreWarnings,
+        "ignore" => OnUpdate::Ignore,
+    }
+}
+words! {
+    /// `delay_function`.
+    DelayFunctionWord: DelayFunction {
+        "constant" => DelayFunction::Constant,
+        "exponential" => DelayFunction::Exponential,
+        "fibonacci" => DelayFunction::Fibonacci,
     }
 }
 words! {

@@ -521,6 +521,7 @@ fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
         revision: 1,
         rolling_back: false,
         halted: false,
+        promotions: 0,
         slot_order: &[],
     };
     settings.decide(&view, &before).memory

@@ -268,6 +268,7 @@ impl Service {
                 revision: self.revision,
                 rolling_back: self.rolling_back,
                 halted: false,
+                promotions: 0,
                 slot_order: &order,
             };
             let decision = self.settings.decide(&view, &self.memory);
