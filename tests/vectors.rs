@@ -7,6 +7,8 @@
 
 #[path = "vectors/kubernetes.rs"]
 mod kubernetes;
+#[path = "vectors/nomad.rs"]
+mod nomad;
 #[path = "vectors/swarm.rs"]
 mod swarm;
 
@@ -47,6 +49,14 @@ const ORCHESTRATORS: &[Orchestrator] = &[
         played: swarm::PLAYED,
         not_kept: swarm::NOT_KEPT,
     },
+    Orchestrator {
+        file: "nomad.json",
+        prefix: "nomad-",
+        vectors: include_str!("vectors/nomad.json"),
+        answer: nomad::answer,
+        played: &[],
+        not_kept: nomad::NOT_KEPT,
+    },
 ];
 
 /// What became of a vector.
@@ -74,9 +84,19 @@ fn judge(orchestrator: &Orchestrator, vector: &Value) -> Verdict {
         return Verdict::Open;
     };
     let expected = vector["expected"].as_object().expect("an outcome is a table");
-    let is_met = expected.iter().all(|(key, value)| is_same(value, &got[key]));
+    let is_met = expected.iter().all(|(key, value)| match key.ends_with("_indexes") {
+        true => is_same(&in_order(value), &in_order(&got[key])),
+        false => is_same(value, &got[key]),
+    });
     let expected = &vector["expected"];
     if is_met { verdict } else { Verdict::Differs(format!("{id}: expected {expected}, got {got}")) }
+}
+
+/// Whole numbers whose order does not matter.
+fn in_order(numbers: &Value) -> Value {
+    let mut numbers: Vec<Value> = numbers.as_array().cloned().unwrap_or_else(|| vec![numbers.clone()]);
+    numbers.sort_by_key(Value::as_u64);
+    numbers.into()
 }
 
 /// Numbers are equal by value, however they are written.

@@ -118,6 +118,7 @@ impl Engine<'_> {
         rollout.revision += 1;
         rollout.rolling_back = rolling_back;
         rollout.halted = false;
+        rollout.promotions = 0;
         rollout.status = Status::Progressing;
         self.history.ended_at = None;
         self.history.asked.push(Asked { at: self.now, version: target });
@@ -147,6 +148,7 @@ impl Engine<'_> {
             match command.what {
                 What::Pause => self.rollout.halted = true,
                 What::Resume => self.rollout.halted = false,
+                What::Promote => self.rollout.promotions += 1,
                 What::Undo => {
                     if let Some(previous) = self.rollout.previous {
                         self.go_back_to(previous);
@@ -177,6 +179,7 @@ impl Engine<'_> {
                 revision: self.rollout.revision,
                 rolling_back: self.rollout.rolling_back,
                 halted: self.rollout.halted,
+                promotions: self.rollout.promotions,
                 slot_order: &self.rollout.slot_order,
                 answers: &self.answers,
             };
@@ -207,7 +210,7 @@ impl Engine<'_> {
             let typed = self.rollout.typed;
             self.type_commands();
             if decision.roll_back && !self.rollout.rolling_back {
-                self.roll_back();
+                self.revert();
             } else if content && typed == self.rollout.typed {
                 return;
             }
@@ -249,6 +252,15 @@ impl Engine<'_> {
             self.go_back_to(previous);
             self.rollout.previous = None;
         }
+    }
+
+    /// The orchestrator's own failure rule goes back to what it holds for sound, or else to the version before.
+    fn revert(&mut self) {
+        let own = self.strategy.facts().reverts_to(&self.rollout.memory);
+        if let Some(((version, desired), previous)) = own.zip(self.rollout.previous.as_mut()) {
+            *previous = Former { version, desired };
+        }
+        self.roll_back();
     }
 
     fn go_back_to(&mut self, former: Former) {

@@ -240,6 +240,8 @@ struct Rollout {
     revision: u32,
     rolling_back: bool,
     halted: bool,
+    /// How often somebody promoted it since its target was asked for.
+    promotions: u32,
     /// How many instances the service is to have.
     desired: u32,
     /// How many commands were typed.
@@ -355,6 +357,7 @@ impl<'a> Engine<'a> {
                 revision: 0,
                 rolling_back: false,
                 halted: false,
+                promotions: 0,
                 desired,
                 typed: 0,
                 slot_order: Vec::new(),

@@ -30,6 +30,8 @@ pub enum What {
     Pause,
     /// Go on.
     Resume,
+    /// Let the new version out of its trial, where the orchestrator has one.
+    Promote,
     /// Back to the version that was asked for before the last one; or to whatever was asked for before, where scaling
     /// is a change like any other.
     Undo,

@@ -18,6 +18,7 @@
 
 mod command;
 pub mod kubernetes;
+pub mod nomad;
 pub mod octopus;
 pub mod shift;
 pub mod swarm;
@@ -52,6 +53,8 @@ pub struct View<'a> {
     pub halted: bool,
     /// By version: what became of the requests so far, as monitoring at the balancers counts them.
     pub answers: &'a [Answers; Version::COUNT],
+    /// How often somebody promoted it, since the target was asked for.
+    pub promotions: u32,
     /// All slots in random order, drawn once for each target; some are beyond `desired` when the service is scaled.
     pub slot_order: &'a [Slot],
 }
@@ -338,6 +341,11 @@ pub trait Facts {
         None
     }
 
+    /// What its own failure rule goes back to, version and size; `None`: to whatever was asked for before.
+    fn reverts_to(&self, _memory: &Memory) -> Option<(Version, u32)> {
+        None
+    }
+
     /// Switches its own failure rule off, if it has one that can be.
     fn ignore_failures(&mut self) {}
 }
@@ -411,6 +419,8 @@ orchestrators! {
     Waves: waves,
     /// A rollout by traffic shifting, in words of our own.
     Shift: shift,
+    /// A group of a Nomad service job.
+    Nomad: nomad,
 }
 
 impl Strategy {
@@ -418,7 +428,7 @@ impl Strategy {
     pub fn most_desired(&self, desired: u32) -> u32 {
         let scaled = self.facts().commands().iter().filter_map(|command| match command.what {
             What::Scale(count) => Some(count),
-            What::Pause | What::Resume | What::Undo | What::Deploy(_) => None,
+            What::Pause | What::Resume | What::Undo | What::Promote | What::Deploy(_) => None,
         });
         scaled.fold(desired, u32::max)
     }
@@ -470,6 +480,7 @@ fn shown<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> View<'a> {
         rolling_back: false,
         halted: false,
         answers: &Answers::NONE,
+        promotions: 0,
         slot_order: slots,
     }
 }
@@ -502,6 +513,7 @@ struct Walk {
     revision: u32,
     rolling_back: bool,
     halted: bool,
+    promotions: u32,
     status: Status,
     reported: &'static str,
     wanted: [u32; Version::COUNT],
@@ -521,6 +533,7 @@ impl Walk {
             revision: 1,
             rolling_back: false,
             halted: false,
+            promotions: 0,
             status: Status::Progressing,
             reported: "",
             wanted: [0; Version::COUNT],
@@ -534,7 +547,8 @@ impl Walk {
         loop {
             let shown = shown(&self.fleet, self.desired, &[]);
             let (target, revision, rolling_back, halted) = (self.target, self.revision, self.rolling_back, self.halted);
-            let view = View { now: self.now, target, revision, rolling_back, halted, ..shown };
+            let promotions = self.promotions;
+            let view = View { now: self.now, target, revision, rolling_back, halted, promotions, ..shown };
             let decision = self.strategy.decide(&view, &self.memory);
             let is_content = decision.actions.is_empty() && decision.memory == self.memory;
             (self.memory, self.status) = (decision.memory, decision.status);

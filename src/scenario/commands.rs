@@ -39,6 +39,7 @@ fn command(place: &Place, raw: &raw::Command) -> Checked<Command> {
         }
         (CommandKind::Pause, ..) => What::Pause,
         (CommandKind::Resume, ..) => What::Resume,
+        (CommandKind::Promote, ..) => What::Promote,
         (CommandKind::Undo, ..) => What::Undo,
         (CommandKind::Scale | CommandKind::Deploy, ..) => unreachable!("checked above"),
     };

@@ -91,8 +91,8 @@ pub(super) struct Release {
     pub grace: Option<Span>,
     /// What the process needs to exit once it was told to stop and has no request left. Default: "0s".
     pub stop: Option<Delay>,
-    /// How crashed processes are started again in their place. Absent: by the orchestrator's own rule. Swarm replaces
-    /// tasks instead, with `initial` as the default of its restart_delay.
+    /// How crashed processes are started again in their place. Absent: by the orchestrator's own rule. Swarm, which
+    /// replaces tasks instead, and Nomad take of it only `initial`, as the default of their restart_delay.
     pub restart: Option<Table<Restart>>,
     /// A factor on the work of the new version's requests. Default: 1.
     #[schemars(range(max = 1_000_000))]
@@ -230,6 +230,8 @@ pub(super) struct Orchestrator {
     pub waves: Option<Table<super::raw_waves::Waves>>,
     /// A rollout by traffic shifting: blue/green, weighted canary.
     pub shift: Option<Table<super::raw_shift::Shift>>,
+    /// A group of a Nomad service job.
+    pub nomad: Option<Table<super::raw_nomad::Nomad>>,
 }
 
 /// What somebody types while the rollout is under way. It waits for those before it, and for its moment: exactly one of
@@ -244,7 +246,8 @@ pub(super) struct Command {
     pub when_ready: Option<Count>,
     /// As soon as the orchestrator reports that the rollout is stuck.
     pub when_stuck: Option<bool>,
-    /// What is asked for. "undo" goes back to the version before; Swarm takes back its last change, be it a scale.
+    /// What is asked for. "undo" goes back to the version before; Swarm and Nomad take back the last change, be it a
+    /// scale. "promote" is for Nomad's canaries, and is tried until all of them are healthy.
     #[serde(rename = "do")]
     pub what: CommandWord,
     /// How many instances; with "scale" only.

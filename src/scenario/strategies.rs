@@ -3,7 +3,8 @@
 use super::bounds::{at_least_one, count, positive, share_or, span_or};
 use super::commands::commands;
 use super::delays::{Sources, delay};
-use super::manifest::{at_its_own_place, fill_kubernetes, fill_swarm};
+use super::manifest::{at_its_own_place, fill_kubernetes, fill_nomad, fill_swarm};
+use super::nomad::nomad;
 use super::place::{Checked, Place};
 use super::raw;
 use super::units::{Count, CountOrShare, LONGEST, Named, Share, Table};
@@ -29,8 +30,8 @@ pub(super) fn strategies(
     restart: Option<&Table<raw::Restart>>,
     sources: &mut Sources<'_>,
 ) -> Checked<Vec<NamedStrategy>> {
-    // Swarm's supervisor knows one delay.
-    let restart_delay = restart.map_or(swarm::RESTART_DELAY, |Table(restart)| restart.initial.0);
+    // Swarm's supervisor and Nomad's clients know one delay.
+    let restart_delay = restart.map(|Table(restart)| restart.initial.0);
     place.holds(!raw.0.is_empty(), "at least one strategy must be given")?;
     place.holds(raw.0.len() <= MOST_STRATEGIES, "must hold at most 1,000 strategies")?;
     let mut one = |(name, raw): (String, raw::Orchestrator)| {
@@ -51,7 +52,7 @@ fn strategy(
     place: &Place,
     raw: raw::Orchestrator,
     service: &Service,
-    restart_delay: Duration,
+    restart_delay: Option<Duration>,
     sources: &mut Sources<'_>,
 ) -> Checked<Strategy> {
     let instances = service.instances.get();
@@ -64,6 +65,7 @@ fn strategy(
     }
     if let Some(Table(raw)) = raw.swarm {
         let place = place.key("swarm");
+        let restart_delay = restart_delay.unwrap_or(swarm::RESTART_DELAY);
         let settings = swarm(&place, fill_swarm(&place, raw, sources)?, restart_delay);
         let settings = settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?;
         found.push(Strategy::Swarm(settings));
@@ -77,7 +79,12 @@ fn strategy(
     if let Some(Table(raw)) = raw.shift {
         found.push(Strategy::Shift(shift(&place.key("shift"), raw, sources)?));
     }
-    place.holds(found.len() == 1, "must hold exactly one of kubernetes, swarm, octopus, waves, shift")?;
+    if let Some(Table(raw)) = raw.nomad {
+        let place = place.key("nomad");
+        let settings = nomad(&place, fill_nomad(&place, raw, sources)?, restart_delay);
+        found.push(Strategy::Nomad(settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?));
+    }
+    place.holds(found.len() == 1, "must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad")?;
     Ok(found.remove(0))
 }
 

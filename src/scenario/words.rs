@@ -5,6 +5,7 @@ use super::{Arrivals, Choice, DatabaseStep, Discipline, Discovery, Failures, Red
 use crate::rollback::Verdict;
 use crate::rollout::OnFailure;
 use crate::rollout::kubernetes::PodReplacement;
+use crate::rollout::nomad::{DelayFunction, HealthCheck, OnUpdate};
 use crate::rollout::shift::Capacity;
 use crate::rollout::swarm::{Change, Condition, FailureAction, Order};
 use std::time::Duration;
@@ -84,6 +85,7 @@ words! {
 pub(super) enum CommandKind {
     Pause,
     Resume,
+    Promote,
     Undo,
     Deploy,
     Scale,
@@ -94,6 +96,7 @@ words! {
     CommandWord: CommandKind {
         "pause" => CommandKind::Pause,
         "resume" => CommandKind::Resume,
+        "promote" => CommandKind::Promote,
         "undo" => CommandKind::Undo,
         "deploy" => CommandKind::Deploy,
         "scale" => CommandKind::Scale,
@@ -179,6 +182,30 @@ words! {
         "force" => Change::Force,
         "pull-credentials" => Change::PullCredentials,
         "placement" => Change::Placement,
+    }
+}
+words! {
+    /// `health_check`.
+    HealthCheckWord: HealthCheck {
+        "checks" => HealthCheck::Checks,
+        "task_states" => HealthCheck::TaskStates,
+        "manual" => HealthCheck::Manual,
+    }
+}
+words! {
+    /// `on_update`.
+    OnUpdateWord: OnUpdate {
+        "require_healthy" => OnUpdate::RequireHealthy,
+        "ignore_warnings" => OnUpdate::IgnoreWarnings,
+        "ignore" => OnUpdate::Ignore,
+    }
+}
+words! {
+    /// `delay_function`.
+    DelayFunctionWord: DelayFunction {
+        "constant" => DelayFunction::Constant,
+        "exponential" => DelayFunction::Exponential,
+        "fibonacci" => DelayFunction::Fibonacci,
     }
 }
 words! {

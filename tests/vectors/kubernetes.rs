@@ -522,6 +522,7 @@ fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
         rolling_back: false,
         halted: false,
         answers: &Answers::NONE,
+        promotions: 0,
         slot_order: &[],
     };
     settings.decide(&view, &before).memory

@@ -269,6 +269,7 @@ impl Service {
                 rolling_back: self.rolling_back,
                 halted: false,
                 answers: &Answers::NONE,
+                promotions: 0,
                 slot_order: &order,
             };
             let decision = self.settings.decide(&view, &self.memory);

@@ -65,6 +65,7 @@ fn commands(commands: &[crate::rollout::Command]) -> Option<String> {
     let typed = |what: &What| match what {
         What::Pause => "pause",
         What::Resume => "resume",
+        What::Promote => "promote",
         What::Undo => "undo",
         What::Deploy(_) => "deploy",
         What::Scale(_) => "scale",

@@ -8,7 +8,8 @@ use super::section::{Setting, listed};
 use super::strategy::shown;
 use super::swarm::{SwarmService, UpdateSettings};
 use super::values::{CountOrPercent, Seconds};
-use super::{Deployment, Manifest, Supported, Workload};
+use super::{Deployment, Manifest, NomadGroup, Supported, Workload};
+use crate::rollout::nomad::{CHECK_LOOKUP, EVALUATION_BATCH};
 use crate::rollout::swarm::STOP_LATENCY;
 use crate::scenario::place::on_one_line;
 use crate::scenario::words::DeploymentType;
@@ -21,6 +22,7 @@ use std::time::Duration;
 /// Whose defaults they are.
 const KUBERNETES: &str = "Kubernetes'";
 const SWARM: &str = "Swarm's";
+const NOMAD: &str = "Nomad's";
 
 /// From the process's start to where it could serve, and what fetching it takes first. No manifest says it.
 const START: Duration = Duration::from_secs(5);
@@ -109,6 +111,7 @@ impl Plan {
         let (replicas, orchestrator) = match supported {
             Supported::Kubernetes(deployment) => (&deployment.replicas, KUBERNETES),
             Supported::Swarm(service) => (&service.replicas, SWARM),
+            Supported::Nomad(group) => (&group.count, NOMAD),
         };
         let (instances, origin) = instances(manifest, workload, replicas, orchestrator);
         let release = ReleaseSays::of(supported);
@@ -169,6 +172,12 @@ fn window(instances: u32, release: &ReleaseSays, supported: Supported<'_>) -> Du
             let delay = update.delay.effective.map_or(Duration::ZERO, |span| span.0);
             let monitor = update.monitor.effective.map_or(Duration::ZERO, |span| span.0);
             (at_once, ready.saturating_add(delay).saturating_add(monitor) + STOP_LATENCY + STOP)
+        }
+        Supported::Nomad(group) => {
+            let span = |setting: &Setting<Seconds>| setting.effective.map_or(Duration::ZERO, |span| span.0);
+            let takes =
+                ready.saturating_add(span(&group.update.min_healthy)).saturating_add(span(&group.shutdown_delay));
+            (group.max_unavailable().unwrap_or(1), takes + CHECK_LOOKUP + EVALUATION_BATCH + STOP)
         }
     };
     let (at_once, takes) = step;
@@ -320,6 +329,7 @@ impl Draft {
         match supported {
             Supported::Kubernetes(deployment) => self.kubernetes(&name, deployment),
             Supported::Swarm(service) => self.swarm(&name, service),
+            Supported::Nomad(group) => self.nomad(&name, group),
         }
     }
 
@@ -348,6 +358,39 @@ impl Draft {
         self.setting("restart_window", &restart.window, of, |span| quoted(span.0));
         self.update(&format!("{table}.update"), &service.update);
         self.update(&format!("{table}.rollback"), &service.rollback);
+    }
+
+    fn nomad(&mut self, name: &str, group: &NomadGroup) {
+        let of = NOMAD;
+        let (update, restart, reschedule) = (&group.update, &group.restart, &group.reschedule);
+        let span = |Seconds(span)| quoted(span);
+        let word = |word: &'static str| format!("\"{word}\"");
+        self.table(&format!("strategy.{name}.nomad"));
+        self.setting("max_parallel", &update.max_parallel, of, |count| count);
+        self.setting("canary", &update.canary, of, |count| count);
+        self.setting("health_check", &update.health_check, of, word);
+        if let Some(on_update) = group.on_update() {
+            self.setting("on_update", on_update, of, word);
+        }
+        self.setting("min_healthy_time", &update.min_healthy, of, span);
+        self.setting("healthy_deadline", &update.healthy_deadline, of, span);
+        self.setting("progress_deadline", &update.progress_deadline, of, span);
+        self.setting("auto_revert", &update.auto_revert, of, |yes| yes);
+        self.setting("auto_promote", &update.auto_promote, of, |yes| yes);
+        self.setting("restart_attempts", &restart.attempts, of, |count| count);
+        self.setting("restart_interval", &restart.interval, of, span);
+        self.setting("restart_delay", &restart.delay, of, span);
+        self.setting("reschedule_delay", &reschedule.delay, of, span);
+        self.setting("reschedule_delay_function", &reschedule.delay_function, of, word);
+        self.setting("reschedule_max_delay", &reschedule.max_delay, of, span);
+        self.setting("reschedule_attempts", &reschedule.attempts, of, |count| count);
+        self.setting("reschedule_interval", &reschedule.interval, of, span);
+        self.setting("shutdown_delay", &group.shutdown_delay, of, span);
+        let canaries = group.max_surge().filter(|canaries| *canaries > 0);
+        if let Some(canaries) = canaries.filter(|_| update.auto_promote.effective == Some(false)) {
+            let promoted = format!("[{{ when_ready = {canaries}, do = \"promote\" }}]");
+            self.assumed("commands", promoted, "somebody promotes canaries that are healthy");
+        }
     }
 
     fn update(&mut self, table: &str, update: &UpdateSettings) {

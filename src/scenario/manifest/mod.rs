@@ -37,11 +37,11 @@ pub use export::{Format, export};
 pub use flagger::{FlaggerCanary, FlaggerMetric};
 pub use import::{Import, import};
 pub use kubernetes::Deployment;
-pub use nomad::{NomadGroup, NomadUpdate};
+pub use nomad::{NomadCheck, NomadGroup, NomadReschedule, NomadRestart, NomadUpdate};
 pub use pods::{Container, PodTemplate, PreStop, Probe};
 pub use section::{Note, Notes, Setting};
 pub use sets::{Autoscaler, DaemonSet, DisruptionBudget, Metric, StatefulSet};
-pub(super) use strategy::{Used, at_its_own_place, fill_kubernetes, fill_swarm, remarks};
+pub(super) use strategy::{Used, at_its_own_place, fill_kubernetes, fill_nomad, fill_swarm, remarks};
 pub use swarm::{ConditionWord, FailureWord, HealthCheck, OrderWord, RestartSettings, SwarmService, UpdateSettings};
 pub use tree::Scalar;
 pub use values::{CountOrPercent, Seconds};
@@ -149,6 +149,8 @@ pub enum Supported<'a> {
     Kubernetes(&'a Deployment),
     /// For `[strategy.NAME.swarm]`.
     Swarm(&'a SwarmService),
+    /// For `[strategy.NAME.nomad]`.
+    Nomad(&'a NomadGroup),
 }
 
 /// Why a manifest or a workload cannot be used.
@@ -496,7 +498,10 @@ impl Workload {
             Spec::Autoscaler(_) | Spec::DisruptionBudget(_) => unsupported("autoscalers and disruption budgets"),
             Spec::Rollout(_) => unsupported("Argo Rollouts"),
             Spec::Canary(_) => unsupported("Flagger Canaries"),
-            Spec::NomadGroup(_) => unsupported("Nomad jobs"),
+            Spec::NomadGroup(group) => match group.job_type.effective {
+                Some("service") => Ok(Supported::Nomad(group)),
+                _ => unsupported("batch and system jobs of Nomad"),
+            },
             Spec::EcsService(_) | Spec::TaskDefinition(_) => unsupported("ECS services"),
         }
     }

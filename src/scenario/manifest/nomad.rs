@@ -2,7 +2,7 @@
 //!
 //! Sources: `api/jobs.go` and `api/tasks.go` (`Canonicalize`, `DefaultUpdateStrategy`) and `nomad/structs/structs.go`
 //! (`UpdateStrategy.Validate`) of hashicorp/nomad. The job's `update` block holds for each group, whose own block wins
-//! setting by setting; a service job without one has the default one.
+//! setting by setting; so does its `reschedule` block. A service job without one has the default one.
 
 use super::pods::fact;
 use super::section::{Note, Notes, Section, Setting};
@@ -23,12 +23,16 @@ pub struct NomadGroup {
     pub scaling: Option<(Setting<u32>, Setting<u32>)>,
     /// The `update` block after the job's and the group's were merged.
     pub update: NomadUpdate,
+    /// `restart`.
+    pub restart: NomadRestart,
+    /// The `reschedule` block after the job's and the group's were merged.
+    pub reschedule: NomadReschedule,
     /// The longest `kill_timeout` of a task.
-    pub kill_timeout: Option<Seconds>,
+    pub kill_timeout: Setting<Seconds>,
     /// The longest `shutdown_delay` of the group and its tasks.
-    pub shutdown_delay: Option<Seconds>,
-    /// How many service checks there are.
-    pub service_checks: usize,
+    pub shutdown_delay: Setting<Seconds>,
+    /// The service checks.
+    pub checks: Vec<NomadCheck>,
 }
 
 /// An `update` block.
@@ -58,11 +62,57 @@ pub struct NomadUpdate {
     pub stagger: Setting<Seconds>,
 }
 
+/// A `restart` block, whose mode nobody looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NomadRestart {
+    /// `attempts`.
+    pub attempts: Setting<u32>,
+    /// `interval`.
+    pub interval: Setting<Seconds>,
+    /// `delay`.
+    pub delay: Setting<Seconds>,
+}
+
+/// A `reschedule` block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NomadReschedule {
+    /// `delay`.
+    pub delay: Setting<Seconds>,
+    /// `delay_function`.
+    pub delay_function: Setting<&'static str>,
+    /// `max_delay`.
+    pub max_delay: Setting<Seconds>,
+    /// `attempts`; without effect where they are unlimited.
+    pub attempts: Setting<u32>,
+    /// `interval`; without effect where attempts are unlimited.
+    pub interval: Setting<Seconds>,
+}
+
+/// A check of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NomadCheck {
+    /// Its line, counted from 1.
+    pub line: usize,
+    /// `interval`.
+    pub interval: Setting<Seconds>,
+    /// `on_update`, its own or its service's.
+    pub on_update: Setting<&'static str>,
+    /// `success_before_passing`.
+    pub success_before_passing: Setting<u32>,
+    /// `failures_before_critical`.
+    pub failures_before_critical: Setting<u32>,
+}
+
 const JOB_TYPES: [&str; 4] = ["service", "batch", "system", "sysbatch"];
 const HEALTH_CHECKS: [&str; 3] = ["checks", "task_states", "manual"];
+const ON_UPDATES: [&str; 3] = ["require_healthy", "ignore_warnings", "ignore"];
+const DELAY_FUNCTIONS: [&str; 3] = ["constant", "exponential", "fibonacci"];
+
+/// The settings of a `reschedule` block.
+const RESCHEDULE: [&str; 6] = ["delay", "delay_function", "max_delay", "attempts", "interval", "unlimited"];
 
 /// The settings of an `update` block.
-const SETTINGS: [&str; 9] = [
+const UPDATE: [&str; 9] = [
     "max_parallel",
     "canary",
     "health_check",
@@ -85,7 +135,7 @@ pub(super) fn ignored(body: &Node) -> Vec<Note> {
     for job in body.entries().iter().filter(|entry| entry.key == "job") {
         let name = job.node.tag.clone().unwrap_or_default();
         let mut section = Section::of(format!("job.{name}"), &job.node);
-        for key in ["type", "update", "group"] {
+        for key in ["type", "update", "reschedule", "group"] {
             section.entry(key);
         }
         section.ignore_rest(&mut notes);
@@ -114,13 +164,19 @@ fn workload(job: &Entry, group: &Entry) -> Workload {
     let least = scaling.as_ref().and_then(|(least, _)| least.effective);
     let count = in_group.setting("count", least.or(Some(1)), loose_count, &mut notes);
     refuse_count(&in_group, &count, scaling.as_ref(), &mut notes);
-    let merged = merged_update(in_job.entry("update"), in_group.entry("update"));
-    let update = NomadUpdate::read(merged.as_ref(), &in_group, group.line, &mut notes);
+    let updated = merged(in_job.entry("update"), in_group.entry("update"), &UPDATE);
+    let update = NomadUpdate::read(updated.as_ref(), &in_group, group.line, &mut notes);
+    let restart = NomadRestart::read(&mut in_group, &mut notes);
+    let rescheduled = merged(in_job.entry("reschedule"), in_group.entry("reschedule"), &RESCHEDULE);
+    let reschedule = NomadReschedule::read(rescheduled.as_ref(), &in_group, &mut notes);
     let tasks: Vec<&Entry> = in_group.entries("task").collect();
-    let kill_timeout = longest(&tasks, "kill_timeout", Seconds::whole(5), &mut notes);
-    let own_delay = in_group.setting("shutdown_delay", Some(Seconds::whole(0)), duration_or_nanoseconds, &mut notes);
-    let shutdown_delay = longest(&tasks, "shutdown_delay", Seconds::whole(0), &mut notes).max(own_delay.effective);
-    let service_checks = checks(&group.node) + tasks.iter().map(|task| checks(&task.node)).sum::<usize>();
+    let kill_timeout = longest(None, &tasks, "kill_timeout", Seconds::whole(5), &mut notes);
+    let none = Seconds::whole(0);
+    let own_delay = in_group.setting("shutdown_delay", Some(none), duration_or_nanoseconds, &mut notes);
+    let shutdown_delay = longest(Some(own_delay), &tasks, "shutdown_delay", none, &mut notes);
+    let own = checks(&in_group.place, &group.node, &mut notes);
+    let of_tasks = tasks.iter().flat_map(|task| checks(&format!("task.{}", name(task)), &task.node, &mut notes));
+    let checks = own.into_iter().chain(of_tasks).collect();
     in_group.ignore_rest(&mut notes);
     Workload {
         name: Some(format!("{job_name}/{group_name}")),
@@ -133,9 +189,11 @@ fn workload(job: &Entry, group: &Entry) -> Workload {
             count,
             scaling,
             update,
+            restart,
+            reschedule,
             kill_timeout,
             shutdown_delay,
-            service_checks,
+            checks,
         }),
         notes,
     }
@@ -169,10 +227,10 @@ fn refuse_count(
 }
 
 /// One block of two, where the second wins setting by setting. Of the first only settings are kept.
-fn merged_update(job: Option<&Entry>, group: Option<&Entry>) -> Option<Node> {
+fn merged(job: Option<&Entry>, group: Option<&Entry>, settings: &[&str]) -> Option<Node> {
     let own = group.map_or(&[][..], |group| group.node.entries());
     let inherited = job.map_or(&[][..], |job| job.node.entries()).iter();
-    let inherited = inherited.filter(|entry| SETTINGS.contains(&entry.key.as_str()));
+    let inherited = inherited.filter(|entry| settings.contains(&entry.key.as_str()));
     let inherited = inherited.filter(|entry| own.iter().all(|own| own.key != entry.key));
     let entries = inherited.chain(own).cloned().collect();
     group.or(job).map(|block| Node { line: block.line, tag: None, value: Value::Table(entries) })
@@ -228,21 +286,92 @@ impl NomadUpdate {
     }
 }
 
-/// The longest time under a key of the tasks; none where one is wrong.
-fn longest(tasks: &[&Entry], key: &'static str, default: Seconds, notes: &mut Notes) -> Option<Seconds> {
-    let mut of_task = |task: &&Entry| {
-        let name = task.node.tag.clone().unwrap_or_default();
-        Section::of(format!("task.{name}"), &task.node)
-            .setting(key, Some(default), duration_or_nanoseconds, notes)
-            .effective
-    };
-    let longest = tasks.iter().map(&mut of_task).reduce(|longest, next| Some(longest?.max(next?)));
-    longest.unwrap_or(Some(default))
+impl NomadRestart {
+    fn read(group: &mut Section<'_>, notes: &mut Notes) -> Self {
+        let mut restart = group.section("restart", notes);
+        let read = NomadRestart {
+            attempts: restart.setting("attempts", Some(2), loose_count, notes),
+            interval: restart.setting("interval", Some(Seconds::whole(1800)), duration_or_nanoseconds, notes),
+            delay: restart.setting("delay", Some(Seconds::whole(15)), duration_or_nanoseconds, notes),
+        };
+        restart.ignore_rest(notes);
+        read
+    }
 }
 
-fn checks(node: &Node) -> usize {
+impl NomadReschedule {
+    fn read(block: Option<&Node>, group: &Section<'_>, notes: &mut Notes) -> Self {
+        let place = group.key("reschedule");
+        let mut block = block.map_or_else(|| Section::absent(&place, group.line), |node| Section::of(&place, node));
+        let mut span = |block: &mut Section<'_>, key, default: Option<u64>| {
+            block.setting(key, default.map(Seconds::whole), duration_or_nanoseconds, notes)
+        };
+        let delay = span(&mut block, "delay", Some(30));
+        let max_delay = span(&mut block, "max_delay", Some(3600));
+        let mut interval = span(&mut block, "interval", None);
+        let mut attempts = block.setting("attempts", None, loose_count, notes);
+        let exponential = Some("exponential");
+        let delay_function =
+            block.setting("delay_function", exponential, |scalar| word(scalar, &DELAY_FUNCTIONS), notes);
+        let unlimited = block.setting("unlimited", Some(true), loose_boolean, notes);
+        if unlimited.effective == Some(true) {
+            (attempts.effective, interval.effective) = (None, None);
+        } else {
+            attempts.effective.get_or_insert(0);
+            interval.effective.get_or_insert(Seconds::whole(0));
+        }
+        block.ignore_rest(notes);
+        NomadReschedule { delay, delay_function, max_delay, attempts, interval }
+    }
+}
+
+/// The longest time under a key of the group, if it is one of the group's, and of the tasks; none where one is wrong.
+fn longest(
+    own: Option<Setting<Seconds>>,
+    tasks: &[&Entry],
+    key: &'static str,
+    default: Seconds,
+    notes: &mut Notes,
+) -> Setting<Seconds> {
+    let of_task = |task: &&Entry| {
+        let name = task.node.tag.clone().unwrap_or_default();
+        Section::of(format!("task.{name}"), &task.node).setting(key, Some(default), duration_or_nanoseconds, notes)
+    };
+    let all: Vec<Setting<Seconds>> = own.into_iter().chain(tasks.iter().map(of_task)).collect();
+    // A wrong one hides the others; of equal ones the first that is written counts.
+    let rank = |setting: &Setting<Seconds>| (setting.effective.is_none(), setting.effective, setting.is_written());
+    let longest = all.into_iter().reduce(|longest, next| if rank(&next) > rank(&longest) { next } else { longest });
+    longest.unwrap_or_else(|| Setting { field: key.to_owned(), written: None, line: 1, effective: Some(default) })
+}
+
+/// The checks of the services of a group or task.
+fn checks(place: &str, node: &Node, notes: &mut Notes) -> Vec<NomadCheck> {
     let services = node.entries().iter().filter(|entry| entry.key == "service");
-    services.map(|service| service.node.entries().iter().filter(|entry| entry.key == "check").count()).sum()
+    let mut all = Vec::new();
+    for service in services {
+        let name = service.node.text_at("name").or(service.node.tag.as_deref()).unwrap_or_default();
+        let place = format!("{place}.service.{name}");
+        let of_service = service.node.entry("on_update");
+        for check in service.node.entries().iter().filter(|entry| entry.key == "check") {
+            let mut section = Section::of(format!("{place}.check"), &check.node);
+            let read = |scalar: &super::Scalar| word(scalar, &ON_UPDATES);
+            let mut on_update = section.setting("on_update", Some("require_healthy"), read, notes);
+            if let Some(inherited) = of_service.filter(|_| !on_update.is_written())
+                && let Some(Ok(value)) = inherited.node.scalar().map(read)
+            {
+                let (line, written) = (inherited.line, inherited.node.scalar().cloned());
+                on_update = Setting { field: format!("{place}.on_update"), written, line, effective: Some(value) };
+            }
+            all.push(NomadCheck {
+                line: check.line,
+                interval: section.setting("interval", None, duration_or_nanoseconds, notes),
+                on_update,
+                success_before_passing: section.setting("success_before_passing", Some(0), loose_count, notes),
+                failures_before_critical: section.setting("failures_before_critical", Some(0), loose_count, notes),
+            });
+        }
+    }
+    all
 }
 
 impl NomadGroup {
@@ -261,6 +390,18 @@ impl NomadGroup {
     pub fn max_surge(&self) -> Option<u32> {
         let (count, canary) = (self.count.effective?, self.update.canary.effective?);
         self.is_deployed().then_some(canary.min(count))
+    }
+
+    /// `on_update` of the strictest check.
+    pub fn on_update(&self) -> Option<&Setting<&'static str>> {
+        let place = |setting: &Setting<&str>| ON_UPDATES.iter().position(|word| setting.effective == Some(*word));
+        self.checks.iter().map(|check| &check.on_update).min_by_key(|setting| place(setting))
+    }
+
+    /// The check that is asked least often.
+    pub fn slowest_check(&self) -> Option<&NomadCheck> {
+        let asked = self.checks.iter().filter(|check| check.interval.effective.is_some_and(|span| !span.0.is_zero()));
+        asked.reduce(|slowest, next| if next.interval.effective > slowest.interval.effective { next } else { slowest })
     }
 
     fn count_source(&self) -> &'static str {
@@ -295,9 +436,9 @@ impl NomadGroup {
             "auto_revert": update.auto_revert.effective,
             "auto_promote": update.auto_promote.effective,
             "stagger_seconds": fact(&update.stagger),
-            "kill_timeout_seconds": self.kill_timeout.map(Seconds::scalar),
-            "shutdown_delay_seconds": self.shutdown_delay.map(Seconds::scalar),
-            "service_checks": self.service_checks,
+            "kill_timeout_seconds": fact(&self.kill_timeout),
+            "shutdown_delay_seconds": fact(&self.shutdown_delay),
+            "service_checks": self.checks.len(),
         }));
         if let Some((least, most)) = &self.scaling {
             facts.insert("scaling".to_owned(), json!({ "min": least.effective, "max": most.effective }));

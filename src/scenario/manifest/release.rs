@@ -3,7 +3,7 @@
 use super::section::Setting;
 use super::swarm::HealthCheck;
 use super::values::Seconds;
-use super::{Supported, pods};
+use super::{NomadCheck, Supported, pods};
 use crate::probe::Thresholds;
 use crate::scenario::Probe;
 use std::num::NonZeroU32;
@@ -50,6 +50,12 @@ impl ReleaseSays {
                 unknown_pre_stop: None,
                 grace: said(&service.grace),
             },
+            Supported::Nomad(group) => ReleaseSays {
+                ready_probe: group.slowest_check().and_then(of_check),
+                pre_stop: None,
+                unknown_pre_stop: None,
+                grace: said(&group.kill_timeout),
+            },
         }
     }
 }
@@ -70,6 +76,17 @@ fn of_probe(probe: &pods::Probe) -> Option<Said<Probe>> {
         },
     };
     Some(Said { value, line: Some(probe.line), field: "readinessProbe".to_owned() })
+}
+
+/// A check of Consul's, which begins at a random moment of its first interval; here with the service.
+fn of_check(check: &NomadCheck) -> Option<Said<Probe>> {
+    let further = |setting: &Setting<u32>| NonZeroU32::new(setting.effective?.saturating_add(1).min(1_000_000));
+    let thresholds = Thresholds {
+        success: further(&check.success_before_passing)?,
+        failure: further(&check.failures_before_critical)?,
+    };
+    let value = Probe { initial_delay: Duration::ZERO, period: check.interval.effective?.0, thresholds };
+    Some(Said { value, line: Some(check.line), field: "check".to_owned() })
 }
 
 /// `start_interval` where none is given and there is a `start_period`.

@@ -7,14 +7,16 @@ use super::swarm::UpdateSettings;
 use super::values::{CountOrPercent, Seconds};
 use super::{Manifest, Note, Notes, Supported, Workload};
 use crate::probe::Thresholds;
-use crate::rollout::{kubernetes, swarm};
+use crate::rollout::nomad::{DelayFunction, HealthCheck, OnUpdate};
+use crate::rollout::{kubernetes, nomad, swarm};
 use crate::scenario::delays::Sources;
 use crate::scenario::place::{Checked, Mistake, Place, on_one_line};
 use crate::scenario::units::{Count, CountOrShare, Number, Span, Table};
 use crate::scenario::words::{
-    ConditionWord, DeploymentType, DeploymentWord, FailureWord, OrderWord, ReplacementWord, RollbackFailureWord,
+    ConditionWord, DelayFunctionWord, DeploymentType, DeploymentWord, FailureWord, HealthCheckWord, OnUpdateWord,
+    OrderWord, ReplacementWord, RollbackFailureWord,
 };
-use crate::scenario::{InputError, Probe, Release, Service, raw};
+use crate::scenario::{InputError, Probe, Release, Service, raw, raw_nomad};
 use humantime::format_duration;
 use std::fmt;
 use std::path::PathBuf;
@@ -100,6 +102,55 @@ pub(in crate::scenario) fn fill_swarm(
     used.take(&place.key("restart_window"), &mut raw.restart_window, &restart.window, span);
     sources.manifests.push(used);
     Ok(raw)
+}
+
+/// The words of a Nomad strategy, completed by those of its manifest if it names one.
+pub(in crate::scenario) fn fill_nomad(
+    place: &Place,
+    mut raw: raw_nomad::Nomad,
+    sources: &mut Sources<'_>,
+) -> Checked<raw_nomad::Nomad> {
+    let named = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "nomad group", sources)?;
+    let Some(mut used) = named else { return Ok(raw) };
+    let Supported::Nomad(group) = used.supported()? else {
+        return Err(used.breaks("must be a group of a Nomad job here"));
+    };
+    let group = group.clone();
+    let (update, restart, reschedule) = (&group.update, &group.restart, &group.reschedule);
+    let count = |count: u32| Count(count.into());
+    let span = |Seconds(span)| Span(span);
+    used.take(&place.key("max_parallel"), &mut raw.max_parallel, &update.max_parallel, count);
+    used.take(&place.key("canary"), &mut raw.canary, &update.canary, count);
+    let health = |word: &str| HealthCheckWord(of_name(word, HealthCheck::ALL, HealthCheck::name));
+    used.take(&place.key("health_check"), &mut raw.health_check, &update.health_check, health);
+    if let Some(on_update) = group.on_update() {
+        let word = |word: &str| OnUpdateWord(of_name(word, OnUpdate::ALL, OnUpdate::name));
+        used.take(&place.key("on_update"), &mut raw.on_update, on_update, word);
+    }
+    used.take(&place.key("min_healthy_time"), &mut raw.min_healthy_time, &update.min_healthy, span);
+    used.take(&place.key("healthy_deadline"), &mut raw.healthy_deadline, &update.healthy_deadline, span);
+    used.take(&place.key("progress_deadline"), &mut raw.progress_deadline, &update.progress_deadline, span);
+    used.take(&place.key("auto_revert"), &mut raw.auto_revert, &update.auto_revert, |yes| yes);
+    used.take(&place.key("auto_promote"), &mut raw.auto_promote, &update.auto_promote, |yes| yes);
+    used.take(&place.key("restart_attempts"), &mut raw.restart_attempts, &restart.attempts, count);
+    used.take(&place.key("restart_interval"), &mut raw.restart_interval, &restart.interval, span);
+    used.take(&place.key("restart_delay"), &mut raw.restart_delay, &restart.delay, span);
+    used.take(&place.key("reschedule_delay"), &mut raw.reschedule_delay, &reschedule.delay, span);
+    let function = |word: &str| DelayFunctionWord(of_name(word, DelayFunction::ALL, DelayFunction::name));
+    let function_at = place.key("reschedule_delay_function");
+    used.take(&function_at, &mut raw.reschedule_delay_function, &reschedule.delay_function, function);
+    used.take(&place.key("reschedule_max_delay"), &mut raw.reschedule_max_delay, &reschedule.max_delay, span);
+    used.take(&place.key("reschedule_attempts"), &mut raw.reschedule_attempts, &reschedule.attempts, count);
+    used.take(&place.key("reschedule_interval"), &mut raw.reschedule_interval, &reschedule.interval, span);
+    used.take(&place.key("shutdown_delay"), &mut raw.shutdown_delay, &group.shutdown_delay, span);
+    sources.manifests.push(used);
+    Ok(raw)
+}
+
+/// What a word of the orchestrator's stands for.
+fn of_name<T: Copy>(word: &str, all: [T; 3], name: impl Fn(T) -> &'static str) -> T {
+    let named = all.into_iter().find(|one| name(*one) == word);
+    named.expect("the manifest was read with these words")
 }
 
 impl Used {
@@ -210,6 +261,7 @@ impl Used {
         let (replicas, default_grace) = match supported {
             Supported::Kubernetes(deployment) => (&deployment.replicas, kubernetes::GRACE),
             Supported::Swarm(service) => (&service.replicas, swarm::GRACE),
+            Supported::Nomad(group) => (&group.count, nomad::KILL_TIMEOUT),
         };
         let written = replicas.effective.filter(|_| replicas.is_written());
         if let Some(count) = written.filter(|count| *count != service.instances.get()) {
