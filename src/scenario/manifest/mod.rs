@@ -116,7 +116,6 @@ pub struct Workload {
 
 /// The settings of a workload.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there are a few of them, and each is read once")]
 pub enum Spec {
     /// A Kubernetes Deployment.
     Deployment(Deployment),
