@@ -21,6 +21,8 @@ mod books;
 mod check;
 #[path = "invariants/generate.rs"]
 mod generate;
+#[path = "invariants/nomad.rs"]
+mod nomad;
 #[path = "invariants/plane.rs"]
 mod plane;
 #[path = "invariants/shift.rs"]
@@ -38,6 +40,7 @@ use rollsim::scenario::parse;
 use rollsim::time::SimTime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::time::Duration;
 
 const CASES: u64 = 10_000;
 
@@ -260,6 +263,51 @@ fn the_checker_notices_what_shifting_does_not_promise() {
         history.changes.splice(place..place, (0..100).map(launch));
     };
     notices(sound, crowds, "are live at");
+}
+
+#[test]
+fn the_checker_notices_what_nomad_does_not_promise() {
+    let fits = |case: &Case, is_meant: fn(&Case, &nomad::Nomad) -> bool| {
+        let Orchestrator::Nomad(nomad) = &case.orchestrator else { return false };
+        is_plain(case) && is_meant(case, nomad)
+    };
+    let all = |case: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &(0..case.desired).collect::<Vec<_>>());
+    };
+    let is_sound = |case: &Case, _: &nomad::Nomad| case.is_sound && case.orchestrator.floor(case.desired, false, 0) > 0;
+    notices(|case| fits(case, is_sound), all, "promised are");
+    let waits = |case: &Case, nomad: &nomad::Nomad| !case.is_sound && !case.has_fault && nomad.is_never_promoted;
+    notices(|case| fits(case, waits), all, "before any promotion");
+    let launches = |_: &Case, at: SimTime, history: &mut History| {
+        history.reported = vec![Report { at, word: "running" }];
+        history.changes.retain(|change| change.at < at);
+        history.changes.extend((0..30).map(|more| {
+            let (instance, slot, version) = (InstanceId(1000 + more), Slot(more), Version::NEW);
+            Change { at, instance, version, slot, to: Phase::Pulling, listed: false }
+        }));
+    };
+    notices(|case| fits(case, |_, _| true), launches, "with canaries");
+    let one_by_one = |case: &Case, nomad: &nomad::Nomad| case.is_sound && case.has_time && nomad.goes_one_by_one();
+    // The second one goes as soon as the first new one is ready, and does not wait for it to be healthy.
+    let early = |_: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &[0]);
+        let leaves = Change { instance: InstanceId(1), slot: Slot(1), ..*history.changes.last().expect("one left") };
+        let change = |slot, to| {
+            let (instance, slot, version) = (InstanceId(1000 + slot), Slot(slot), Version::NEW);
+            Change { at, instance, version, slot, to, listed: to == Phase::Ready }
+        };
+        let first = [Phase::Pulling, Phase::Prepared, Phase::Starting, Phase::Ready].map(|to| change(0, to));
+        history.changes.extend(first.into_iter().chain([leaves, change(1, Phase::Pulling)]));
+    };
+    notices(|case| fits(case, one_by_one), early, "of unknown health");
+    let failed = |_: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at + Duration::from_millis(1), &[0]);
+        history.reported = vec![Report { at, word: "failed" }];
+    };
+    let rolls = |case: &Case, nomad: &nomad::Nomad| {
+        !case.is_sound && !case.has_fault && nomad.max_parallel > 0 && nomad.canary == 0
+    };
+    notices(|case| fits(case, rolls), failed, "and then");
 }
 
 #[test]

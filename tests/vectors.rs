@@ -84,9 +84,12 @@ fn judge(orchestrator: &Orchestrator, vector: &Value) -> Verdict {
         return Verdict::Open;
     };
     let expected = vector["expected"].as_object().expect("an outcome is a table");
-    let is_met = expected.iter().all(|(key, value)| match key.ends_with("_indexes") {
-        true => is_same(&in_order(value), &in_order(&got[key])),
-        false => is_same(value, &got[key]),
+    let is_met = expected.iter().all(|(key, value)| {
+        if key.ends_with("_indexes") {
+            is_same(&in_order(value), &in_order(&got[key]))
+        } else {
+            is_same(value, &got[key])
+        }
     });
     let expected = &vector["expected"];
     if is_met { verdict } else { Verdict::Differs(format!("{id}: expected {expected}, got {got}")) }

@@ -49,6 +49,9 @@ impl Checker<'_> {
         self.targets_go_by_name()?;
         self.waves_come_one_after_the_other()?;
         self.requests_go_where_they_are_served()?;
+        if let Orchestrator::Nomad(nomad) = &self.case.orchestrator {
+            self.nomad_keeps_its_promises(nomad)?;
+        }
         self.what_has_stopped_stays_stopped()?;
         self.the_outcome_fits_the_fleet()?;
         let live = self.must_end_well();
@@ -124,7 +127,7 @@ impl Checker<'_> {
 
     fn places_hold_one_process(&self) -> Checked {
         let of_a_kind: fn(Phase) -> bool = match self.case.orchestrator {
-            Orchestrator::Kubernetes { .. } | Orchestrator::Shift(_) => return Ok(()),
+            Orchestrator::Kubernetes { .. } | Orchestrator::Shift(_) | Orchestrator::Nomad(_) => return Ok(()),
             // A place is empty before the next version is put there.
             Orchestrator::Octopus { .. } | Orchestrator::Waves(_) => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
@@ -149,7 +152,7 @@ impl Checker<'_> {
     }
 
     /// Looks at the fleet as each moment leaves it.
-    fn at_every_moment(&self, mut look: impl FnMut(SimTime, &BTreeMap<u32, Change>) -> Checked) -> Checked {
+    pub(super) fn at_every_moment(&self, mut look: impl FnMut(SimTime, &BTreeMap<u32, Change>) -> Checked) -> Checked {
         let mut fleet: BTreeMap<u32, Change> = BTreeMap::new();
         for moment in self.history.changes.chunk_by(|a, b| a.at == b.at) {
             for change in moment {
@@ -196,8 +199,9 @@ impl Checker<'_> {
             return Ok(());
         }
         let (fewest, most) = self.case.commands.sizes;
-        // Scaling begins a Swarm update anew.
-        let is_another = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && self.case.commands.scales();
+        // Scaling begins a Swarm update, and a Nomad deployment, anew.
+        let begins_anew = matches!(self.case.orchestrator, Orchestrator::Swarm { .. } | Orchestrator::Nomad(_));
+        let is_another = begins_anew && self.case.commands.scales();
         let is_moved = is_another || self.case.commands.retargets && !self.case.commands.is_one_undo;
         let moved = if is_moved { self.case.commands.count as u32 } else { 0 };
         let floor = |undone| {
@@ -427,6 +431,11 @@ impl Checker<'_> {
             if self.case.commands.scales() || report.word == "DeploymentPaused" {
                 continue;
             }
+            // Nomad replaces who is lost all the same, by what was asked for last; and canaries that are promoted while
+            // the deployment is paused take the places of the others.
+            if matches!(&self.case.orchestrator, Orchestrator::Nomad(n) if self.case.has_fault || n.canary > 0) {
+                continue;
+            }
             let until = next.map(|next| next.at);
             let late =
                 wanted.iter().find(|wanted| wanted.at > report.at && until.is_none_or(|until| wanted.at < until));
@@ -467,7 +476,9 @@ impl Checker<'_> {
         let (there, others) = (live(target), target.others().map(live).sum::<usize>());
         // Where replacements are limited, Swarm leaves a slot empty in the end, and calls that done, too.
         let gives_up = matches!(self.case.orchestrator, Orchestrator::Swarm { gives_slots_up: true, .. });
-        let may_lack = gives_up && !self.case.is_sound;
+        // And Nomad takes its time to replace who fails after it was healthy.
+        let is_late = matches!(self.case.orchestrator, Orchestrator::Nomad(_));
+        let may_lack = (gives_up || is_late) && !self.case.is_sound;
         let (desired, kept) = (self.case.desired as usize, self.kept(self.case.desired));
         let is_enough = (desired - kept..=desired).contains(&there) || may_lack && there < desired;
         demand!(is_enough, "{outcome:?} with {there} of {desired}");
@@ -488,7 +499,8 @@ impl Checker<'_> {
     fn must_end_well(&self) -> bool {
         // Where some keep what they run, what waits for all of them to be replaced may never be typed.
         let is_typed = self.kept(self.case.desired) == 0 || !self.case.text.contains("when_ready");
-        self.case.is_sound && self.case.is_left_alone && self.case.has_time && is_typed
+        let waits = matches!(&self.case.orchestrator, Orchestrator::Nomad(nomad) if nomad.is_never_promoted);
+        !waits && self.case.is_sound && self.case.is_left_alone && self.case.has_time && is_typed
     }
 
     fn it_ends_well(&self) -> Checked {

@@ -1,5 +1,6 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
+use super::nomad::{self, Nomad};
 use super::plane::{Facts, Plane};
 use super::shift::{self, Shift};
 use super::waves::{self, Waves};
@@ -198,6 +199,7 @@ pub(super) enum Orchestrator {
     Octopus { window: u32, waits_for_ready: bool, takes_out: bool, is_guided: bool, leaves_out: bool },
     Waves(Waves),
     Shift(Shift),
+    Nomad(Nomad),
 }
 
 /// A count, or a share in percent.
@@ -247,6 +249,7 @@ impl Orchestrator {
             Orchestrator::Octopus { .. } => "octopus",
             Orchestrator::Waves(_) => "waves",
             Orchestrator::Shift(_) => "shift",
+            Orchestrator::Nomad(_) => "nomad",
         }
     }
 
@@ -275,6 +278,7 @@ impl Orchestrator {
             Orchestrator::Waves(ref waves) => waves.largest(desired, undone || moved > 0),
             // Whatever leaves is stood in for.
             Orchestrator::Shift(_) => 0,
+            Orchestrator::Nomad(ref nomad) => nomad.missing(desired, moved + u32::from(undone)),
         };
         desired.saturating_sub(missing)
     }
@@ -578,9 +582,24 @@ impl Draft {
         }
     }
 
-    /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm, an undo takes
-    /// back whatever was changed last, be it the version or the size.
-    fn commands(&mut self, lasts: u64, is_swarm: bool) -> (Commands, u64) {
+    fn nomad(&mut self) -> (Rollout, bool) {
+        let ready_within = self.pull + self.start + self.probe.map_or(0, Probe::notices_within);
+        let drawn = nomad::draw(&mut self.luck, self.desired, ready_within);
+        self.text.push_str(&drawn.words);
+        let step = self.start_to_stop(drawn.shutdown_delay, 5_000) + drawn.takes;
+        let rollout = Rollout {
+            orchestrator: Orchestrator::Nomad(drawn.nomad),
+            lasts: (u64::from(self.most) + 2) * step,
+            can_be_stuck: false,
+            fails_sound_releases: drawn.fails_sound_releases,
+            drains: self.drain + drawn.shutdown_delay,
+        };
+        (rollout, drawn.is_promoted)
+    }
+
+    /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm and Nomad, an
+    /// undo takes back whatever was changed last, be it the version or the size.
+    fn commands(&mut self, lasts: u64, takes_back_sizes: bool) -> (Commands, u64) {
         let mut all = Commands::none(self.desired);
         let mut after = self.luck.within(0, lasts / 10);
         if self.luck.percent(40) {
@@ -612,12 +631,12 @@ impl Draft {
                 1 | 2 => {
                     let former = std::mem::replace(&mut previous, (all.target, all.size));
                     all.target = former.0;
-                    all.size = if is_swarm { former.1 } else { all.size };
+                    all.size = if takes_back_sizes { former.1 } else { all.size };
                     (all.retargets, all.stays_paused) = (true, false);
                     "do = \"undo\"".to_owned()
                 }
                 3 | 4 if self.most > self.desired => {
-                    previous = if is_swarm { (all.target, all.size) } else { previous };
+                    previous = if takes_back_sizes { (all.target, all.size) } else { previous };
                     all.size = self.luck.count(1, self.most);
                     all.sizes = (all.sizes.0.min(all.size), all.sizes.1.max(all.size));
                     format!("do = \"scale\", instances = {}", all.size)
@@ -827,18 +846,26 @@ impl Draft {
         self.text.push_str(&self.plane.service);
         // From a luck of its own, so that the other cases stay as they are.
         let is_in_waves = Luck::new(mix(number ^ 0x0077_6176_6573)).percent(25);
-        let is_shifted = Luck::new(mix(number ^ 0x0073_6869_6674)).percent(20);
+        let is_nomad = Luck::new(mix(number ^ 0x006e_6f6d_6164)).percent(25);
         let kind = if is_in_waves { 3 } else { self.luck.within(0, 2) };
+        let is_shifted = Luck::new(mix(number ^ 0x0073_6869_6674)).percent(20);
         let kind = if is_shifted { 4 } else { kind };
-        self.release(kind >= 2);
-        let rollout = match kind {
-            0 => self.kubernetes(),
-            1 => self.swarm(),
-            2 => self.octopus(),
-            3 => self.waves(zones),
-            _ => self.shift(),
+        let kind = if is_nomad { 5 } else { kind };
+        self.release(matches!(kind, 2..=4));
+        let (rollout, is_promoted) = match kind {
+            0 => (self.kubernetes(), false),
+            1 => (self.swarm(), false),
+            2 => (self.octopus(), false),
+            3 => (self.waves(zones), false),
+            4 => (self.shift(), false),
+            _ => self.nomad(),
         };
-        let (commands, last_after) = self.commands(rollout.lasts, kind == 1);
+        let (commands, last_after) = if is_promoted {
+            self.line(r#"commands = [{ after = "0s", do = "promote" }]"#);
+            (Commands { count: 1, ..Commands::none(desired) }, 0)
+        } else {
+            self.commands(rollout.lasts, matches!(kind, 1 | 5))
+        };
         let has_time = self.luck.percent(85);
         let enough = (2 + commands.count as u64) * rollout.lasts + last_after + self.together.waits() + 60_000;
         let window = if has_time { enough } else { self.luck.within(1, enough) };
@@ -858,7 +885,7 @@ impl Draft {
         self.text.push_str(&self.plane.classes);
         let (has_timeout, attempts) = self.client(work);
         let plain = self.luck.pick(&["round-robin", "random", "least-connections", "power-of-two"]);
-        let policy = self.plane.balancer(plain, kind == 2 || kind == 3);
+        let policy = self.plane.balancer(plain, matches!(kind, 2 | 3));
         let draining = self.luck.percent(70);
         let propagation = self.propagation.text.clone();
         self.line(format!("[balancer]\npolicy = {policy}\ndraining = {draining}\npropagation = {propagation}"));
@@ -868,6 +895,7 @@ impl Draft {
         ));
         let grace = self.grace.unwrap_or(match kind {
             0 => 30_000,
+            5 => 5_000,
             _ => 10_000,
         });
         let goes_by_news_alone = !self.text.contains("health_check") && !self.text.contains("ejection");

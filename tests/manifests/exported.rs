@@ -87,6 +87,34 @@ impl Draw {
         text
     }
 
+    fn nomad(&mut self) -> String {
+        let mut text = "[strategy.Mine_1.nomad]\n".to_owned();
+        if self.below(4) > 0 {
+            let (parallel, canary) = (self.below(20), self.below(3));
+            add!(text, "max_parallel = {parallel}\ncanary = {canary}\nauto_revert = {}\n", self.below(2) == 0);
+            add!(text, "auto_promote = {}\n", canary > 0 && self.below(2) == 0);
+            add!(text, "health_check = \"{}\"\n", self.pick(&["checks", "task_states", "manual"]));
+            add!(text, "on_update = \"{}\"\n", self.pick(&["require_healthy", "ignore_warnings", "ignore"]));
+            let (healthy, more) = (self.below(1_000_000), 1 + self.below(1_000_000));
+            add!(text, "min_healthy_time = \"{healthy}ms\"\nhealthy_deadline = \"{}ms\"\n", healthy + more);
+            let progress = if self.below(4) == 0 { 0 } else { healthy + more + 1 + self.below(1_000) };
+            add!(text, "progress_deadline = \"{progress}ms\"\nshutdown_delay = \"{}\"\n", self.span());
+        }
+        if self.below(2) == 0 {
+            add!(text, "restart_attempts = {}\nrestart_delay = \"{}\"\n", self.below(9), self.span());
+            add!(text, "restart_interval = \"{}\"\n", self.span());
+        }
+        if self.below(2) == 0 {
+            let (delay, function) = (5 + self.below(100), self.pick(&["constant", "exponential", "fibonacci"]));
+            add!(text, "reschedule_delay = \"{delay}s\"\nreschedule_delay_function = \"{function}\"\n");
+            add!(text, "reschedule_max_delay = \"{}s\"\n", delay + self.below(100));
+        }
+        if self.below(2) == 0 {
+            add!(text, "reschedule_attempts = {}\nreschedule_interval = \"{}\"\n", self.below(9), self.span());
+        }
+        text
+    }
+
     fn scenario(&mut self, strategy: &str) -> String {
         format!(
             "[service]\ninstances = {}\nworkers = 2\nqueue = 10\n[traffic]\nrate = 1.0\nwork = \"1ms\"\n\
@@ -108,33 +136,36 @@ fn parsed(text: &str) -> Scenario {
     parse(text, Path::new("case.toml")).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
-fn strategy(scenario: &Scenario) -> &Strategy {
-    &scenario.strategies[0].strategy
+/// The strategy, without what people type: an import assumes that somebody promotes canaries.
+fn strategy(scenario: &Scenario) -> Strategy {
+    scenario.strategies[0].strategy.clone().with_commands(Vec::new())
 }
 
 #[test]
 fn what_is_exported_and_read_again_is_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
-    for number in 0..1_000 {
+    for number in 0..3_000 {
         let mut draw = Draw(Streams::new(number, 0).of(Purpose::Work, 0));
-        let (format, words) = match number % 2 {
-            0 => (Format::Kubernetes, draw.kubernetes()),
-            _ => (Format::Swarm, draw.swarm()),
+        let (format, words, file) = match number % 3 {
+            0 => (Format::Kubernetes, draw.kubernetes(), "exported.yaml"),
+            1 => (Format::Swarm, draw.swarm(), "exported.yaml"),
+            _ => (Format::Nomad, draw.nomad(), "exported.nomad"),
         };
         let scenario = parsed(&draw.scenario(&words));
         let exported = export(&scenario, &scenario.strategies[0], format).expect("it is that orchestrator's");
-        let other = Format::ALL.into_iter().find(|other| *other != format).expect("there are two");
-        assert_eq!(export(&scenario, &scenario.strategies[0], other), None);
+        for other in Format::ALL.into_iter().filter(|other| *other != format) {
+            assert_eq!(export(&scenario, &scenario.strategies[0], other), None);
+        }
 
         // As a manifest of a strategy.
-        fs::write(folder.path().join("exported.yaml"), &exported).expect("a file");
-        let again = draw.scenario(&format!("[strategy.again.{}]\nmanifest = \"exported.yaml\"", format.name()));
+        fs::write(folder.path().join(file), &exported).expect("a file");
+        let again = draw.scenario(&format!("[strategy.again.{}]\nmanifest = {file:?}", format.name()));
         fs::write(folder.path().join("again.toml"), again).expect("a file");
         let again = load(&folder.path().join("again.toml")).unwrap_or_else(|error| panic!("{error}\n{exported}"));
         assert_eq!(strategy(&again), strategy(&scenario), "{exported}");
 
         // And as a scenario of its own, with what belongs to the release.
-        let manifest = read(&exported, Path::new("exported.yaml")).expect("it is read");
+        let manifest = read(&exported, Path::new(file)).expect("it is read");
         let imported = import(&manifest, None).unwrap_or_else(|error| panic!("{error}\n{exported}"));
         let imported = parsed(&imported.text);
         assert_eq!(strategy(&imported), strategy(&scenario), "{exported}");
@@ -143,6 +174,10 @@ fn what_is_exported_and_read_again_is_the_same() {
         if format == Format::Kubernetes {
             assert_eq!(imported.release.pre_stop, scenario.release.pre_stop);
             assert_eq!(imported.release.ready_probe, scenario.release.ready_probe);
+        }
+        if format == Format::Nomad {
+            let [imported, own] = [imported, scenario].map(|scenario| scenario.release.ready_probe.expect("a probe"));
+            assert_eq!((imported.period, imported.thresholds), (own.period, own.thresholds));
         }
     }
 }
@@ -159,6 +194,13 @@ fn what_a_file_cannot_say_is_told_in_it() {
     let scenario = parsed(&Draw(Streams::new(1, 0).of(Purpose::Work, 0)).scenario(monitor));
     let text = export(&scenario, &scenario.strategies[0], Format::Swarm).expect("it is Swarm's");
     for told in ["the update's monitor of 0", "what is changed beside the image", "the daemon's own stop latency"] {
+        assert!(text.contains(&format!("# not in here: {told}")), "{told} is not in\n{text}");
+    }
+    let nomad =
+        "[strategy.a.nomad]\ncanary = 1\nevaluation_batch = \"0s\"\ncommands = [{ after = \"1s\", do = \"promote\" }]";
+    let scenario = parsed(&Draw(Streams::new(1, 0).of(Purpose::Work, 0)).scenario(nomad));
+    let text = export(&scenario, &scenario.strategies[0], Format::Nomad).expect("it is Nomad's");
+    for told in ["the servers' own batching", "what people type (promote)", "the preStop hook", "the initial delay"] {
         assert!(text.contains(&format!("# not in here: {told}")), "{told} is not in\n{text}");
     }
 }

@@ -101,14 +101,14 @@ fn reconciled(inputs: &Value) -> Option<Value> {
         }
         is_complete &= plan.is_complete;
     }
-    let created = match (creates.is_empty(), needs_promotion) {
+    let creation = match (creates.is_empty(), needs_promotion) {
         (true, _) => Value::Null,
         (false, true) => json!({ "needs_promotion": true, "groups": creates }),
         (false, false) => json!({ "groups": creates }),
     };
     let mut answer = json!({
         "per_group": annotations,
-        "create_deployment": created,
+        "create_deployment": creation,
         "deployment_updates": updates(&inputs["deployment"], is_complete),
     });
     for (key, indexes) in totals {
@@ -132,6 +132,7 @@ fn group(written: &Value) -> Option<Group> {
     Some(Group { count: count_of_group, max_parallel, canary, state: GroupState::default() })
 }
 
+#[expect(clippy::option_option, reason = "not understood, or none")]
 fn deployment(written: &Value, group: &str) -> Option<Option<Deployment>> {
     if written.is_null() {
         return Some(None);
@@ -266,14 +267,16 @@ fn policy(written: &Value) -> Option<ReschedulePolicy> {
         "fibonacci" => DelayFunction::Fibonacci,
         _ => return None,
     };
-    let limit = match flag(written, "unlimited")? {
-        true => None,
-        false => Some(Limit { attempts: count(written, "attempts")?, interval: seconds(written, "interval_s")? }),
+    let limit = if flag(written, "unlimited")? {
+        None
+    } else {
+        Some(Limit { attempts: count(written, "attempts")?, interval: seconds(written, "interval_s")? })
     };
     let max_delay = seconds(written, "max_delay_s").unwrap_or(Duration::MAX);
     Some(ReschedulePolicy { delay: seconds(written, "delay_s")?, delay_function, max_delay, limit })
 }
 
+#[expect(clippy::option_option, reason = "not understood, or never")]
 /// Where it is not said when an allocation failed, that was long ago.
 fn reschedule_in(policy: &ReschedulePolicy, client: Client, failed_s_ago: &Value) -> Option<Option<Duration>> {
     if client != Client::Failed {

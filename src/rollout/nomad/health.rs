@@ -90,7 +90,8 @@ impl Seen {
             HealthCheck::TaskStates => runs(instance),
             HealthCheck::Checks => runs(instance) && checks_pass([(update.on_update, check_of(instance))]),
         };
-        self.well_since = if wants { self.well_since.or(Some(now)) } else { None };
+        let since = instance.since().max(self.since);
+        self.well_since = if wants { self.well_since.or(Some(since)) } else { None };
         let noticed = self.well_since.map(|since| match update.health_check {
             HealthCheck::Checks => self.next_lookup(since),
             HealthCheck::TaskStates | HealthCheck::Manual => since,

@@ -207,7 +207,7 @@ struct Spec {
 /// A registration of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Job {
-    /// The how manieth it is; 0 is from before the rollout.
+    /// Its number; 0 is from before the rollout.
     registration: u32,
     revision: u32,
     spec: Spec,

@@ -337,7 +337,8 @@ impl<'a> Pass<'a> {
         surplus.take(&mut working, |alloc| highest.contains(&allocs[alloc].index));
         // Of several with one name more may have to go.
         surplus.take(&mut working, |_| true);
-        sets.untainted.retain(|alloc| !surplus.stop.contains(alloc));
+        let stopped: BTreeSet<usize> = surplus.stop.iter().copied().collect();
+        sets.untainted.retain(|alloc| !stopped.contains(alloc));
         self.plan.annotations.stop += surplus.stop.len();
         self.plan.stop.extend(surplus.stop);
     }
@@ -444,9 +445,16 @@ struct Surplus {
 impl Surplus {
     /// Takes from a set as many as are still too many of those that are meant; returns them.
     fn take(&mut self, from: &mut Vec<usize>, is_meant: impl Fn(usize) -> bool) -> Vec<usize> {
-        let taken: Vec<usize> = from.iter().copied().filter(|alloc| is_meant(*alloc)).take(self.count).collect();
-        from.retain(|alloc| !taken.contains(alloc));
-        self.count -= taken.len();
+        let (mut left, mut taken) = (self.count, Vec::new());
+        from.retain(|alloc| {
+            let goes = left > 0 && is_meant(*alloc);
+            if goes {
+                left -= 1;
+                taken.push(*alloc);
+            }
+            !goes
+        });
+        self.count = left;
         self.stop.extend(&taken);
         taken
     }

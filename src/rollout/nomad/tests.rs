@@ -119,9 +119,8 @@ fn while_one_is_unhealthy_nothing_else_moves_until_it_is_rescheduled() {
     walk.stands(Status::Progressing, "running", 2, 2);
     walk.at(10);
     assert_eq!((walk.at(11).as_str(), walk.at(28).as_str()), ("", ""));
-    // The evaluation is a second early, as the original's window allows; the healthy one leaves room for another.
-    assert_eq!(walk.at(30), "+ -2 +");
-    walk.ends(6);
+    assert_eq!(walk.at(30), "-2 + +", "and the healthy one leaves room for another");
+    walk.ends(7);
     walk.at(30);
     assert_eq!((walk.at(88).as_str(), walk.at(90).as_str()), ("", "+"), "twice as long the next time");
 }

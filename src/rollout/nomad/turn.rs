@@ -421,7 +421,6 @@ impl<'a> Turn<'a> {
 
     /// Whoever has failed is only forgotten.
     fn stop(&mut self, alloc: InstanceId) {
-        self.memory.unknown.retain(|(other, _)| *other != alloc);
         match self.memory.failed.binary_search(&alloc) {
             Ok(place) => {
                 self.memory.failed.remove(place);

@@ -3,6 +3,7 @@
 //! What is written is a whole object, so that it can be imported again and gives the same strategy. Placeholders stand for
 //! what no scenario knows: images, labels, and how a probe asks.
 
+use super::export_nomad;
 use crate::rollout::kubernetes::{self, Kind};
 use crate::rollout::swarm::{self, UpdateConfig};
 use crate::rollout::{Strategy, What};
@@ -17,17 +18,20 @@ pub enum Format {
     Kubernetes,
     /// A service of a Docker stack.
     Swarm,
+    /// A job of Nomad's.
+    Nomad,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 2] = [Format::Kubernetes, Format::Swarm];
+    pub const ALL: [Format; 3] = [Format::Kubernetes, Format::Swarm, Format::Nomad];
 
     /// The orchestrator's name.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Kubernetes => "kubernetes",
             Format::Swarm => "swarm",
+            Format::Nomad => "nomad",
         }
     }
 }
@@ -49,11 +53,15 @@ pub fn export(scenario: &Scenario, strategy: &NamedStrategy, format: Format) -> 
         (Format::Swarm, Strategy::Swarm(settings)) => {
             Some(named(stack(scenario, strategy, settings), beside_stack(settings)))
         }
+        (Format::Nomad, Strategy::Nomad(settings)) => {
+            let left_out = export_nomad::beside_job(scenario, settings);
+            Some(named(export_nomad::job(scenario, &object_name(strategy), settings), left_out))
+        }
         _ => None,
     }
 }
 
-/// A name that both orchestrators take.
+/// A name that all orchestrators take.
 fn object_name(strategy: &NamedStrategy) -> String {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let name: String = strategy.name.chars().map(allowed).collect();
@@ -61,7 +69,7 @@ fn object_name(strategy: &NamedStrategy) -> String {
     if name.is_empty() { "web".to_owned() } else { name.to_owned() }
 }
 
-fn commands(commands: &[crate::rollout::Command]) -> Option<String> {
+pub(super) fn commands(commands: &[crate::rollout::Command]) -> Option<String> {
     let typed = |what: &What| match what {
         What::Pause => "pause",
         What::Resume => "resume",
@@ -191,7 +199,7 @@ fn stack(scenario: &Scenario, strategy: &NamedStrategy, settings: &swarm::Settin
 }
 
 /// A span as Go reads it.
-fn go(span: Duration) -> String {
+pub(super) fn go(span: Duration) -> String {
     match (span.as_secs(), span.subsec_nanos()) {
         (seconds, 0) => format!("{seconds}s"),
         (_, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", span.as_millis()),

@@ -56,7 +56,7 @@ pub fn import(manifest: &Manifest, name: Option<&str>) -> Result<Import, InputEr
     draft.head(manifest, workload);
     let plan = Plan::of(manifest, workload, supported);
     draft.service(&plan);
-    draft.release(&plan.release);
+    draft.release(&plan.release, plan.comes_up);
     draft.strategy(workload, supported);
     draft.study(&plan);
     let text = draft.text();
@@ -103,6 +103,8 @@ struct Plan {
     instances: u32,
     origin: Origin,
     release: ReleaseSays,
+    /// What fetching the image and starting the process are assumed to take.
+    comes_up: (Duration, Duration),
     window: Duration,
 }
 
@@ -116,7 +118,8 @@ impl Plan {
         let (instances, origin) = instances(manifest, workload, replicas, orchestrator);
         let release = ReleaseSays::of(supported);
         let window = window(instances, &release, supported);
-        Plan { instances, origin, release, window }
+        let comes_up = comes_up(&release, supported);
+        Plan { instances, origin, release, comes_up, window }
     }
 
     fn rate(&self) -> f64 {
@@ -149,6 +152,18 @@ fn instances(manifest: &Manifest, workload: &Workload, replicas: &Setting<u32>, 
         }
         (Some(count), None) => (count, Origin { line: None, field, comment: format!("{of} default") }),
     }
+}
+
+/// What fetching and starting may take: no manifest is written for instances that miss its own deadlines.
+fn comes_up(release: &ReleaseSays, supported: Supported<'_>) -> (Duration, Duration) {
+    let Supported::Nomad(group) = supported else { return (PULL, START) };
+    let span = |setting: &Setting<Seconds>| setting.effective.map_or(Duration::MAX, |span| span.0);
+    let progress = Some(span(&group.update.progress_deadline)).filter(|deadline| !deadline.is_zero());
+    let deadline = span(&group.update.healthy_deadline).min(progress.unwrap_or(Duration::MAX));
+    let min_healthy = group.update.min_healthy.effective.map_or(Duration::ZERO, |span| span.0);
+    let probe = release.ready_probe.as_ref().map_or(Duration::ZERO, |said| said.value.period);
+    let left = deadline.saturating_sub(min_healthy).saturating_sub(probe);
+    if left > (PULL + START) * 2 { (PULL, START) } else { (left / 8, left / 4) }
 }
 
 /// Twice what the rollout may take, in whole minutes.
@@ -293,10 +308,10 @@ impl Draft {
         self.assumed("propagation", quoted(PROPAGATION), "until news of an instance have arrived");
     }
 
-    fn release(&mut self, says: &ReleaseSays) {
+    fn release(&mut self, says: &ReleaseSays, (pull, start): (Duration, Duration)) {
         self.table("release");
-        self.assumed("pull", quoted(PULL), "fetching the image");
-        self.assumed("start", quoted(START), "until the process could serve");
+        self.assumed("pull", quoted(pull), "fetching the image");
+        self.assumed("start", quoted(start), "until the process could serve");
         self.assumed("stop", quoted(STOP), "until an idle process has exited");
         match (&says.pre_stop, says.unknown_pre_stop) {
             (Some(Said { value, line, field }), _) => {

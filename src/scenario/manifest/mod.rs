@@ -14,6 +14,7 @@ mod argo;
 mod cloudformation;
 mod ecs;
 mod export;
+mod export_nomad;
 mod flagger;
 mod hcl;
 mod import;

@@ -32,8 +32,8 @@ fn unknown_keys_are_mistakes() {
     rejects("[expect.anew]", "[expect.anw]", "89: expect.anw: must name a strategy, did you mean `anew`?");
     rejects(
         ".swarm.swarm]",
-        ".swarm.nomad]",
-        "46: strategy.swarm.nomad: unknown key, expected one of kubernetes, swarm, octopus, waves, shift, nomad",
+        ".swarm.mesos]",
+        "46: strategy.swarm.mesos: unknown key, expected one of kubernetes, swarm, octopus, waves, shift, nomad",
     );
     rejects(
         "zones = 3",
