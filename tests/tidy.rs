@@ -71,7 +71,10 @@ fn an_orchestrator_knows_no_other_orchestrator() {
         files.iter().map(|path| orchestrator_of(path)).filter(|name| name != "mod" && name != "command").collect();
     for path in files.iter().filter(|path| orchestrators.contains(&orchestrator_of(path))) {
         let text = fs::read_to_string(path).expect("a source file");
-        for other in orchestrators.iter().filter(|other| **other != orchestrator_of(path)) {
+        // A Rollout is made of Kubernetes' ReplicaSets and pods, and changes neither.
+        let stands_on = |other: &str| orchestrator_of(path) == "argo" && other == "kubernetes";
+        let others = orchestrators.iter().filter(|other| **other != orchestrator_of(path));
+        for other in others.filter(|other| !stands_on(other)) {
             assert!(!text.contains(&format!("{other}::")), "{} uses {other}", path.display());
         }
     }

@@ -5,6 +5,8 @@
 //! input is prose, or belongs to a function that the simulation has no use for. `ROLLSIM_VECTORS` names a folder with
 //! further files: of those, what an adapter answers must come out as it says.
 
+#[path = "vectors/argo.rs"]
+mod argo;
 #[path = "vectors/kubernetes.rs"]
 mod kubernetes;
 #[path = "vectors/nomad.rs"]
@@ -56,6 +58,14 @@ const ORCHESTRATORS: &[Orchestrator] = &[
         answer: nomad::answer,
         played: &[],
         not_kept: nomad::NOT_KEPT,
+    },
+    Orchestrator {
+        file: "argo.json",
+        prefix: "argo-",
+        vectors: include_str!("vectors/argo.json"),
+        answer: argo::answer,
+        played: &[],
+        not_kept: argo::NOT_KEPT,
     },
 ];
 

@@ -118,7 +118,7 @@ impl Engine<'_> {
         rollout.revision += 1;
         rollout.rolling_back = rolling_back;
         rollout.halted = false;
-        rollout.promotions = 0;
+        (rollout.promotions, rollout.aborts) = (0, 0);
         rollout.status = Status::Progressing;
         self.history.ended_at = None;
         self.history.asked.push(Asked { at: self.now, version: target });
@@ -140,6 +140,7 @@ impl Engine<'_> {
                 When::After(after) => self.now >= rollout_at + after,
                 When::Ready(count) => self.fleet.count(self.rollout.target, Phase::Ready) >= count,
                 When::Stuck => self.rollout.status == Status::Stuck,
+                When::Paused => self.rollout.status == Status::Paused,
             };
             if !is_due {
                 return;
@@ -147,8 +148,15 @@ impl Engine<'_> {
             self.rollout.typed += 1;
             match command.what {
                 What::Pause => self.rollout.halted = true,
-                What::Resume => self.rollout.halted = false,
-                What::Promote => self.rollout.promotions += 1,
+                What::Resume => {
+                    self.rollout.halted = false;
+                    self.goes_on();
+                }
+                What::Promote => {
+                    self.rollout.promotions += 1;
+                    self.goes_on();
+                }
+                What::Abort => self.rollout.aborts += 1,
                 What::Undo => {
                     if let Some(previous) = self.rollout.previous {
                         self.go_back_to(previous);
@@ -168,6 +176,13 @@ impl Engine<'_> {
         }
     }
 
+    /// Nobody is waited for any more, unless the orchestrator says so again: what is typed next may wait for that.
+    fn goes_on(&mut self) {
+        if self.rollout.status == Status::Paused {
+            self.note_status(Status::Progressing);
+        }
+    }
+
     /// Asks the orchestrator until it is content.
     pub(super) fn decide(&mut self) {
         for _ in 0..DECISIONS_IN_A_MOMENT {
@@ -180,6 +195,7 @@ impl Engine<'_> {
                 rolling_back: self.rollout.rolling_back,
                 halted: self.rollout.halted,
                 promotions: self.rollout.promotions,
+                aborts: self.rollout.aborts,
                 slot_order: &self.rollout.slot_order,
                 answers: &self.answers,
             };

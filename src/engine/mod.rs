@@ -242,6 +242,8 @@ struct Rollout {
     halted: bool,
     /// How often somebody promoted it since its target was asked for.
     promotions: u32,
+    /// How often somebody aborted the rollout to the target.
+    aborts: u32,
     /// How many instances the service is to have.
     desired: u32,
     /// How many commands were typed.
@@ -358,6 +360,7 @@ impl<'a> Engine<'a> {
                 rolling_back: false,
                 halted: false,
                 promotions: 0,
+                aborts: 0,
                 desired,
                 typed: 0,
                 slot_order: Vec::new(),

@@ -21,6 +21,8 @@ pub enum When {
     Ready(u32),
     /// As soon as the orchestrator reports that the rollout is stuck.
     Stuck,
+    /// As soon as the orchestrator reports that it waits for somebody.
+    Paused,
 }
 
 /// What a command asks for.
@@ -32,6 +34,8 @@ pub enum What {
     Resume,
     /// Let the new version out of its trial, where the orchestrator has one.
     Promote,
+    /// Give the new version up while it is still asked for, where the orchestrator can.
+    Abort,
     /// Back to the version that was asked for before the last one; or to whatever was asked for before, where scaling
     /// is a change like any other.
     Undo,

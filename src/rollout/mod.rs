@@ -16,6 +16,7 @@
 //!
 //! Nothing else knows orchestrators apart: neither the engine nor the reports need a line.
 
+pub mod argo;
 mod command;
 pub mod kubernetes;
 pub mod nomad;
@@ -55,6 +56,8 @@ pub struct View<'a> {
     pub answers: &'a [Answers; Version::COUNT],
     /// How often somebody promoted it, since the target was asked for.
     pub promotions: u32,
+    /// How often somebody aborted it, since the target was asked for.
+    pub aborts: u32,
     /// All slots in random order, drawn once for each target; some are beyond `desired` when the service is scaled.
     pub slot_order: &'a [Slot],
 }
@@ -421,6 +424,8 @@ orchestrators! {
     Shift: shift,
     /// A group of a Nomad service job.
     Nomad: nomad,
+    /// An Argo Rollout.
+    Argo: argo,
 }
 
 impl Strategy {
@@ -428,7 +433,7 @@ impl Strategy {
     pub fn most_desired(&self, desired: u32) -> u32 {
         let scaled = self.facts().commands().iter().filter_map(|command| match command.what {
             What::Scale(count) => Some(count),
-            What::Pause | What::Resume | What::Undo | What::Promote | What::Deploy(_) => None,
+            What::Pause | What::Resume | What::Undo | What::Promote | What::Abort | What::Deploy(_) => None,
         });
         scaled.fold(desired, u32::max)
     }
@@ -481,6 +486,7 @@ fn shown<'a>(fleet: &'a Fleet, desired: u32, slots: &'a [Slot]) -> View<'a> {
         halted: false,
         answers: &Answers::NONE,
         promotions: 0,
+        aborts: 0,
         slot_order: slots,
     }
 }
@@ -514,6 +520,8 @@ struct Walk {
     rolling_back: bool,
     halted: bool,
     promotions: u32,
+    aborts: u32,
+    answers: [Answers; Version::COUNT],
     status: Status,
     reported: &'static str,
     wanted: [u32; Version::COUNT],
@@ -534,6 +542,8 @@ impl Walk {
             rolling_back: false,
             halted: false,
             promotions: 0,
+            aborts: 0,
+            answers: Answers::NONE,
             status: Status::Progressing,
             reported: "",
             wanted: [0; Version::COUNT],
@@ -547,8 +557,9 @@ impl Walk {
         loop {
             let shown = shown(&self.fleet, self.desired, &[]);
             let (target, revision, rolling_back, halted) = (self.target, self.revision, self.rolling_back, self.halted);
-            let promotions = self.promotions;
-            let view = View { now: self.now, target, revision, rolling_back, halted, promotions, ..shown };
+            let (promotions, aborts) = (self.promotions, self.aborts);
+            let told = View { target, revision, rolling_back, halted, promotions, aborts, ..shown };
+            let view = View { now: self.now, answers: &self.answers, ..told };
             let decision = self.strategy.decide(&view, &self.memory);
             let is_content = decision.actions.is_empty() && decision.memory == self.memory;
             (self.memory, self.status) = (decision.memory, decision.status);

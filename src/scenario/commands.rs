@@ -18,11 +18,16 @@ pub(super) fn commands(place: &Place, raw: Option<Vec<Table<raw::Command>>>) -> 
 }
 
 fn command(place: &Place, raw: &raw::Command) -> Checked<Command> {
-    let when = match (raw.after, raw.when_ready, raw.when_stuck) {
-        (Some(span), None, None) => When::After(span.0),
-        (None, Some(written), None) => When::Ready(count(&place.key("when_ready"), written, 1..=100_000)?),
-        (None, None, Some(true)) => When::Stuck,
-        _ => return Err(place.breaks("must hold exactly one of after, when_ready and when_stuck = true")),
+    let when = match (raw.after, raw.when_ready, raw.when_stuck, raw.when_paused) {
+        (Some(span), None, None, None) => When::After(span.0),
+        (None, Some(written), None, None) => When::Ready(count(&place.key("when_ready"), written, 1..=100_000)?),
+        (None, None, Some(true), None) => When::Stuck,
+        (None, None, None, Some(true)) => When::Paused,
+        _ => {
+            return Err(
+                place.breaks("must hold exactly one of after, when_ready, when_stuck = true and when_paused = true")
+            );
+        }
     };
     let kind = raw.what.0;
     let belongs = |key, given, holder, with| {
@@ -40,6 +45,7 @@ fn command(place: &Place, raw: &raw::Command) -> Checked<Command> {
         (CommandKind::Pause, ..) => What::Pause,
         (CommandKind::Resume, ..) => What::Resume,
         (CommandKind::Promote, ..) => What::Promote,
+        (CommandKind::Abort, ..) => What::Abort,
         (CommandKind::Undo, ..) => What::Undo,
         (CommandKind::Scale | CommandKind::Deploy, ..) => unreachable!("checked above"),
     };

@@ -1,5 +1,6 @@
 //! What the user asked for, checked: once a [`Scenario`] exists, every value in it is valid and nobody checks again.
 
+mod argo;
 mod balancer;
 mod bounds;
 mod client;
@@ -13,6 +14,7 @@ pub mod manifest;
 mod nomad;
 mod place;
 mod raw;
+mod raw_argo;
 mod raw_balancer;
 mod raw_client;
 mod raw_delay;

@@ -232,10 +232,12 @@ pub(super) struct Orchestrator {
     pub shift: Option<Table<super::raw_shift::Shift>>,
     /// A group of a Nomad service job.
     pub nomad: Option<Table<super::raw_nomad::Nomad>>,
+    /// An Argo Rollout.
+    pub argo: Option<Table<super::raw_argo::Argo>>,
 }
 
 /// What somebody types while the rollout is under way. It waits for those before it, and for its moment: exactly one of
-/// after, when_ready and when_stuck.
+/// after, when_ready, when_stuck and when_paused.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Command {
@@ -246,8 +248,11 @@ pub(super) struct Command {
     pub when_ready: Option<Count>,
     /// As soon as the orchestrator reports that the rollout is stuck.
     pub when_stuck: Option<bool>,
+    /// As soon as the orchestrator reports that it waits for somebody.
+    pub when_paused: Option<bool>,
     /// What is asked for. "undo" goes back to the version before; Swarm and Nomad take back the last change, be it a
-    /// scale. "promote" is for Nomad's canaries, and is tried until all of them are healthy.
+    /// scale. "promote" is for Nomad's canaries, and is tried until all of them are healthy, and for the pauses of Argo
+    /// Rollouts; "abort" gives the new version of a Rollout up.
     #[serde(rename = "do")]
     pub what: CommandWord,
     /// How many instances; with "scale" only.

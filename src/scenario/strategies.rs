@@ -1,9 +1,10 @@
 //! How orchestrators' settings are written: in each one's own words, resolved against the size of the service.
 
+use super::argo::argo;
 use super::bounds::{at_least_one, count, positive, share_or, span_or};
 use super::commands::commands;
 use super::delays::{Sources, delay};
-use super::manifest::{at_its_own_place, fill_kubernetes, fill_nomad, fill_swarm};
+use super::manifest::{at_its_own_place, fill_argo, fill_kubernetes, fill_nomad, fill_swarm};
 use super::nomad::nomad;
 use super::place::{Checked, Place};
 use super::raw;
@@ -84,7 +85,12 @@ fn strategy(
         let settings = nomad(&place, fill_nomad(&place, raw, sources)?, restart_delay);
         found.push(Strategy::Nomad(settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?));
     }
-    place.holds(found.len() == 1, "must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad")?;
+    if let Some(Table(raw)) = raw.argo {
+        let place = place.key("argo");
+        let settings = argo(&place, fill_argo(&place, raw, sources)?, instances);
+        found.push(Strategy::Argo(settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?));
+    }
+    place.holds(found.len() == 1, "must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad, argo")?;
     Ok(found.remove(0))
 }
 

@@ -126,9 +126,10 @@ impl Checker<'_> {
         }
         let reverts = self.history.reported.iter().find(|report| report.word == "rolling back");
         demand!(reverts.is_none() || nomad.auto_revert, "{reverts:?}, and nobody asked for it");
-        // Not always another version: a change of the count is reverted, too.
+        // Not always another version: a change of the count is reverted, too. And a rollback is not rolled back.
         let is_asked = |at: SimTime| self.history.asked.iter().any(|asked| asked.at == at);
-        demand!(reverts.is_none_or(|report| is_asked(report.at)), "{reverts:?}, and nothing was asked for again");
+        let has_reverted = |at| self.history.rollback_at.is_some() || is_asked(at);
+        demand!(reverts.is_none_or(|report| has_reverted(report.at)), "{reverts:?}, and nothing was asked for again");
         let is_done = self.history.outcome == Outcome::Completed && self.case.commands.count == 0;
         demand!(!is_done || reverts.is_none(), "{reverts:?}, and the new version is complete");
         Ok(())

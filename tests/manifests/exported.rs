@@ -115,6 +115,90 @@ impl Draw {
         text
     }
 
+    fn metrics(&mut self, may_go_on: bool) -> String {
+        let metric = |draw: &mut Draw| {
+            let mut text = format!(
+                "{{ max_failed = \"{}%\", max_late = \"{}%\", at_least = {}",
+                draw.below(1_000) as f64 / 16.0,
+                draw.below(100),
+                draw.below(1_000)
+            );
+            match draw.below(3) {
+                0 => {}
+                1 if may_go_on => add!(text, ", interval = \"{}\"", draw.span()),
+                _ => add!(text, ", interval = \"{}\", count = {}", draw.span(), 1 + draw.below(9)),
+            }
+            if draw.below(2) == 0 {
+                add!(
+                    text,
+                    ", initial_delay = \"{}\", failure_limit = {}",
+                    draw.span(),
+                    draw.below(4).cast_signed() - 1
+                );
+                add!(text, ", inconclusive_limit = {}", draw.below(3));
+                add!(text, ", consecutive_error_limit = {}", draw.below(6));
+                add!(text, ", consecutive_success_limit = {}", draw.below(3));
+            }
+            text + " }"
+        };
+        let all: Vec<String> = (0..=self.below(2)).map(|_| metric(self)).collect();
+        format!("[{}]", all.join(", "))
+    }
+
+    fn argo(&mut self) -> String {
+        let mut text = "[strategy.Mine_1.argo]\n".to_owned();
+        let is_routed = self.below(2) == 0;
+        let is_canary = self.below(3) > 0;
+        let min_ready = self.below(100);
+        add!(text, "min_ready_seconds = {min_ready}\nprogress_deadline_abort = {}\n", self.below(2) == 0);
+        add!(text, "progress_deadline_seconds = {}\n", min_ready + 1 + self.below(1_000));
+        add!(text, "rollback_window = {}\n", self.below(3));
+        if is_routed || !is_canary {
+            add!(text, "scale_down_delay_seconds = {}\n", self.below(100));
+            if self.below(2) == 0 {
+                add!(text, "abort_scale_down_delay_seconds = {}\n", self.below(100));
+            }
+        }
+        if !is_canary {
+            add!(text, "[strategy.Mine_1.argo.blue_green]\nauto_promotion_enabled = {}\n", self.below(2) == 0);
+            if self.below(2) == 0 {
+                add!(text, "auto_promotion_seconds = {}\npreview_replica_count = 1\n", self.below(100));
+                add!(text, "pre_promotion_analysis = {}\n", self.metrics(false));
+            }
+            if self.below(2) == 0 {
+                add!(text, "post_promotion_analysis = {}\n", self.metrics(false));
+                add!(text, "scale_down_delay_revision_limit = {}\n", self.below(3));
+            }
+            return text;
+        }
+        add!(text, "[strategy.Mine_1.argo.canary]\nmax_surge = {}\n", self.bound());
+        add!(text, "max_unavailable = {}\ntraffic_routing = {is_routed}\n", self.bound());
+        if is_routed {
+            add!(text, "dynamic_stable_scale = {}\n", self.below(2) == 0);
+            add!(text, "min_pods_per_replica_set = {}\n", self.below(4));
+        }
+        if self.below(3) == 0 {
+            add!(text, "replica_progress_threshold = {}\n", self.bound());
+        }
+        if self.below(3) == 0 {
+            add!(text, "analysis = {}\nanalysis_starting_step = {}\n", self.metrics(true), self.below(3));
+        }
+        let mut steps = Vec::new();
+        for _ in 0..self.below(7) {
+            steps.push(match self.below(if is_routed { 7 } else { 4 }) {
+                0 => "{ pause = {} }".to_owned(),
+                1 => format!("{{ pause = {{ duration = \"{}\" }} }}", self.span()),
+                2 => format!("{{ analysis = {} }}", self.metrics(false)),
+                4 => format!("{{ set_canary_scale = {{ replicas = {} }} }}", self.below(20)),
+                5 => format!("{{ set_canary_scale = {{ weight = {} }} }}", self.below(200)),
+                6 => "{ set_canary_scale = { match_traffic_weight = true } }".to_owned(),
+                _ => format!("{{ set_weight = {} }}", self.below(101)),
+            });
+        }
+        add!(text, "steps = [{}]\n", steps.join(", "));
+        text
+    }
+
     fn scenario(&mut self, strategy: &str) -> String {
         format!(
             "[service]\ninstances = {}\nworkers = 2\nqueue = 10\n[traffic]\nrate = 1.0\nwork = \"1ms\"\n\
@@ -144,12 +228,13 @@ fn strategy(scenario: &Scenario) -> Strategy {
 #[test]
 fn what_is_exported_and_read_again_is_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
-    for number in 0..3_000 {
+    for number in 0..4_000 {
         let mut draw = Draw(Streams::new(number, 0).of(Purpose::Work, 0));
-        let (format, words, file) = match number % 3 {
+        let (format, words, file) = match number % 4 {
             0 => (Format::Kubernetes, draw.kubernetes(), "exported.yaml"),
             1 => (Format::Swarm, draw.swarm(), "exported.yaml"),
-            _ => (Format::Nomad, draw.nomad(), "exported.nomad"),
+            2 => (Format::Nomad, draw.nomad(), "exported.nomad"),
+            _ => (Format::Argo, draw.argo(), "exported.yaml"),
         };
         let scenario = parsed(&draw.scenario(&words));
         let exported = export(&scenario, &scenario.strategies[0], format).expect("it is that orchestrator's");
@@ -171,7 +256,7 @@ fn what_is_exported_and_read_again_is_the_same() {
         assert_eq!(strategy(&imported), strategy(&scenario), "{exported}");
         assert_eq!(imported.service.instances, scenario.service.instances);
         assert_eq!(imported.release.grace, scenario.release.grace, "{exported}");
-        if format == Format::Kubernetes {
+        if matches!(format, Format::Kubernetes | Format::Argo) {
             assert_eq!(imported.release.pre_stop, scenario.release.pre_stop);
             assert_eq!(imported.release.ready_probe, scenario.release.ready_probe);
         }

@@ -23,6 +23,7 @@ fn by_manifest(text: &str, workload: &Workload, manifest: &Path) -> Scenario {
     let orchestrator = match workload.kind.as_str() {
         "swarm service" => "swarm",
         "nomad group" => "nomad",
+        "Rollout" => "argo",
         _ => "kubernetes",
     };
     let from = text.find("[strategy.").expect("a strategy");
@@ -57,7 +58,7 @@ fn import_all(manifest: &Manifest) -> (u32, u32) {
                 let place = format!("{}:", manifest.file.display());
                 assert!(error.to_string().starts_with(&place) && error.line > 0, "{title}: {error}");
                 let is_simulated = match &workload.spec {
-                    Spec::Deployment(_) | Spec::SwarmService(_) => true,
+                    Spec::Deployment(_) | Spec::SwarmService(_) | Spec::Rollout(_) => true,
                     Spec::NomadGroup(group) => group.job_type.effective == Some("service"),
                     _ => false,
                 };
@@ -88,7 +89,7 @@ fn every_importable_workload_becomes_a_scenario_that_runs() {
         }
     }
     println!("{ran} workloads ran, {refused} were refused");
-    assert!(ran >= 20 && refused >= 15, "{ran} ran, {refused} were refused");
+    assert!(ran >= 30 && refused >= 10, "{ran} ran, {refused} were refused");
 }
 
 /// A Deployment drawn at random, sound but for rules that are checked elsewhere.

@@ -523,6 +523,7 @@ fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
         halted: false,
         answers: &Answers::NONE,
         promotions: 0,
+        aborts: 0,
         slot_order: &[],
     };
     settings.decide(&view, &before).memory

@@ -343,6 +343,7 @@ fn starts_paused(inputs: &Value) -> Option<Value> {
         rolling_back: false,
         halted: false,
         promotions: 0,
+        aborts: 0,
         answers: &Answers::NONE,
         slot_order: &[],
     };

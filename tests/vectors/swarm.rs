@@ -270,6 +270,7 @@ impl Service {
                 halted: false,
                 answers: &Answers::NONE,
                 promotions: 0,
+                aborts: 0,
                 slot_order: &order,
             };
             let decision = self.settings.decide(&view, &self.memory);

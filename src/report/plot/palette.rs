@@ -62,6 +62,8 @@ pub(super) fn orchestrator(name: &str) -> Paint {
         "octopus" => GREEN,
         "waves" => PURPLE,
         "shift" => TEAL,
+        "nomad" => PLUM,
+        "argo" => BROWN,
         _ => SLATE,
     }
 }

@@ -23,6 +23,7 @@ mod syncs;
 
 pub use client::{Client, Limit, Tokens};
 pub use endpoints::{Conditions, Endpoint, TrafficPolicy};
+pub(super) use pods::first_to_go;
 pub use pods::{Pod, PodPhase, batch_after};
 pub use progress::{Condition, Counts, Reason};
 pub use rolling::{Bound, Bounds, Lags, NoShare, clean_up, resolve_fenceposts};

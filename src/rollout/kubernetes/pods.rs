@@ -90,7 +90,7 @@ fn magnitude(age: Duration) -> u128 {
 
 /// The instances of a set that go first, by chance where [`Pod::goes_before`] leaves it to that. Those ready since the
 /// same second stay together, or their order could go round in a circle.
-pub(super) fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Vec<InstanceId> {
+pub(in crate::rollout) fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Vec<InstanceId> {
     let of_set = view.fleet.all_live().filter(|(_, instance)| instance.version == version);
     let mut order: Vec<(Pod, u64, InstanceId)> =
         of_set.map(|(id, instance)| (Pod::of(instance, view.now), instance.rank, id)).collect();

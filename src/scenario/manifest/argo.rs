@@ -4,16 +4,18 @@
 //! argoproj/argo-rollouts. Without a traffic router the two sets are sized within maxSurge and maxUnavailable, which
 //! resolve as a Deployment's; with one the canary is sized by its weight.
 
+use super::analysis::{AnalysisReference, Templates};
 use super::kubernetes::{A_QUARTER, reference, refuse_part};
 use super::pods::{PodTemplate, fact};
 use super::section::{Notes, Section, Setting};
 use super::sets::map;
 use super::tree::{Node, Scalar, Value};
-use super::values::{CountOrPercent, Seconds, boolean, count, count_or_percent, duration_or_seconds, seconds};
+use super::values::{CountOrPercent, Seconds, boolean, count, count_or_percent, duration_or_seconds, seconds, word};
 use super::{Spec, Workload};
 use crate::rollout::kubernetes::{Bound, Bounds};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// `scaleDownDelaySeconds` where none is given and traffic is switched.
 const SCALE_DOWN_DELAY: Seconds = Seconds::whole(30);
@@ -27,6 +29,10 @@ pub struct Rollout {
     pub min_ready: Setting<Seconds>,
     /// `progressDeadlineSeconds`.
     pub progress_deadline: Setting<Seconds>,
+    /// `progressDeadlineAbort`.
+    pub progress_deadline_abort: Setting<bool>,
+    /// `rollbackWindow.revisions`.
+    pub rollback_window: Setting<u32>,
     /// `revisionHistoryLimit`.
     pub history: Setting<u32>,
     /// How the new version gets its share; `None` where neither way is written.
@@ -57,12 +63,24 @@ pub struct Canary {
     pub steps: Vec<Step>,
     /// The traffic routers by name; empty: weights are approximated by pods.
     pub traffic_routers: Vec<String>,
+    /// The line of `trafficRouting`, counted from 1.
+    pub routing_line: usize,
     /// `dynamicStableScale`.
     pub dynamic_stable_scale: Setting<bool>,
     /// Whether there is a `pingPong`.
     pub ping_pong: bool,
     /// `scaleDownDelaySeconds`; only with a traffic router.
     pub scale_down_delay: Setting<Seconds>,
+    /// `abortScaleDownDelaySeconds`; the same.
+    pub abort_scale_down_delay: Setting<Seconds>,
+    /// `minPodsPerReplicaSet`; the same.
+    pub min_pods: Setting<u32>,
+    /// `replicaProgressThreshold`.
+    pub enough: Setting<CountOrPercent>,
+    /// `analysis`, in the background.
+    pub analysis: Option<AnalysisReference>,
+    /// `analysis.startingStep`.
+    pub analysis_from: Setting<u32>,
 }
 
 /// A step of a canary.
@@ -71,9 +89,25 @@ pub enum Step {
     /// `setWeight`, in percent.
     SetWeight(Setting<u32>),
     /// `pause`; without a duration until somebody resumes.
-    Pause(Option<Seconds>),
+    Pause(Setting<Seconds>),
+    /// `setCanaryScale`.
+    SetCanaryScale(SetCanaryScale),
+    /// `analysis`.
+    Analysis(AnalysisReference),
     /// Another step by its key, as it is written.
-    Other(String, Json),
+    Other(String, Json, usize),
+}
+
+/// `setCanaryScale`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SetCanaryScale {
+    /// `replicas`.
+    pub replicas: Setting<u32>,
+    /// `weight`.
+    pub weight: Setting<u32>,
+    /// `matchTrafficWeight`.
+    pub match_traffic_weight: Setting<bool>,
+    written: Json,
 }
 
 /// `strategy.blueGreen`.
@@ -87,12 +121,22 @@ pub struct BlueGreen {
     pub preview_replicas: Setting<u32>,
     /// `scaleDownDelaySeconds`.
     pub scale_down_delay: Setting<Seconds>,
+    /// `scaleDownDelayRevisionLimit`.
+    pub kept_revisions: Setting<u32>,
+    /// `abortScaleDownDelaySeconds`.
+    pub abort_scale_down_delay: Setting<Seconds>,
+    /// `prePromotionAnalysis`.
+    pub pre_promotion: Option<AnalysisReference>,
+    /// `postPromotionAnalysis`.
+    pub post_promotion: Option<AnalysisReference>,
 }
 
 pub(super) fn rollout(_: &Node, spec: &mut Section<'_>, notes: &mut Notes) -> Spec {
     let replicas = spec.setting("replicas", Some(1), count, notes);
     let min_ready = spec.setting("minReadySeconds", Some(Seconds::whole(0)), seconds, notes);
     let progress_deadline = spec.setting("progressDeadlineSeconds", Some(Seconds::whole(600)), seconds, notes);
+    let progress_deadline_abort = spec.setting("progressDeadlineAbort", Some(false), boolean, notes);
+    let rollback_window = spec.section("rollbackWindow", notes).setting("revisions", None, count, notes);
     let history = spec.setting("revisionHistoryLimit", Some(10), count, notes);
     let mut strategy = spec.section("strategy", notes);
     let canary = strategy.section("canary", notes);
@@ -111,14 +155,28 @@ pub(super) fn rollout(_: &Node, spec: &mut Section<'_>, notes: &mut Notes) -> Sp
     if workload_ref.is_none() {
         refuse_part("Rollout", spec, &pods, notes);
     }
-    Spec::Rollout(Rollout { replicas, min_ready, progress_deadline, history, strategy: chosen, workload_ref, pods })
+    Spec::Rollout(Rollout {
+        replicas,
+        min_ready,
+        progress_deadline,
+        progress_deadline_abort,
+        rollback_window,
+        history,
+        strategy: chosen,
+        workload_ref,
+        pods,
+    })
 }
 
-/// Gives Rollouts that refer to another object of the file that one's pods.
+/// Gives Rollouts that refer to other objects of the file what those say: their pods, and what their analyses measure.
 pub(super) fn resolve_references(workloads: &mut [Workload], objects: &[&Node]) {
+    let templates = Templates::of(objects);
     let specs: BTreeMap<String, &Node> = objects.iter().filter_map(|object| named_spec(object)).collect();
     for workload in workloads {
         let Spec::Rollout(rollout) = &mut workload.spec else { continue };
+        for analysis in rollout.analyses() {
+            analysis.resolve(&templates);
+        }
         let Some(spec) = rollout.workload_ref.as_ref().and_then(|reference| specs.get(reference)) else { continue };
         let notes = &mut workload.notes;
         rollout.pods = PodTemplate::read(&mut Section::of("spec", spec).section("template", notes), notes);
@@ -141,13 +199,16 @@ impl Canary {
     fn read(mut canary: Section<'_>, notes: &mut Notes) -> Self {
         let max_surge = canary.setting("maxSurge", Some(A_QUARTER), bound, notes);
         let max_unavailable = canary.setting("maxUnavailable", Some(A_QUARTER), bound, notes);
-        let routing = canary.entry("trafficRouting").map(|entry| &entry.node);
+        let routing = canary.entry("trafficRouting");
+        let routing_line = routing.map_or(canary.line, |entry| entry.line);
+        let routing = routing.map(|entry| &entry.node);
         let tables = routing.map_or(&[][..], Node::entries).iter();
         let tables = tables.filter(|entry| matches!(entry.node.value, Value::Table(_)));
         let traffic_routers: Vec<String> = tables.map(|entry| entry.key.clone()).collect();
         let place = canary.key("steps");
         let steps = canary.list("steps", notes).iter().map(|step| Step::read(step, &place, notes)).collect();
         let default = (!traffic_routers.is_empty()).then_some(SCALE_DOWN_DELAY);
+        let (analysis, analysis_from) = AnalysisReference::background(&mut canary, notes);
         let read = Canary {
             max_surge,
             max_unavailable,
@@ -155,7 +216,13 @@ impl Canary {
             dynamic_stable_scale: canary.setting("dynamicStableScale", Some(false), boolean, notes),
             ping_pong: canary.entry("pingPong").is_some(),
             scale_down_delay: canary.setting("scaleDownDelaySeconds", default, seconds, notes),
+            abort_scale_down_delay: canary.setting("abortScaleDownDelaySeconds", None, seconds, notes),
+            min_pods: canary.setting("minPodsPerReplicaSet", None, count, notes),
+            enough: threshold(&mut canary.section("replicaProgressThreshold", notes), notes),
+            analysis,
+            analysis_from,
             traffic_routers,
+            routing_line,
         };
         canary.ignore_rest(notes);
         read
@@ -173,24 +240,46 @@ impl Step {
         let mut section = Section::of(place, step);
         let Some(entry) = step.entries().first() else {
             notes.breaks(step.line, place, "must be a step");
-            return Step::Other("step".to_owned(), step.to_json());
+            return Step::Other("step".to_owned(), step.to_json(), step.line);
         };
         match entry.key.as_str() {
             "setWeight" => Step::SetWeight(section.setting("setWeight", None, count, notes)),
             "pause" => {
                 let mut pause = section.section("pause", notes);
-                Step::Pause(pause.setting("duration", None, duration_or_seconds, notes).effective)
+                let line = if pause.is_written() { pause.line } else { entry.line };
+                let setting = pause.setting("duration", None, duration_or_seconds, notes);
+                Step::Pause(if setting.is_written() { setting } else { Setting { line, ..setting } })
             }
-            other => Step::Other(other.to_owned(), entry.node.to_json()),
+            "setCanaryScale" => {
+                let mut scale = section.section("setCanaryScale", notes);
+                let read = SetCanaryScale {
+                    replicas: scale.setting("replicas", None, count, notes),
+                    weight: scale.setting("weight", None, count, notes),
+                    match_traffic_weight: scale.setting("matchTrafficWeight", None, boolean, notes),
+                    written: entry.node.to_json(),
+                };
+                scale.ignore_rest(notes);
+                Step::SetCanaryScale(read)
+            }
+            "analysis" => Step::Analysis(AnalysisReference::read(&mut section, "analysis", entry, notes)),
+            other @ ("setHeaderRoute" | "setMirrorRoute") => {
+                notes.ignores(entry.line, format!("{place}.{other}"), "");
+                Step::Other(other.to_owned(), entry.node.to_json(), entry.line)
+            }
+            other => Step::Other(other.to_owned(), entry.node.to_json(), entry.line),
         }
     }
 
     fn facts(&self) -> Json {
         match self {
             Step::SetWeight(weight) => json!({ "set_weight": weight.effective }),
-            Step::Pause(None) => json!({ "pause": "until resumed" }),
-            Step::Pause(Some(span)) => json!({ "pause": span.scalar() }),
-            Step::Other(key, written) => json!({ snake_case(key): written }),
+            Step::Pause(span) => match span.effective {
+                None => json!({ "pause": "until resumed" }),
+                Some(span) => json!({ "pause": span.scalar() }),
+            },
+            Step::SetCanaryScale(scale) => json!({ "set_canary_scale": scale.written }),
+            Step::Analysis(analysis) => json!({ "analysis": analysis.written }),
+            Step::Other(key, written, _) => json!({ snake_case(key): written }),
         }
     }
 }
@@ -213,13 +302,95 @@ impl BlueGreen {
             auto_promotion_after: blue_green.setting("autoPromotionSeconds", None, seconds, notes),
             preview_replicas: blue_green.setting("previewReplicaCount", None, count, notes),
             scale_down_delay: blue_green.setting("scaleDownDelaySeconds", Some(SCALE_DOWN_DELAY), seconds, notes),
+            kept_revisions: blue_green.setting("scaleDownDelayRevisionLimit", None, count, notes),
+            abort_scale_down_delay: blue_green.setting("abortScaleDownDelaySeconds", None, seconds, notes),
+            pre_promotion: AnalysisReference::optional(&mut blue_green, "prePromotionAnalysis", notes),
+            post_promotion: AnalysisReference::optional(&mut blue_green, "postPromotionAnalysis", notes),
         };
         blue_green.ignore_rest(notes);
         read
     }
 }
 
+/// `type` and `value` of a `replicaProgressThreshold`.
+fn threshold(section: &mut Section<'_>, notes: &mut Notes) -> Setting<CountOrPercent> {
+    let kind = section.setting("type", None, |scalar| word(scalar, &["Pods", "Percentage"]), notes);
+    let value = section.setting("value", None, count, notes);
+    let bound = value
+        .effective
+        .zip(kind.effective)
+        .map(|(value, kind)| CountOrPercent(if kind == "Pods" { Bound::Count(value) } else { Bound::Percent(value) }));
+    Setting { field: value.field, written: value.written, line: value.line, effective: bound }
+}
+
 impl Rollout {
+    /// All analyses that it refers to.
+    fn analyses(&mut self) -> Vec<&mut AnalysisReference> {
+        match &mut self.strategy {
+            None => Vec::new(),
+            Some(RolloutStrategy::BlueGreen(blue_green)) => {
+                blue_green.pre_promotion.iter_mut().chain(&mut blue_green.post_promotion).collect()
+            }
+            Some(RolloutStrategy::Canary(canary)) => {
+                let steps = canary.steps.iter_mut().filter_map(|step| match step {
+                    Step::Analysis(analysis) => Some(analysis),
+                    _ => None,
+                });
+                steps.chain(&mut canary.analysis).collect()
+            }
+        }
+    }
+
+    /// How many pods are exchanged at once where nothing else waits.
+    pub(super) fn at_once(&self) -> u32 {
+        match &self.strategy {
+            Some(RolloutStrategy::Canary(canary)) if canary.traffic_routers.is_empty() => {
+                let bounds = canary.bounds(self.replicas.effective);
+                bounds.map_or(1, |bounds| bounds.surge.saturating_add(bounds.unavailable))
+            }
+            // All of a set at once, but a set for each step.
+            Some(RolloutStrategy::Canary(canary)) => {
+                let weights = canary.steps.iter().filter(|step| matches!(step, Step::SetWeight(_))).count() as u32;
+                self.replicas.effective.unwrap_or(1) / (weights + 1)
+            }
+            _ => self.replicas.effective.unwrap_or(1),
+        }
+    }
+
+    /// What it waits for beside pods: pauses, analyses, delays before a set is scaled down.
+    pub(super) fn waits(&self) -> Duration {
+        let span = |setting: &Setting<Seconds>| setting.effective.map_or(Duration::ZERO, |span| span.0);
+        let takes = |analysis: &AnalysisReference| analysis.takes();
+        match &self.strategy {
+            None => Duration::ZERO,
+            Some(RolloutStrategy::BlueGreen(blue_green)) => {
+                let analyses = blue_green.pre_promotion.iter().chain(&blue_green.post_promotion);
+                let analyses = analyses.map(takes).fold(Duration::ZERO, Duration::saturating_add);
+                let waits = span(&blue_green.auto_promotion_after).saturating_add(span(&blue_green.scale_down_delay));
+                analyses.saturating_add(waits)
+            }
+            Some(RolloutStrategy::Canary(canary)) => {
+                let waits = canary.steps.iter().map(|step| match step {
+                    Step::Pause(pause) => span(pause),
+                    Step::Analysis(analysis) => takes(analysis),
+                    _ => Duration::ZERO,
+                });
+                waits.fold(span(&canary.scale_down_delay), Duration::saturating_add)
+            }
+        }
+    }
+
+    /// A step that is not simulated and would change what happens: its key and its line.
+    pub(super) fn unknown_step(&self) -> Option<(&str, usize)> {
+        let Some(RolloutStrategy::Canary(canary)) = &self.strategy else { return None };
+        canary.steps.iter().find_map(|step| match step {
+            Step::Other(key, _, line) if !matches!(key.as_str(), "setHeaderRoute" | "setMirrorRoute") => {
+                Some((key.as_str(), *line))
+            }
+            _ => None,
+        })
+    }
+
     pub(super) fn facts(&self) -> Map<String, Json> {
         let mut facts = map(json!({
             "replicas": self.replicas.effective,

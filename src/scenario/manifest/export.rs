@@ -3,11 +3,11 @@
 //! What is written is a whole object, so that it can be imported again and gives the same strategy. Placeholders stand for
 //! what no scenario knows: images, labels, and how a probe asks.
 
-use super::export_nomad;
+use super::{export_argo, export_nomad};
 use crate::rollout::kubernetes::{self, Kind};
 use crate::rollout::swarm::{self, UpdateConfig};
 use crate::rollout::{Strategy, What};
-use crate::scenario::{NamedStrategy, Probe, Scenario};
+use crate::scenario::{NamedStrategy, Probe, Release, Scenario};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -20,11 +20,13 @@ pub enum Format {
     Swarm,
     /// A job of Nomad's.
     Nomad,
+    /// An Argo Rollout.
+    Argo,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 3] = [Format::Kubernetes, Format::Swarm, Format::Nomad];
+    pub const ALL: [Format; 4] = [Format::Kubernetes, Format::Swarm, Format::Nomad, Format::Argo];
 
     /// The orchestrator's name.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Format {
             Format::Kubernetes => "kubernetes",
             Format::Swarm => "swarm",
             Format::Nomad => "nomad",
+            Format::Argo => "argo",
         }
     }
 }
@@ -57,6 +60,10 @@ pub fn export(scenario: &Scenario, strategy: &NamedStrategy, format: Format) -> 
             let left_out = export_nomad::beside_job(scenario, settings);
             Some(named(export_nomad::job(scenario, &object_name(strategy), settings), left_out))
         }
+        (Format::Argo, Strategy::Argo(settings)) => {
+            let left_out = export_argo::beside_rollout(settings);
+            Some(named(export_argo::rollout(scenario, &object_name(strategy), settings), left_out))
+        }
         _ => None,
     }
 }
@@ -74,6 +81,7 @@ pub(super) fn commands(commands: &[crate::rollout::Command]) -> Option<String> {
         What::Pause => "pause",
         What::Resume => "resume",
         What::Promote => "promote",
+        What::Abort => "abort",
         What::Undo => "undo",
         What::Deploy(_) => "deploy",
         What::Scale(_) => "scale",
@@ -119,6 +127,16 @@ fn deployment(scenario: &Scenario, strategy: &NamedStrategy, settings: &kubernet
     if let Some(policy) = settings.replacement {
         line(&format!("  podReplacementPolicy: {}", policy.name()));
     }
+    text + &template(release, &name)
+}
+
+/// The selector and the pods of a Deployment or a Rollout.
+pub(super) fn template(release: &Release, name: &str) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| {
+        text.push_str(line);
+        text.push('\n');
+    };
     line(&format!("  selector:\n    matchLabels:\n      app: {name}"));
     line(&format!("  template:\n    metadata:\n      labels:\n        app: {name}\n    spec:"));
     if let Some(grace) = release.grace {

@@ -4,11 +4,12 @@
 //! default or assumed. The scenario is loaded before it is handed out, so it loads.
 
 use super::release::{ReleaseSays, Said};
+use super::rollout_words::{self, Word, Words};
 use super::section::{Setting, listed};
 use super::strategy::shown;
 use super::swarm::{SwarmService, UpdateSettings};
 use super::values::{CountOrPercent, Seconds};
-use super::{Deployment, Manifest, NomadGroup, Supported, Workload};
+use super::{Deployment, Manifest, NomadGroup, Rollout, Supported, Workload};
 use crate::rollout::nomad::{CHECK_LOOKUP, EVALUATION_BATCH};
 use crate::rollout::swarm::STOP_LATENCY;
 use crate::scenario::place::on_one_line;
@@ -23,6 +24,7 @@ use std::time::Duration;
 const KUBERNETES: &str = "Kubernetes'";
 const SWARM: &str = "Swarm's";
 const NOMAD: &str = "Nomad's";
+const ARGO: &str = "Argo Rollouts'";
 
 /// From the process's start to where it could serve, and what fetching it takes first. No manifest says it.
 const START: Duration = Duration::from_secs(5);
@@ -114,6 +116,7 @@ impl Plan {
             Supported::Kubernetes(deployment) => (&deployment.replicas, KUBERNETES),
             Supported::Swarm(service) => (&service.replicas, SWARM),
             Supported::Nomad(group) => (&group.count, NOMAD),
+            Supported::Argo(rollout) => (&rollout.replicas, ARGO),
         };
         let (instances, origin) = instances(manifest, workload, replicas, orchestrator);
         let release = ReleaseSays::of(supported);
@@ -188,6 +191,10 @@ fn window(instances: u32, release: &ReleaseSays, supported: Supported<'_>) -> Du
             let monitor = update.monitor.effective.map_or(Duration::ZERO, |span| span.0);
             (at_once, ready.saturating_add(delay).saturating_add(monitor) + STOP_LATENCY + STOP)
         }
+        Supported::Argo(rollout) => {
+            let min_ready = rollout.min_ready.effective.map_or(Duration::ZERO, |span| span.0);
+            (rollout.at_once(), ready + min_ready + pre_stop + STOP)
+        }
         Supported::Nomad(group) => {
             let span = |setting: &Setting<Seconds>| setting.effective.map_or(Duration::ZERO, |span| span.0);
             let takes =
@@ -198,7 +205,8 @@ fn window(instances: u32, release: &ReleaseSays, supported: Supported<'_>) -> Du
     let (at_once, takes) = step;
     // A last step is for what the orchestrator waits for when all are replaced.
     let steps = instances.div_ceil(at_once.max(1)).saturating_add(1);
-    let twice = takes.saturating_mul(steps).saturating_mul(2).clamp(LEAST_WINDOW, LONGEST_WINDOW);
+    let waits = if let Supported::Argo(rollout) = supported { rollout.waits() } else { Duration::ZERO };
+    let twice = takes.saturating_mul(steps).saturating_add(waits).saturating_mul(2).clamp(LEAST_WINDOW, LONGEST_WINDOW);
     Duration::from_mins(twice.as_secs().div_ceil(60))
 }
 
@@ -345,6 +353,7 @@ impl Draft {
             Supported::Kubernetes(deployment) => self.kubernetes(&name, deployment),
             Supported::Swarm(service) => self.swarm(&name, service),
             Supported::Nomad(group) => self.nomad(&name, group),
+            Supported::Argo(rollout) => self.argo(&name, rollout),
         }
     }
 
@@ -406,6 +415,43 @@ impl Draft {
             let promoted = format!("[{{ when_ready = {canaries}, do = \"promote\" }}]");
             self.assumed("commands", promoted, "somebody promotes canaries that are healthy");
         }
+    }
+
+    fn argo(&mut self, name: &str, rollout: &Rollout) {
+        let words = Words::of(rollout);
+        self.table(&format!("strategy.{name}.argo"));
+        self.words(&words.own);
+        if words.open_pauses > 0 {
+            let promotes = vec!["{ when_paused = true, do = \"promote\" }"; words.open_pauses.min(1_000)].join(", ");
+            self.assumed("commands", format!("[{promotes}]"), "somebody promotes at once what waits for it");
+        }
+        self.table(&format!("strategy.{name}.argo.{}", words.kind));
+        self.words(&words.of_kind);
+        if !words.steps.is_empty() {
+            self.line("steps = [");
+            for (step, origin) in words.steps {
+                let (comment, line) = (self.comment_of(&origin), origin.line.map(|line| (line, origin.field)));
+                self.lines.push((format!("{:<44} # {comment}", format!("  {step},")), line));
+            }
+            self.line("]");
+        }
+    }
+
+    fn words(&mut self, words: &[Word]) {
+        for Word { key, value, origin } in words {
+            let (line, field) = (origin.line, origin.field.clone());
+            let comment = match line {
+                None => format!("{ARGO} default"),
+                Some(_) => origin.assumes.clone(),
+            };
+            self.value(key, value, Origin { line, field, comment });
+        }
+    }
+
+    fn comment_of(&self, origin: &rollout_words::Origin) -> String {
+        let at = origin.line.map_or_else(String::new, |line| format!("{}:{line} ", self.file));
+        let assumes = if origin.assumes.is_empty() { String::new() } else { format!(": {}", origin.assumes) };
+        on_one_line(&format!("{at}{}{assumes}", origin.field))
     }
 
     fn update(&mut self, table: &str, update: &UpdateSettings) {

@@ -10,10 +10,12 @@
 //! To let rollsim use the workloads of a further orchestrator, give [`Workload::supported`] an arm, and what it returns
 //! one in `strategy` and one in `import`.
 
+mod analysis;
 mod argo;
 mod cloudformation;
 mod ecs;
 mod export;
+mod export_argo;
 mod export_nomad;
 mod flagger;
 mod hcl;
@@ -22,6 +24,7 @@ mod kubernetes;
 mod nomad;
 mod pods;
 mod release;
+mod rollout_words;
 mod section;
 mod sets;
 mod strategy;
@@ -32,7 +35,8 @@ mod values;
 mod yaml;
 
 pub use super::words::DeploymentType;
-pub use argo::{BlueGreen, Canary, Rollout, RolloutStrategy, Step};
+pub use analysis::AnalysisReference;
+pub use argo::{BlueGreen, Canary, Rollout, RolloutStrategy, SetCanaryScale, Step};
 pub use ecs::{EcsService, TargetGroup, TaskContainer, TaskDefinition, TaskHealthCheck};
 pub use export::{Format, export};
 pub use flagger::{FlaggerCanary, FlaggerMetric};
@@ -42,7 +46,7 @@ pub use nomad::{NomadCheck, NomadGroup, NomadReschedule, NomadRestart, NomadUpda
 pub use pods::{Container, PodTemplate, PreStop, Probe};
 pub use section::{Note, Notes, Setting};
 pub use sets::{Autoscaler, DaemonSet, DisruptionBudget, Metric, StatefulSet};
-pub(super) use strategy::{Used, at_its_own_place, fill_kubernetes, fill_nomad, fill_swarm, remarks};
+pub(super) use strategy::{Used, at_its_own_place, fill_argo, fill_kubernetes, fill_nomad, fill_swarm, remarks};
 pub use swarm::{ConditionWord, FailureWord, HealthCheck, OrderWord, RestartSettings, SwarmService, UpdateSettings};
 pub use tree::Scalar;
 pub use values::{CountOrPercent, Seconds};
@@ -151,6 +155,8 @@ pub enum Supported<'a> {
     Swarm(&'a SwarmService),
     /// For `[strategy.NAME.nomad]`.
     Nomad(&'a NomadGroup),
+    /// For `[strategy.NAME.argo]`.
+    Argo(&'a Rollout),
 }
 
 /// Why a manifest or a workload cannot be used.
@@ -496,7 +502,13 @@ impl Workload {
             Spec::StatefulSet(_) => unsupported("StatefulSets"),
             Spec::DaemonSet(_) => unsupported("DaemonSets"),
             Spec::Autoscaler(_) | Spec::DisruptionBudget(_) => unsupported("autoscalers and disruption budgets"),
-            Spec::Rollout(_) => unsupported("Argo Rollouts"),
+            Spec::Rollout(rollout) => match rollout.unknown_step() {
+                None => Ok(Supported::Argo(rollout)),
+                Some((key, line)) => {
+                    let problem = format!("must be without a step `{key}`, which is not supported yet");
+                    Err(at(file, line, problem))
+                }
+            },
             Spec::Canary(_) => unsupported("Flagger Canaries"),
             Spec::NomadGroup(group) => match group.job_type.effective {
                 Some("service") => Ok(Supported::Nomad(group)),

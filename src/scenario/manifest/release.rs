@@ -3,7 +3,7 @@
 use super::section::Setting;
 use super::swarm::HealthCheck;
 use super::values::Seconds;
-use super::{NomadCheck, Supported, pods};
+use super::{Deployment, NomadCheck, Rollout, Supported, pods};
 use crate::probe::Thresholds;
 use crate::scenario::Probe;
 use std::num::NonZeroU32;
@@ -32,8 +32,7 @@ pub(super) struct ReleaseSays {
 impl ReleaseSays {
     pub(super) fn of(workload: Supported<'_>) -> Self {
         match workload {
-            Supported::Kubernetes(deployment) => {
-                let pods = &deployment.pods;
+            Supported::Kubernetes(Deployment { pods, .. }) | Supported::Argo(Rollout { pods, .. }) => {
                 let readiness = pods.slowest_readiness().and_then(|(_, probe)| of_probe(probe));
                 let pre_stop = pods.longest_sleep().map(|(hook, sleep)| Said {
                     value: sleep.0,

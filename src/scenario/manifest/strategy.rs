@@ -2,6 +2,7 @@
 //! scenario says otherwise is told.
 
 use super::release::{ReleaseSays, Said};
+use super::rollout_words::{Element, Origin, Word, Words};
 use super::section::Setting;
 use super::swarm::UpdateSettings;
 use super::values::{CountOrPercent, Seconds};
@@ -16,7 +17,7 @@ use crate::scenario::words::{
     ConditionWord, DelayFunctionWord, DeploymentType, DeploymentWord, FailureWord, HealthCheckWord, OnUpdateWord,
     OrderWord, ReplacementWord, RollbackFailureWord,
 };
-use crate::scenario::{InputError, Probe, Release, Service, raw, raw_nomad};
+use crate::scenario::{InputError, Probe, Release, Service, raw, raw_argo, raw_nomad};
 use humantime::format_duration;
 use std::fmt;
 use std::path::PathBuf;
@@ -147,6 +148,114 @@ pub(in crate::scenario) fn fill_nomad(
     Ok(raw)
 }
 
+/// The words of a Rollout strategy, completed by those of its manifest if it names one.
+pub(in crate::scenario) fn fill_argo(
+    place: &Place,
+    mut raw: raw_argo::Argo,
+    sources: &mut Sources<'_>,
+) -> Checked<raw_argo::Argo> {
+    let named = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "Rollout", sources)?;
+    let Some(mut used) = named else { return Ok(raw) };
+    let Supported::Argo(rollout) = used.supported()? else {
+        return Err(used.breaks("must be a Rollout here"));
+    };
+    let words = Words::of(rollout);
+    let own: raw_argo::Argo = read_words(&words.own);
+    let mut fill = Filling { used: &mut used, place, words: &words.own };
+    fill.word("min_ready_seconds", &mut raw.min_ready_seconds, own.min_ready_seconds);
+    fill.word("progress_deadline_seconds", &mut raw.progress_deadline_seconds, own.progress_deadline_seconds);
+    fill.word("progress_deadline_abort", &mut raw.progress_deadline_abort, own.progress_deadline_abort);
+    fill.word("rollback_window", &mut raw.rollback_window, own.rollback_window);
+    // Whoever writes the other kind beside the manifest overrides all of the manifest's own.
+    let is_canary = words.kind == "canary";
+    let is_same_kind = if is_canary { raw.blue_green.is_none() } else { raw.canary.is_none() };
+    if is_same_kind {
+        let delay = &mut raw.scale_down_delay_seconds;
+        fill.word("scale_down_delay_seconds", delay, own.scale_down_delay_seconds);
+        let delay = &mut raw.abort_scale_down_delay_seconds;
+        fill.word("abort_scale_down_delay_seconds", delay, own.abort_scale_down_delay_seconds);
+        let of_kind = place.key(words.kind);
+        let fill = Filling { used: &mut used, place: &of_kind, words: &words.of_kind };
+        if is_canary {
+            raw.canary = Some(fill.canary(raw.canary.take(), &words.steps));
+        } else {
+            raw.blue_green = Some(fill.blue_green(raw.blue_green.take()));
+        }
+    }
+    sources.manifests.push(used);
+    Ok(raw)
+}
+
+/// A table that words of a Rollout are put into.
+struct Filling<'a> {
+    used: &'a mut Used,
+    place: &'a Place,
+    words: &'a [Word],
+}
+
+impl Filling<'_> {
+    /// Lets a word of the manifest stand where the scenario says nothing.
+    fn word<T>(&mut self, key: &str, slot: &mut Option<T>, value: Option<T>) {
+        let Some(word) = self.words.iter().find(|word| word.key == key) else { return };
+        let is_given = slot.is_some();
+        if !is_given {
+            *slot = value;
+        }
+        self.used.note(is_given, self.place.key(key), &word.origin, word.value.clone());
+    }
+
+    fn canary(mut self, raw: Option<Table<raw_argo::Canary>>, steps: &[Element]) -> Table<raw_argo::Canary> {
+        let mut canary = raw.map(|Table(raw)| raw).unwrap_or_default();
+        let own: raw_argo::Canary = read_words(self.words);
+        self.word("max_surge", &mut canary.max_surge, own.max_surge);
+        self.word("max_unavailable", &mut canary.max_unavailable, own.max_unavailable);
+        self.word("traffic_routing", &mut canary.traffic_routing, own.traffic_routing);
+        self.word("dynamic_stable_scale", &mut canary.dynamic_stable_scale, own.dynamic_stable_scale);
+        self.word("min_pods_per_replica_set", &mut canary.min_pods_per_replica_set, own.min_pods_per_replica_set);
+        let threshold = &mut canary.replica_progress_threshold;
+        self.word("replica_progress_threshold", threshold, own.replica_progress_threshold);
+        self.word("analysis", &mut canary.analysis, own.analysis);
+        self.word("analysis_starting_step", &mut canary.analysis_starting_step, own.analysis_starting_step);
+        let steps_at = self.place.key("steps");
+        let is_given = canary.steps.is_some();
+        for (index, (text, origin)) in steps.iter().enumerate() {
+            let at = if is_given { steps_at.clone() } else { steps_at.index(index).key("set_weight") };
+            self.used.note(is_given, at, origin, text.clone());
+        }
+        if !is_given {
+            let step =
+                |(text, _): &Element| toml::from_str::<OneStep>(&format!("step = {text}")).expect("our own words").step;
+            canary.steps = Some(steps.iter().map(step).collect());
+        }
+        Table(canary)
+    }
+
+    fn blue_green(mut self, raw: Option<Table<raw_argo::BlueGreen>>) -> Table<raw_argo::BlueGreen> {
+        let mut all = raw.map(|Table(raw)| raw).unwrap_or_default();
+        let own: raw_argo::BlueGreen = read_words(self.words);
+        self.word("auto_promotion_enabled", &mut all.auto_promotion_enabled, own.auto_promotion_enabled);
+        self.word("auto_promotion_seconds", &mut all.auto_promotion_seconds, own.auto_promotion_seconds);
+        self.word("preview_replica_count", &mut all.preview_replica_count, own.preview_replica_count);
+        self.word("pre_promotion_analysis", &mut all.pre_promotion_analysis, own.pre_promotion_analysis);
+        self.word("post_promotion_analysis", &mut all.post_promotion_analysis, own.post_promotion_analysis);
+        let limit = &mut all.scale_down_delay_revision_limit;
+        self.word("scale_down_delay_revision_limit", limit, own.scale_down_delay_revision_limit);
+        Table(all)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct OneStep {
+    step: Table<raw_argo::Step>,
+}
+
+/// What words of our own say.
+fn read_words<T: serde::de::DeserializeOwned>(words: &[Word]) -> T {
+    let lines: Vec<String> = words.iter().map(|word| format!("{} = {}", word.key, word.value)).collect();
+    let lines = lines.join("\n");
+    toml::from_str(&lines).unwrap_or_else(|error| panic!("our own words: {error}\n{lines}"))
+}
+
 /// What a word of the orchestrator's stands for.
 fn of_name<T: Copy>(word: &str, all: [T; 3], name: impl Fn(T) -> &'static str) -> T {
     let named = all.into_iter().find(|one| name(*one) == word);
@@ -199,6 +308,16 @@ impl Used {
         let written = setting.written.as_ref().map(ToString::to_string);
         let note = Note { line, field: setting.field.clone(), value: written.unwrap_or_else(|| value.to_string()) };
         self.taken.push(Taken { place: place.clone(), note });
+    }
+
+    /// Notes that a word of the manifest stands at a place, or that the scenario's does.
+    fn note(&mut self, is_given: bool, place: Place, origin: &Origin, value: String) {
+        let note = Note { line: origin.line, field: origin.field.clone(), value };
+        match (is_given, origin.line) {
+            (false, _) => self.taken.push(Taken { place, note }),
+            (true, Some(_)) => self.overridden.push(Taken { place, note }),
+            (true, None) => {}
+        }
     }
 
     /// Notes that the scenario's word at a place stands instead of what is written in the manifest.
@@ -262,6 +381,7 @@ impl Used {
             Supported::Kubernetes(deployment) => (&deployment.replicas, kubernetes::GRACE),
             Supported::Swarm(service) => (&service.replicas, swarm::GRACE),
             Supported::Nomad(group) => (&group.count, nomad::KILL_TIMEOUT),
+            Supported::Argo(rollout) => (&rollout.replicas, kubernetes::GRACE),
         };
         let written = replicas.effective.filter(|_| replicas.is_written());
         if let Some(count) = written.filter(|count| *count != service.instances.get()) {
