@@ -229,6 +229,24 @@ fn the_share_of_the_requests_is_told_step_by_step() {
     assert!(kubernetes(AT_ONCE).steps.iter().all(|step| step.what.new_share.is_none()));
 }
 
+/// One new instance after 10 s gets 10 %, a minute later five get half; the analysis, which nobody's requests stand in the way
+/// of, takes three measurements; the other five come up, and the old ones leave half a minute after the end.
+#[test]
+fn a_rollout_of_argo_is_told_without_traffic() {
+    let steps = "{ set_weight = 10 }, { pause = { duration = \"1m\" } }, { set_weight = 50 }, \
+                 { analysis = [{ max_failed = \"1%\", interval = \"10s\", count = 3 }] }";
+    let explained =
+        explained(&scenario("", "", "", &format!("argo.canary]\ntraffic_routing = true\nsteps = [{steps}]")));
+    let told = explained.steps.iter().filter_map(|step| Some((step.at_ms, step.what.new_share?, step.new_ready)));
+    assert_eq!(told.collect::<Vec<_>>(), [(10_000, 10, 1), (80_000, 50, 5), (110_000, 100, 10)]);
+    assert_eq!((explained.outcome, explained.reported), ("completed", Some("Healthy")));
+    assert!(explained.typical_s.is_some_and(|typical| (typical - 110.0).abs() < 0.01), "{explained:?}");
+    assert_eq!((explained.least_ready, explained.most_beside_leaving), (10, 20));
+    let means = |setting| explained.resolved.iter().find(|row| row.setting == setting).map(|row| row.means.as_str());
+    assert_eq!(means("setWeight"), Some("1 new and 10 old ones"));
+    warns(&explained, Kind::NeedsRoom, "room for 10 more");
+}
+
 #[test]
 fn the_old_version_cannot_read_the_new_schema() {
     let with = |database: &str| {

@@ -15,6 +15,8 @@ macro_rules! demand {
     };
 }
 
+#[path = "invariants/argo.rs"]
+mod argo;
 #[path = "invariants/books.rs"]
 mod books;
 #[path = "invariants/check.rs"]
@@ -35,7 +37,7 @@ use generate::{Case, Orchestrator};
 use rayon::prelude::*;
 use rollsim::engine;
 use rollsim::fleet::{InstanceId, Phase, Slot, Version};
-use rollsim::history::{Cause, Change, History, Outcome, Report};
+use rollsim::history::{Cause, Change, History, Outcome, Report, Wanted};
 use rollsim::scenario::parse;
 use rollsim::time::SimTime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -308,6 +310,33 @@ fn the_checker_notices_what_nomad_does_not_promise() {
         !case.is_sound && !case.has_fault && nomad.max_parallel > 0 && nomad.canary == 0
     };
     notices(|case| fits(case, rolls), failed, "and then");
+}
+
+#[test]
+fn the_checker_notices_what_a_rollout_does_not_promise() {
+    let fits = |case: &Case, is_meant: fn(&argo::Argo) -> bool| {
+        let Orchestrator::Argo(argo) = &case.orchestrator else { return false };
+        is_plain(case) && case.is_sound && case.has_time && is_meant(argo)
+    };
+    let all = |case: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &(0..case.desired).collect::<Vec<_>>());
+        (history.splits, history.wanted) = (Vec::new(), Vec::new());
+    };
+    let basic = |case: &Case| fits(case, argo::Argo::is_basic) && case.orchestrator.floor(case.desired, false, 0) > 0;
+    notices(basic, all, "promised are");
+    let wants = |_: &Case, at: SimTime, history: &mut History| {
+        let mut desired = history.wanted[0].desired;
+        desired[1] = 1_000;
+        history.wanted.push(Wanted { at, desired });
+    };
+    notices(|case| fits(case, |_| true), wants, "is more than");
+    let early = |_: &Case, at: SimTime, history: &mut History| {
+        let all = history.splits.last().expect("it is done").1;
+        history.splits = vec![(at, all)];
+    };
+    notices(|case| fits(case, argo::Argo::is_plainly_routed), early, "are ready for");
+    let skips = |_: &Case, _: SimTime, history: &mut History| history.splits.reverse();
+    notices(|case| fits(case, argo::Argo::is_plainly_routed), skips, "is no step of");
 }
 
 #[test]

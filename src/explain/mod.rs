@@ -77,7 +77,12 @@ const INSTANCES_OF_ALL_RUNS: u32 = 100_000;
 /// What the scenario's strategies will do.
 pub fn explain(scenario: &Scenario) -> Explanation {
     let quiet = without_traffic(scenario);
-    let strategies = scenario.strategies.par_iter().map(|strategy| Case::of(scenario, &quiet, strategy).explained());
+    let unasked = |strategy: &NamedStrategy| {
+        let NamedStrategy { name, strategy } = strategy.clone();
+        NamedStrategy { name, strategy: strategy.without_requests() }
+    };
+    let one = |strategy| Case::of(scenario, &quiet, &unasked(strategy)).explained();
+    let strategies = scenario.strategies.par_iter().map(one);
     Explanation {
         scenario: scenario.name.clone(),
         instances: scenario.service.instances.get(),

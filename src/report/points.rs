@@ -49,9 +49,7 @@ pub fn seeds(judged: &[Judged]) -> String {
 pub fn summary(judged: &[Judged]) -> String {
     let count = |verdict: Verdict| judged.iter().filter(|one| one.verdict == verdict).count();
     let mut text = format!("{} of {} points hold", count(Verdict::Holds), judged.len());
-    for verdict in
-        [Verdict::Differs, Verdict::TooCoarse, Verdict::NotMeasured, Verdict::NotUnderstood, Verdict::NoOrchestrator]
-    {
+    for verdict in [Verdict::Differs, Verdict::TooCoarse, Verdict::NotMeasured, Verdict::NotUnderstood] {
         let ids: Vec<&str> =
             judged.iter().filter(|one| one.verdict == verdict).map(|one| one.point.id.as_str()).collect();
         if !ids.is_empty() {

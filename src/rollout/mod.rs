@@ -351,6 +351,9 @@ pub trait Facts {
 
     /// Switches its own failure rule off, if it has one that can be.
     fn ignore_failures(&mut self) {}
+
+    /// Lets pass what it judges by answers where there are none: nobody asks for anything.
+    fn expect_no_answers(&mut self) {}
 }
 
 /// One line an orchestrator: its variant of [`Strategy`] and of [`Memory`], and its module.
@@ -449,6 +452,13 @@ impl Strategy {
     #[must_use]
     pub fn without_quota(mut self) -> Strategy {
         self.facts_mut().lift_quota();
+        self
+    }
+
+    /// The same strategy where nobody asks for anything.
+    #[must_use]
+    pub fn without_requests(mut self) -> Strategy {
+        self.facts_mut().expect_no_answers();
         self
     }
 

@@ -136,7 +136,7 @@ pub(super) struct Metric {
     pub max_failed: Option<Share>,
     /// The largest share of answers that may come later than the target of their class. Default: "100%".
     pub max_late: Option<Share>,
-    /// With fewer attempts a measurement is inconclusive; without any it is an error. Default: 1.
+    /// With fewer attempts a measurement is inconclusive; without any it is an error, unless none are needed. Default: 1.
     #[schemars(range(max = 1_000_000_000))]
     pub at_least: Option<Count>,
     /// A job that tests the new version, instead of these.

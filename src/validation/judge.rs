@@ -61,8 +61,6 @@ pub enum Verdict {
     NotMeasured,
     /// No model understands it.
     NotUnderstood,
-    /// It is a rule of an orchestrator that is not modelled.
-    NoOrchestrator,
 }
 
 impl Verdict {
@@ -74,13 +72,12 @@ impl Verdict {
             Verdict::TooCoarse => "too coarse to tell",
             Verdict::NotMeasured => "not measured",
             Verdict::NotUnderstood => "not understood",
-            Verdict::NoOrchestrator => "no such orchestrator yet",
         }
     }
 
-    /// Whether it speaks against the program: all but what holds, and what is about something that it does not model.
+    /// Whether it speaks against the program.
     pub const fn is_negative(self) -> bool {
-        !matches!(self, Verdict::Holds | Verdict::NoOrchestrator)
+        !matches!(self, Verdict::Holds)
     }
 }
 

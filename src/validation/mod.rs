@@ -72,9 +72,6 @@ fn one(point: &Point, how: Option<Understanding>, effort: Effort, progress: Prog
         return Judged { point, trials: Vec::new(), unread: Vec::new(), verdict: Verdict::NotUnderstood };
     };
     let trials = match task {
-        Task::NoOrchestrator => {
-            return Judged { point, trials: Vec::new(), unread, verdict: Verdict::NoOrchestrator };
-        }
         Task::Computed(estimates) => Some(vec![Trial { seed: None, runs: 0, estimates }]),
         Task::Simulate(experiment) => simulated(&point, &experiment, effort, progress),
     };

@@ -52,6 +52,9 @@ impl Checker<'_> {
         if let Orchestrator::Nomad(nomad) = &self.case.orchestrator {
             self.nomad_keeps_its_promises(nomad)?;
         }
+        if let Orchestrator::Argo(argo) = &self.case.orchestrator {
+            self.argo_keeps_its_promises(argo)?;
+        }
         self.what_has_stopped_stays_stopped()?;
         self.the_outcome_fits_the_fleet()?;
         let live = self.must_end_well();
@@ -127,7 +130,12 @@ impl Checker<'_> {
 
     fn places_hold_one_process(&self) -> Checked {
         let of_a_kind: fn(Phase) -> bool = match self.case.orchestrator {
-            Orchestrator::Kubernetes { .. } | Orchestrator::Shift(_) | Orchestrator::Nomad(_) => return Ok(()),
+            Orchestrator::Kubernetes { .. }
+            | Orchestrator::Shift(_)
+            | Orchestrator::Nomad(_)
+            | Orchestrator::Argo(_) => {
+                return Ok(());
+            }
             // A place is empty before the next version is put there.
             Orchestrator::Octopus { .. } | Orchestrator::Waves(_) => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
@@ -484,7 +492,9 @@ impl Checker<'_> {
         demand!(is_enough, "{outcome:?} with {there} of {desired}");
         // Swarm keeps the old task of a slot whose new one did not run.
         let may_keep_others = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && !self.case.is_sound;
-        demand!(may_keep_others || others <= kept, "{outcome:?}, but {others} others live");
+        // A set that got requests until now is kept for a while after the end.
+        let keeps = matches!(&self.case.orchestrator, Orchestrator::Argo(argo) if argo.keeps_old());
+        demand!(keeps || may_keep_others || others <= kept, "{outcome:?}, but {others} others live");
         Ok(())
     }
 
@@ -517,6 +527,11 @@ impl Checker<'_> {
             fleet.values().filter(|change| change.to == Phase::Ready && change.listed).collect();
         let moved = serving.iter().filter(|change| change.version == target).count();
         let serving = serving.len();
+        // Nothing leaves while a Rollout is paused, not even what it has replaced.
+        let keeps = matches!(&self.case.orchestrator, Orchestrator::Argo(argo) if argo.keeps_old());
+        if commands.stays_paused && keeps {
+            return Ok(());
+        }
         demand!(serving == size, "{serving} of {size} serve in the end");
         demand!(moved + self.kept(commands.size) >= size, "{moved} of {size} serve in version {target} in the end");
         demand!(fleet.len() == serving, "{} exist in the end, {serving} serve", fleet.len());

@@ -1,5 +1,6 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
+use super::argo::{self, Argo};
 use super::nomad::{self, Nomad};
 use super::plane::{Facts, Plane};
 use super::shift::{self, Shift};
@@ -200,6 +201,7 @@ pub(super) enum Orchestrator {
     Waves(Waves),
     Shift(Shift),
     Nomad(Nomad),
+    Argo(Argo),
 }
 
 /// A count, or a share in percent.
@@ -250,6 +252,7 @@ impl Orchestrator {
             Orchestrator::Waves(_) => "waves",
             Orchestrator::Shift(_) => "shift",
             Orchestrator::Nomad(_) => "nomad",
+            Orchestrator::Argo(_) => "argo",
         }
     }
 
@@ -279,6 +282,7 @@ impl Orchestrator {
             // Whatever leaves is stood in for.
             Orchestrator::Shift(_) => 0,
             Orchestrator::Nomad(ref nomad) => nomad.missing(desired, moved + u32::from(undone)),
+            Orchestrator::Argo(ref argo) => argo.missing(desired, undone || moved > 0),
         };
         desired.saturating_sub(missing)
     }
@@ -582,7 +586,7 @@ impl Draft {
         }
     }
 
-    fn nomad(&mut self) -> (Rollout, bool) {
+    fn nomad(&mut self) -> (Rollout, Option<String>) {
         let ready_within = self.pull + self.start + self.probe.map_or(0, Probe::notices_within);
         let drawn = nomad::draw(&mut self.luck, self.desired, ready_within);
         self.text.push_str(&drawn.words);
@@ -594,7 +598,24 @@ impl Draft {
             fails_sound_releases: drawn.fails_sound_releases,
             drains: self.drain + drawn.shutdown_delay,
         };
-        (rollout, drawn.is_promoted)
+        let promotes = r#"{ after = "0s", do = "promote" }"#;
+        (rollout, drawn.is_promoted.then(|| promotes.to_owned()))
+    }
+
+    fn argo(&mut self) -> (Rollout, Option<String>) {
+        let ready_within = self.pull + self.start + self.probe.map_or(0, Probe::notices_within);
+        let drawn = argo::draw(&mut self.luck, self.desired, ready_within);
+        self.text.push_str(&drawn.words);
+        let more = u64::from(self.most.div_ceil(self.desired));
+        let rollout = Rollout {
+            orchestrator: Orchestrator::Argo(drawn.argo),
+            lasts: drawn.rounds * more * self.start_to_stop(0, 30_000) + drawn.takes,
+            can_be_stuck: drawn.can_be_stuck,
+            fails_sound_releases: drawn.may_fail,
+            drains: self.drain,
+        };
+        let promotes = vec![r#"{ when_paused = true, do = "promote" }"#; drawn.open_pauses];
+        (rollout, (drawn.open_pauses > 0).then(|| promotes.join(", ")))
     }
 
     /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm and Nomad, an
@@ -851,21 +872,31 @@ impl Draft {
         let is_shifted = Luck::new(mix(number ^ 0x0073_6869_6674)).percent(20);
         let kind = if is_shifted { 4 } else { kind };
         let kind = if is_nomad { 5 } else { kind };
+        let is_argo = Luck::new(mix(number ^ 0x0061_7267_6f00)).percent(20);
+        let kind = if is_argo { 6 } else { kind };
         self.release(matches!(kind, 2..=4));
-        let (rollout, is_promoted) = match kind {
-            0 => (self.kubernetes(), false),
-            1 => (self.swarm(), false),
-            2 => (self.octopus(), false),
-            3 => (self.waves(zones), false),
-            4 => (self.shift(), false),
-            _ => self.nomad(),
+        let (rollout, promotes) = match kind {
+            0 => (self.kubernetes(), None),
+            1 => (self.swarm(), None),
+            2 => (self.octopus(), None),
+            3 => (self.waves(zones), None),
+            4 => (self.shift(), None),
+            5 => self.nomad(),
+            _ => self.argo(),
         };
-        let (commands, last_after) = if is_promoted {
-            self.line(r#"commands = [{ after = "0s", do = "promote" }]"#);
+        let settings_end = self.text.len();
+        let (commands, last_after) = if let Some(promotes) = promotes {
+            self.line(format!("commands = [{promotes}]"));
             (Commands { count: 1, ..Commands::none(desired) }, 0)
         } else {
             self.commands(rollout.lasts, matches!(kind, 1 | 5))
         };
+        if kind == 6 {
+            // They stand before the table of the canary, or of blue/green.
+            let commands = self.text.split_off(settings_end);
+            let header = "[strategy.case.argo]\n";
+            self.text = self.text.replace(header, &format!("{header}{commands}"));
+        }
         let has_time = self.luck.percent(85);
         let enough = (2 + commands.count as u64) * rollout.lasts + last_after + self.together.waits() + 60_000;
         let window = if has_time { enough } else { self.luck.within(1, enough) };
@@ -894,13 +925,14 @@ impl Draft {
             "[study]\nreplications = 2\nseed = {number}\nwarm_up = \"{warm_up}ms\"\nbaseline = \"{baseline}ms\"\nwindow = \"{window}ms\"\ninterval = \"{interval}ms\""
         ));
         let grace = self.grace.unwrap_or(match kind {
-            0 => 30_000,
+            0 | 6 => 30_000,
             5 => 5_000,
             _ => 10_000,
         });
         let goes_by_news_alone = !self.text.contains("health_check") && !self.text.contains("ejection");
         // Each version has a queue of its own.
-        let queues = if kind == 4 { u64::from(commands.newest) + 1 } else { 1 };
+        let splits = matches!(&rollout.orchestrator, Orchestrator::Argo(argo) if argo.splits());
+        let queues = if kind == 4 || splits { u64::from(commands.newest) + 1 } else { 1 };
         self.plane.facts.balancers_hold *= queues;
         let is_sound = !self.has_defect && !self.has_fault && !rollout.fails_sound_releases;
         Case {

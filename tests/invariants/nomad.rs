@@ -127,9 +127,8 @@ impl Checker<'_> {
         let reverts = self.history.reported.iter().find(|report| report.word == "rolling back");
         demand!(reverts.is_none() || nomad.auto_revert, "{reverts:?}, and nobody asked for it");
         // Not always another version: a change of the count is reverted, too. And a rollback is not rolled back.
-        let is_asked = |at: SimTime| self.history.asked.iter().any(|asked| asked.at == at);
-        let has_reverted = |at| self.history.rollback_at.is_some() || is_asked(at);
-        demand!(reverts.is_none_or(|report| has_reverted(report.at)), "{reverts:?}, and nothing was asked for again");
+        let asked = |until: SimTime| self.history.asked.iter().filter(|asked| asked.at <= until).count();
+        demand!(reverts.is_none_or(|report| asked(report.at) > 1), "{reverts:?}, and nothing was asked for again");
         let is_done = self.history.outcome == Outcome::Completed && self.case.commands.count == 0;
         demand!(!is_done || reverts.is_none(), "{reverts:?}, and the new version is complete");
         Ok(())
@@ -178,12 +177,12 @@ impl Checker<'_> {
         let Some(failed) = self.history.reported.iter().find(|report| report.word == "failed") else { return Ok(()) };
         // A task that fails for good is rescheduled all the same.
         let fails_at = self.history.changes.iter().find(|change| change.to == Phase::Down).map(|change| change.at);
-        let moves = |change: &&Change| match change.to {
+        let is_move = |change: &&Change| match change.to {
             Phase::Draining => true,
             Phase::Pulling => fails_at.is_none_or(|at| at > change.at),
             _ => false,
         };
-        let moved = self.history.changes.iter().filter(|change| change.at > failed.at).find(moves);
+        let moved = self.history.changes.iter().filter(|change| change.at > failed.at).find(is_move);
         demand!(moved.is_none(), "{failed:?}, and then {moved:?}");
         Ok(())
     }

@@ -40,7 +40,7 @@ pub enum Measures {
         max_failed: f64,
         /// The largest share of answers that may be later than the target of their class, 0 to 1.
         max_late: f64,
-        /// With fewer attempts it is inconclusive.
+        /// With fewer attempts it is inconclusive; with none needed nothing at all is a success.
         at_least: u64,
     },
     /// A job that tests the new version, and fails when it finds a defect or nothing that is ready.
@@ -146,8 +146,16 @@ impl Metric {
         self.effective_count().is_some()
     }
 
+    /// Lets it pass where nothing was answered.
+    pub(super) fn expect_no_answers(&mut self) {
+        if let Measures::Answers { at_least, .. } = &mut self.measures {
+            *at_least = 0;
+        }
+    }
+
     /// Lets it pass whatever is measured.
     pub(super) fn ignore_failures(&mut self) {
+        self.expect_no_answers();
         let never = u32::MAX;
         let passes = Limits { failures: None, inconclusive: never, consecutive_errors: never, ..self.limits };
         self.limits = Limits { consecutive_successes: 0, ..passes };
@@ -241,7 +249,7 @@ fn judged(before: Answers, after: Answers, max_failed: f64, max_late: f64, at_le
     let (good, failed, late) = (after.good - before.good, after.failed - before.failed, after.late - before.late);
     let share = |part: u64, of: u64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
     match good + failed {
-        0 => Phase::Error,
+        0 if at_least > 0 => Phase::Error,
         all if all < at_least => Phase::Inconclusive,
         all if share(failed, all) <= max_failed && share(late, good) <= max_late => Phase::Successful,
         _ => Phase::Failed,

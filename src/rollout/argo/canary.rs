@@ -213,6 +213,7 @@ impl Pass<'_> {
         } else if self.set(self.memory.target).available == 0 || canary.steps.is_empty() {
             0
         } else if !self.is_at_desired_sizes(canary) {
+            // So whoever comes back within the window gets the last step's weight from its first available pod on.
             weight_before(&canary.steps, step)
         } else {
             weight_at(&canary.steps, step)

@@ -245,23 +245,30 @@ impl Facts for Settings {
 
     fn ignore_failures(&mut self) {
         self.progress_deadline_abort = false;
-        match &mut self.kind {
-            Kind::BlueGreen(BlueGreen { pre_promotion, post_promotion, .. }) => {
-                pre_promotion.iter_mut().chain(post_promotion).for_each(Metric::ignore_failures);
-            }
-            Kind::Canary(Canary { analysis, steps, .. }) => {
-                analysis.iter_mut().for_each(Metric::ignore_failures);
-                for step in steps {
-                    if let Step::Analysis(metrics) = step {
-                        metrics.iter_mut().for_each(Metric::ignore_failures);
-                    }
-                }
-            }
-        }
+        self.for_each_metric(Metric::ignore_failures);
+    }
+
+    fn expect_no_answers(&mut self) {
+        self.for_each_metric(Metric::expect_no_answers);
     }
 }
 
 impl Settings {
+    fn for_each_metric(&mut self, change: impl FnMut(&mut Metric)) {
+        match &mut self.kind {
+            Kind::BlueGreen(BlueGreen { pre_promotion, post_promotion, .. }) => {
+                pre_promotion.iter_mut().chain(post_promotion).for_each(change);
+            }
+            Kind::Canary(Canary { analysis, steps, .. }) => {
+                let of_steps = steps.iter_mut().filter_map(|step| match step {
+                    Step::Analysis(metrics) => Some(metrics),
+                    _ => None,
+                });
+                of_steps.flatten().chain(analysis).for_each(change);
+            }
+        }
+    }
+
     /// What is remembered before the rollout: the old version is stable.
     pub fn memory(&self, desired: u32) -> Memory {
         let mut sizes = [0; Version::COUNT];

@@ -29,8 +29,6 @@ pub enum Task {
     Simulate(Box<Experiment>),
     /// Nothing any more: its numbers were computed.
     Computed(Vec<Estimate>),
-    /// Nothing: it is a rule of an orchestrator that is not modelled.
-    NoOrchestrator,
 }
 
 /// How a point was understood.

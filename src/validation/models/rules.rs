@@ -1,7 +1,8 @@
 //! Orchestrators' own arithmetic, checked where it lives, and rollouts without chance that follow from it.
 
 use super::draft::Times;
-use super::{Figure, Reader, Reading, Task, computed};
+use super::{Figure, Reader, Reading, computed};
+use crate::rollout::argo::{MAX_WEIGHT, approximate};
 use crate::rollout::kubernetes::{Bound, resolve_fenceposts};
 use crate::scenario::manifest::{self, Workload};
 use serde_json::{Map, json};
@@ -10,8 +11,7 @@ use std::path::Path;
 /// Reads an orchestrator's rule.
 pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
     if reader.params.has("setWeight") {
-        reader.params.pass_over_all(); // Argo Rollouts.
-        return Ok(Some(Task::NoOrchestrator));
+        return canary(reader);
     }
     if reader.params.has("minimumHealthyPercent") || reader.params.has("maximumPercent") {
         return ecs(reader);
@@ -27,6 +27,18 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Reading {
         return fenceposts(reader, &surge, &unavailable);
     }
     deployment(reader, &surge, &unavailable)
+}
+
+/// The sizes that Argo Rollouts takes for a weight without a traffic router.
+fn canary(reader: &mut Reader<'_>) -> Reading {
+    let (replicas, weight) = (reader.params.count("replicas")?, reader.params.count("setWeight")?);
+    let surge = reader.params.typed("maxSurge").and_then(|surge| bound(&surge));
+    let (Some(replicas), Some(weight), Some(surge)) = (replicas, weight, surge) else { return Ok(None) };
+    if !reader.asks_for(&["canary/stable counts"]) || weight > MAX_WEIGHT {
+        return Ok(None);
+    }
+    let sizes = approximate(replicas, weight, MAX_WEIGHT, surge.of(replicas, true));
+    Ok(Some(computed([f64::from(sizes.canary), f64::from(sizes.stable)])))
 }
 
 /// What the reader of Amazon ECS services makes of a service's percentages.
