@@ -78,9 +78,10 @@ impl Engine<'_> {
     pub(super) fn schema_changed(&mut self) {
         self.schema.is_changing = false;
         self.schema.is_new = !self.schema.is_new;
-        if !self.is_window_over() {
-            self.history.schema_changed.push(self.now);
+        if self.is_window_over() {
+            return;
         }
+        self.history.schema_changed.push(self.now);
         if !self.rollout.has_begun() {
             self.begin_the_rollout();
         }

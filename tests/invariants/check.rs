@@ -445,8 +445,12 @@ impl Checker<'_> {
                 continue;
             }
             let until = next.map(|next| next.at);
-            let late =
-                wanted.iter().find(|wanted| wanted.at > report.at && until.is_none_or(|until| wanted.at < until));
+            // Nor does it leave a task that has failed for good.
+            let is_nomad = matches!(self.case.orchestrator, Orchestrator::Nomad(_));
+            let fails = self.history.changes.iter().find(|change| change.to == Phase::Down).map(|change| change.at);
+            let is_late = |at: SimTime| at > report.at && until.is_none_or(|until| at < until);
+            let is_own = |at: SimTime| is_nomad && fails.is_some_and(|fails| fails <= at);
+            let late = wanted.iter().find(|wanted| is_late(wanted.at) && !is_own(wanted.at));
             demand!(late.is_none(), "{report:?}, and {late:?} is wanted");
         }
         Ok(())

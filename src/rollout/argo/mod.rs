@@ -6,7 +6,7 @@
 //! documentation.
 //!
 //! The controller makes passes, and one kind of change in each: it sets the traffic router's weight, measures, sizes the
-//! stable set, the new one or the others, pauses, and goes on to the next step ([`canary`], [`blue_green`]). ReplicaSets
+//! stable set, the new one or the others, pauses, and goes on to the next step (`canary`, `blue_green`). ReplicaSets
 //! follow their sizes as Kubernetes' controller of them does, here at once, and pods live as its kubelet lets them. The
 //! stable version is the one that was promoted last; asking for it again skips all steps. A failed analysis *aborts*: the
 //! requests go back to the stable version while the new one is still asked for.
