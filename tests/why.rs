@@ -165,6 +165,11 @@ fn errors_crashes_and_the_zone_of_an_outage() {
     says("errors that instances of every version give", &[errors], &[]);
     let defect = ("grace = \"20s\"", "grace = \"20s\"\ndefect = { error_rate = \"10%\" }");
     says("were answered with errors by the new version, which nobody rolled back", &[defect], &[errors]);
+    let aborts = "[strategy.x.argo.canary]\nsteps = [{ analysis = [{ max_failed = \"1%\", initial_delay = \"10s\" }] }]\ntraffic_routing = true";
+    let aborts = aborts.replace("steps = [", "steps = [{ set_weight = 25 }, ");
+    let strategy = "[strategy.x.kubernetes]\nmax_surge = 1\nmax_unavailable = 0";
+    let given_up = "the rollout failed, and nobody asked for the old one";
+    says(given_up, &[defect, (strategy, &aborts)], &[defect]);
     let operator = "[rollback]\npolicy = { operator = { notices_after = \"12s\", alarm = \"0.1%\" } }\n[study]";
     let said = sentences(&[defect, ("[study]", operator)]);
     assert!(said.contains("by the new version: it was rolled back"), "{said}");

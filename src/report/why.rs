@@ -5,7 +5,7 @@
 
 use super::table::{grouped, percent, seconds};
 use crate::fleet::Version;
-use crate::history::{Cause, Delayed};
+use crate::history::{Cause, Delayed, Outcome};
 use crate::study::{Context, LossRow, Results, StrategyResults};
 
 /// How many findings on losses are told, and how many on late requests.
@@ -240,6 +240,11 @@ impl Case<'_> {
 
     fn defect(&self) -> String {
         let detected: Vec<f64> = self.strategy.runs.iter().filter_map(|run| run.detect_s).collect();
+        let runs = &self.strategy.runs;
+        if detected.is_empty() && !runs.is_empty() && runs.iter().all(|run| run.outcome == Outcome::Failed.name()) {
+            return "were answered with errors by the new version: the rollout failed, and nobody asked for the old one"
+                .to_owned();
+        }
         if detected.is_empty() {
             return "were answered with errors by the new version, which nobody rolled back".to_owned();
         }
