@@ -133,7 +133,7 @@ impl<'a> Pass<'a> {
         (memory.promotions, memory.aborts) = (0, 0);
         (memory.analysis, memory.background) = (None, None);
         (memory.may_grow, memory.is_late, memory.completed) = (false, false, false);
-        memory.fast = memory.leaves_at[view.target.index()].is_some();
+        memory.fast = memory.leaves_at[view.target.index()].is_some() || memory.stable == view.target;
         memory.answered = view.answers[view.target.index()];
         memory.progress.at = view.now;
         memory.step = 0;

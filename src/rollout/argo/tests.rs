@@ -271,6 +271,23 @@ fn going_back_within_the_delay_switches_at_once() {
 }
 
 #[test]
+fn nobody_is_asked_before_all_requests_go_back_to_the_stable_version() {
+    let long = Metric { initial_delay: Duration::from_hours(1), ..metric() };
+    let of_kind = BlueGreen { auto_promotion: false, post_promotion: vec![long], ..blue_green() };
+    let mut walk = Walk::new("oo", settings(Kind::BlueGreen(of_kind)));
+    walk.at(0);
+    start(&mut walk, 2..4);
+    walk.at(1);
+    walk.promotions = 1;
+    assert_eq!(walk.at(2), "split[0, 1]");
+    walk.stands(Status::Progressing, "Progressing", 2, 2);
+    (walk.target, walk.revision, walk.rolling_back, walk.promotions) = (Version::OLD, 2, true, 0);
+    assert_eq!(walk.at(3), "split[1, 0]");
+    walk.stands(Status::Completed, "Healthy", 2, 2);
+    assert_eq!(walk.at(33), "-2 -3");
+}
+
+#[test]
 fn analyses_stand_before_and_after_the_switch() {
     let test = Metric { measures: Measures::Test(Test { takes: Duration::from_secs(20), finds: 1.0 }), ..metric() };
     let of_kind = BlueGreen { pre_promotion: vec![test], post_promotion: vec![metric()], ..blue_green() };
