@@ -17,6 +17,7 @@
 //! Nothing else knows orchestrators apart: neither the engine nor the reports need a line.
 
 mod command;
+pub mod ecs;
 pub mod kubernetes;
 pub mod nomad;
 pub mod octopus;
@@ -297,6 +298,12 @@ pub trait Facts {
         false
     }
 
+    /// Whether it hears of a starting instance that fails its probe often enough ([`Instance::fails_checks`]), and what
+    /// was not probed yet needs but one pass.
+    fn hears_of_failing_starts(&self) -> bool {
+        false
+    }
+
     /// Whether every new instance starts in the place of an old one that is gone by then.
     fn keeps_places(&self) -> bool {
         false
@@ -421,6 +428,8 @@ orchestrators! {
     Shift: shift,
     /// A group of a Nomad service job.
     Nomad: nomad,
+    /// A rolling update of an Amazon ECS service.
+    Ecs: ecs,
 }
 
 impl Strategy {

@@ -1,5 +1,6 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
+use super::ecs::{self, Check, Ecs};
 use super::nomad::{self, Nomad};
 use super::plane::{Facts, Plane};
 use super::shift::{self, Shift};
@@ -200,6 +201,7 @@ pub(super) enum Orchestrator {
     Waves(Waves),
     Shift(Shift),
     Nomad(Nomad),
+    Ecs(Ecs),
 }
 
 /// A count, or a share in percent.
@@ -250,6 +252,7 @@ impl Orchestrator {
             Orchestrator::Waves(_) => "waves",
             Orchestrator::Shift(_) => "shift",
             Orchestrator::Nomad(_) => "nomad",
+            Orchestrator::Ecs(_) => "ecs",
         }
     }
 
@@ -279,6 +282,9 @@ impl Orchestrator {
             // Whatever leaves is stood in for.
             Orchestrator::Shift(_) => 0,
             Orchestrator::Nomad(ref nomad) => nomad.missing(desired, moved + u32::from(undone)),
+            // Without a check tasks count as healthy that are not up yet.
+            Orchestrator::Ecs(ref ecs) if ecs.is_blind => desired,
+            Orchestrator::Ecs(ref ecs) => desired - ecs.least(desired),
         };
         desired.saturating_sub(missing)
     }
@@ -597,6 +603,24 @@ impl Draft {
         (rollout, drawn.is_promoted)
     }
 
+    fn ecs(&mut self) -> Rollout {
+        let check = self.probe.map(|probe| Check {
+            gives_up_after: probe.initial_delay + probe.period * (probe.failures - 1),
+            starts_within: self.start,
+            ready_within: probe.notices_within(),
+        });
+        let drawn = ecs::draw(&mut self.luck, self.desired, check);
+        self.text.push_str(&drawn.words);
+        let step = self.start_to_stop(0, 30_000) + drawn.takes;
+        Rollout {
+            orchestrator: Orchestrator::Ecs(drawn.ecs),
+            lasts: (u64::from(self.most) + 2) * step + drawn.bakes,
+            can_be_stuck: false,
+            fails_sound_releases: drawn.fails_sound_releases,
+            drains: self.drain,
+        }
+    }
+
     /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm and Nomad, an
     /// undo takes back whatever was changed last, be it the version or the size.
     fn commands(&mut self, lasts: u64, takes_back_sizes: bool) -> (Commands, u64) {
@@ -851,6 +875,7 @@ impl Draft {
         let is_shifted = Luck::new(mix(number ^ 0x0073_6869_6674)).percent(20);
         let kind = if is_shifted { 4 } else { kind };
         let kind = if is_nomad { 5 } else { kind };
+        let kind = if Luck::new(mix(number ^ 0x0065_6373)).percent(20) { 6 } else { kind };
         self.release(matches!(kind, 2..=4));
         let (rollout, is_promoted) = match kind {
             0 => (self.kubernetes(), false),
@@ -858,7 +883,8 @@ impl Draft {
             2 => (self.octopus(), false),
             3 => (self.waves(zones), false),
             4 => (self.shift(), false),
-            _ => self.nomad(),
+            5 => self.nomad(),
+            _ => (self.ecs(), false),
         };
         let (commands, last_after) = if is_promoted {
             self.line(r#"commands = [{ after = "0s", do = "promote" }]"#);
@@ -894,7 +920,7 @@ impl Draft {
             "[study]\nreplications = 2\nseed = {number}\nwarm_up = \"{warm_up}ms\"\nbaseline = \"{baseline}ms\"\nwindow = \"{window}ms\"\ninterval = \"{interval}ms\""
         ));
         let grace = self.grace.unwrap_or(match kind {
-            0 => 30_000,
+            0 | 6 => 30_000,
             5 => 5_000,
             _ => 10_000,
         });

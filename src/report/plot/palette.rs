@@ -62,6 +62,7 @@ pub(super) fn orchestrator(name: &str) -> Paint {
         "octopus" => GREEN,
         "waves" => PURPLE,
         "shift" => TEAL,
+        "ecs" => ORANGE,
         _ => SLATE,
     }
 }

@@ -1,5 +1,6 @@
 //! One good file that says everything, one that says no more than it must, and the files beside them.
 
+mod ecs;
 mod mistakes;
 mod plane;
 mod shift;

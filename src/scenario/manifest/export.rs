@@ -3,7 +3,7 @@
 //! What is written is a whole object, so that it can be imported again and gives the same strategy. Placeholders stand for
 //! what no scenario knows: images, labels, and how a probe asks.
 
-use super::export_nomad;
+use super::{export_ecs, export_nomad};
 use crate::rollout::kubernetes::{self, Kind};
 use crate::rollout::swarm::{self, UpdateConfig};
 use crate::rollout::{Strategy, What};
@@ -20,11 +20,13 @@ pub enum Format {
     Swarm,
     /// A job of Nomad's.
     Nomad,
+    /// A CloudFormation template with an ECS service.
+    Ecs,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 3] = [Format::Kubernetes, Format::Swarm, Format::Nomad];
+    pub const ALL: [Format; 4] = [Format::Kubernetes, Format::Swarm, Format::Nomad, Format::Ecs];
 
     /// The orchestrator's name.
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl Format {
             Format::Kubernetes => "kubernetes",
             Format::Swarm => "swarm",
             Format::Nomad => "nomad",
+            Format::Ecs => "ecs",
         }
     }
 }
@@ -56,6 +59,10 @@ pub fn export(scenario: &Scenario, strategy: &NamedStrategy, format: Format) -> 
         (Format::Nomad, Strategy::Nomad(settings)) => {
             let left_out = export_nomad::beside_job(scenario, settings);
             Some(named(export_nomad::job(scenario, &object_name(strategy), settings), left_out))
+        }
+        (Format::Ecs, Strategy::Ecs(settings)) => {
+            let left_out = export_ecs::beside_template(scenario, settings);
+            Some(named(export_ecs::template(scenario, &object_name(strategy), settings), left_out))
         }
         _ => None,
     }
@@ -141,12 +148,12 @@ fn deployment(scenario: &Scenario, strategy: &NamedStrategy, settings: &kubernet
     text
 }
 
-/// Whole seconds, rounded up: Kubernetes knows no others.
-fn whole(span: Duration) -> u64 {
+/// Whole seconds, rounded up: Kubernetes and AWS know no others.
+pub(super) fn whole(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
-fn rounded(span: Duration) -> String {
+pub(super) fn rounded(span: Duration) -> String {
     if span.subsec_nanos() == 0 {
         String::new()
     } else {
