@@ -177,6 +177,8 @@ pub struct Instance {
     pub misbehaves_from: Option<SimTime>,
     /// Kept out of the balancers by its orchestrator.
     pub held_out: bool,
+    /// It starts, and its probes have found often enough that it is not ready.
+    pub fails_checks: bool,
     /// Its place is under repair: it is down, and comes back by itself.
     pub under_repair: bool,
     phase: Phase,
@@ -279,6 +281,7 @@ impl Fleet {
             first_started: None,
             misbehaves_from: None,
             held_out: launch.held_out,
+            fails_checks: false,
             under_repair: false,
             phase: Phase::Pulling,
             since: now,
@@ -317,6 +320,7 @@ impl Fleet {
         counts[next as usize] += 1;
         instance.phase = next;
         instance.since = now;
+        instance.fails_checks = false;
         let ready = &mut self.ready[instance.version.index()];
         if let Some(since) = instance.ready_since {
             ready.remove(&(since, id));
@@ -347,6 +351,12 @@ impl Fleet {
     /// Keeps an instance out of the balancers, or lets it in.
     pub fn hold_out(&mut self, id: InstanceId, held_out: bool) {
         self.instances[id.index()].held_out = held_out;
+    }
+
+    /// Notes that the probes of a starting instance have failed often enough.
+    pub fn note_failing_checks(&mut self, id: InstanceId) {
+        debug_assert_eq!(self[id].phase, Phase::Starting);
+        self.instances[id.index()].fails_checks = true;
     }
 
     /// Notes that an instance is down because its place is, and comes back with it.

@@ -1,7 +1,8 @@
 //! What probes in a row come to. How long a probe takes, and what it looks at, is absent here.
 //!
 //! Source: `doProbe` of kubernetes/kubernetes' `pkg/kubelet/prober/worker.go`. Docker's health check and the active
-//! checks of load balancers count in the same way.
+//! checks of load balancers count in the same way; of a target group AWS says that whoever is new needs but one pass
+//! ("Health checks for Application Load Balancer target groups").
 
 use std::num::NonZeroU32;
 
@@ -31,6 +32,9 @@ pub enum Kind {
     /// The end of the process, until it has passed once; no traffic from then on. Of whoever was not probed yet nothing
     /// is known.
     Startup,
+    /// No traffic, as from a load balancer's target group. Of whoever was not probed yet nothing is known, and then one
+    /// pass is enough.
+    Target,
 }
 
 /// The probes of one process, counted.
@@ -49,7 +53,7 @@ impl Probing {
         let published = match kind {
             Kind::Readiness => Some(false),
             Kind::Liveness => Some(true),
-            Kind::Startup => None,
+            Kind::Startup | Kind::Target => None,
         };
         Probing { kind, published, last: None, in_a_row: 0, is_on_hold: false }
     }
@@ -76,9 +80,9 @@ impl Probing {
         }
         let before = if self.last == Some(passed) { self.in_a_row } else { 0 };
         (self.last, self.in_a_row) = (Some(passed), before.saturating_add(times));
-        if self.in_a_row >= thresholds.of(passed) {
+        if self.in_a_row >= self.threshold(passed, thresholds) {
             self.published = Some(passed);
-            self.is_on_hold = !passed && self.kind != Kind::Readiness;
+            self.is_on_hold = !passed && matches!(self.kind, Kind::Liveness | Kind::Startup);
             if passed && self.kind == Kind::Startup {
                 self.kind = Kind::Readiness;
             }
@@ -91,7 +95,12 @@ impl Probing {
             return None;
         }
         let before = if self.last == Some(passed) { self.in_a_row } else { 0 };
-        Some(thresholds.of(passed).saturating_sub(before).max(1))
+        Some(self.threshold(passed, thresholds).saturating_sub(before).max(1))
+    }
+
+    fn threshold(&self, passed: bool, thresholds: Thresholds) -> u64 {
+        let is_first = self.kind == Kind::Target && self.published.is_none();
+        if passed && is_first { 1 } else { thresholds.of(passed) }
     }
 }
 
@@ -156,5 +165,16 @@ mod tests {
             assert_eq!(at_once, one_by_one);
             probing.note(passed, 1, bounds);
         }
+    }
+
+    #[test]
+    fn a_new_target_needs_one_pass_and_an_unhealthy_one_five() {
+        assert_eq!(published(Kind::Target, "+--+++++", thresholds(5, 2)), "++-----+");
+        assert_eq!(published(Kind::Target, "-+", thresholds(5, 2)), "?+");
+        assert_eq!(published(Kind::Target, "--+++++-", thresholds(5, 2)), "?-----++");
+        let mut probing = Probing::new(Kind::Target);
+        assert_eq!(probing.changes_after(true, thresholds(5, 2)), Some(1));
+        probing.note(false, 2, thresholds(5, 2));
+        assert_eq!(probing.changes_after(true, thresholds(5, 2)), Some(5));
     }
 }

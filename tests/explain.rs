@@ -94,6 +94,37 @@ fn the_best_case_is_faster_than_the_typical_one_and_free_of_defects() {
 }
 
 #[test]
+fn the_bounds_of_ecs_are_resolved_as_it_rounds_them() {
+    let ecs = |service: &str, settings: &str| {
+        explained(&scenario(service, "ready_probe = { period = \"5s\" }", "", &format!("ecs]\n{settings}")))
+    };
+    let bounds = "minimum_healthy_percent = 75\nmaximum_percent = 125\n";
+    let explained_ecs = ecs("", &format!("{bounds}circuit_breaker = {{ rollback = true }}"));
+    let told: Vec<_> = explained_ecs.resolved.iter().map(|row| (row.setting, row.means.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("minimumHealthyPercent", "8: 75 % of 10, rounded up; so many stay healthy"),
+            ("maximumPercent", "12: 125 % of 10, rounded down; stopping tasks count"),
+            (
+                "deploymentCircuitBreaker",
+                "5 failed tasks without a healthy one between them fail the deployment, and the last completed deployment comes back"
+            ),
+        ]
+    );
+    assert_eq!((explained_ecs.least_ready, explained_ecs.most_instances), (8, 12));
+    is_content(&explained_ecs, Kind::CannotMove);
+    // Of two, 75 % are two and 125 % are two.
+    let stuck = ecs("instances = 2", bounds);
+    warns(&stuck, Kind::CannotMove, "0 of 2 instances run the new version");
+    assert!(stuck.resolved[1].means.ends_with("so that nothing can move"), "{:?}", stuck.resolved);
+    warns(&ecs("", "quota = 10"), Kind::CannotMove, "the quota has room for 10");
+    // Without a check all ten are healthy after 40 s, and the old ones are gone 1 s later.
+    let unchecked = explained(&scenario("", "", "", "ecs]"));
+    assert!(unchecked.typical_s.is_some_and(|typical| (typical - 41.0).abs() < 0.01), "{unchecked:?}");
+}
+
+#[test]
 fn a_rollout_that_stands_still_cannot_move() {
     let never = "defect = { chance = \"100%\", never_ready = true }";
     let explained_never = explained(&scenario("", never, "", &format!("kubernetes]\n{AT_ONCE}")));

@@ -21,6 +21,8 @@ mod argo;
 mod books;
 #[path = "invariants/check.rs"]
 mod check;
+#[path = "invariants/ecs.rs"]
+mod ecs;
 #[path = "invariants/generate.rs"]
 mod generate;
 #[path = "invariants/nomad.rs"]
@@ -102,7 +104,7 @@ fn judge(number: u64) -> Result<Seen, String> {
 /// The first case of a kind: once its history is falsified, the checker must say this of it.
 #[track_caller]
 fn notices(fits: impl Fn(&Case) -> bool, falsify: impl Fn(&Case, SimTime, &mut History), then: &str) {
-    let case = (0..10_000).map(Case::draw).find(fits).expect("a case of this kind");
+    let case = (0..100_000).map(Case::draw).find(fits).expect("a case of this kind");
     let mut scenario = parse(&case.text, Path::new("case.toml")).expect("a sound case");
     scenario.study.keeps_log = true;
     let mut history = engine::run(&scenario, &scenario.strategies[0].strategy, 0);
@@ -337,6 +339,48 @@ fn the_checker_notices_what_a_rollout_does_not_promise() {
     notices(|case| fits(case, argo::Argo::is_plainly_routed), early, "are ready for");
     let skips = |_: &Case, _: SimTime, history: &mut History| history.splits.reverse();
     notices(|case| fits(case, argo::Argo::is_plainly_routed), skips, "is no step of");
+}
+
+#[test]
+fn the_checker_notices_what_ecs_does_not_promise() {
+    let fits = |case: &Case, is_meant: fn(&Case, &ecs::Ecs) -> bool| {
+        let Orchestrator::Ecs(ecs) = &case.orchestrator else { return false };
+        is_plain(case) && ecs.least(case.desired) > 0 && !ecs.is_blind && is_meant(case, ecs)
+    };
+    let all = |case: &Case, at: SimTime, history: &mut History| {
+        sends_away(history, at, &(0..case.desired).collect::<Vec<_>>());
+    };
+    notices(|case| fits(case, |case, _| case.is_sound), all, "promised are");
+    notices(|case| fits(case, |case, _| !case.is_sound && !case.has_fault), all, "are left");
+    let launches = |_: &Case, at: SimTime, history: &mut History| {
+        history.reported.retain(|report| report.at < at);
+        history.changes.retain(|change| change.at < at);
+        history.changes.extend((0..40).map(|more| {
+            let (instance, slot, version) = (InstanceId(1000 + more), Slot(1000 + more), Version::NEW);
+            Change { at, instance, version, slot, to: Phase::Pulling, listed: false }
+        }));
+    };
+    notices(|case| fits(case, |_, _| true), launches, "tasks exist at");
+    let goes_on = |_: &Case, at: SimTime, history: &mut History| {
+        history.reported = vec![Report { at, word: "FAILED" }];
+        history.changes.retain(|change| change.at <= at);
+        let (instance, slot, version) = (InstanceId(1000), Slot(1000), Version::NEW);
+        let at = at + Duration::from_millis(1);
+        history.changes.push(Change { at, instance, version, slot, to: Phase::Pulling, listed: false });
+    };
+    let has_room = |case: &Case, ecs: &ecs::Ecs| !case.is_sound && !case.has_fault && ecs.can_move(case.commands.sizes);
+    notices(|case| fits(case, has_room), goes_on, "and then");
+    let unbroken = |case: &Case, at: SimTime, history: &mut History| {
+        history.reported = vec![Report { at, word: "IN_PROGRESS" }];
+        history.changes.retain(|change| change.at < at);
+        for instance in (1000..1000 + 15 * case.desired).map(InstanceId) {
+            let (slot, version) = (Slot(instance.0), Version::NEW);
+            let phases = [Phase::Pulling, Phase::Prepared, Phase::Starting, Phase::Down, Phase::Gone];
+            history.changes.extend(phases.map(|to| Change { at, instance, version, slot, to, listed: false }));
+        }
+    };
+    let breaks = |case: &Case, ecs: &ecs::Ecs| !case.is_sound && !case.has_fault && ecs.breaks_the_circuit();
+    notices(|case| fits(case, breaks), unbroken, "and nothing came of it");
 }
 
 #[test]

@@ -62,8 +62,13 @@ impl Engine<'_> {
 
     /// A process began, and fails its probes until it is up.
     pub(super) fn begin_probing(&mut self, id: InstanceId) {
-        // Where failures end the process, they count from the beginning.
-        let kind = if self.strategy.facts().kills_unhealthy() { Kind::Startup } else { Kind::Readiness };
+        // Where failures end the process, or are told to the orchestrator, they count from the beginning.
+        let facts = self.strategy.facts();
+        let kind = match (facts.kills_unhealthy(), facts.hears_of_failing_starts()) {
+            (true, _) => Kind::Startup,
+            (false, true) => Kind::Target,
+            (false, false) => Kind::Readiness,
+        };
         self.runtimes[id.index()].probes = Probes::new(kind, self.now);
         self.foresee(id);
     }
@@ -101,13 +106,14 @@ impl Engine<'_> {
         }
     }
 
-    /// An instance counts as ready from now on, or not any more. A starting one that fails is stopped where the
-    /// orchestrator watches health, and counts as failed.
+    /// An instance counts as ready from now on, or not any more. A starting one that fails is stopped and counts
+    /// as failed where the orchestrator watches health so closely; else that is noted.
     fn believe(&mut self, id: InstanceId, ready: bool) {
         match (self.fleet[id].phase(), ready) {
             (Phase::Starting | Phase::Unready, true) => self.become_ready(id),
             (Phase::Ready, false) => self.enter(id, Phase::Unready),
             (Phase::Starting, false) if self.strategy.facts().kills_unhealthy() => self.process_ended(id, None),
+            (Phase::Starting, false) => self.fleet.note_failing_checks(id),
             _ => {}
         }
     }

@@ -18,6 +18,7 @@
 
 pub mod argo;
 mod command;
+pub mod ecs;
 pub mod kubernetes;
 pub mod nomad;
 pub mod octopus;
@@ -300,6 +301,12 @@ pub trait Facts {
         false
     }
 
+    /// Whether it hears of a starting instance that fails its probe often enough ([`Instance::fails_checks`]), and what
+    /// was not probed yet needs but one pass.
+    fn hears_of_failing_starts(&self) -> bool {
+        false
+    }
+
     /// Whether every new instance starts in the place of an old one that is gone by then.
     fn keeps_places(&self) -> bool {
         false
@@ -429,6 +436,8 @@ orchestrators! {
     Nomad: nomad,
     /// An Argo Rollout.
     Argo: argo,
+    /// A rolling update of an Amazon ECS service.
+    Ecs: ecs,
 }
 
 impl Strategy {

@@ -31,8 +31,7 @@ const MOST_INTERVALS_OF_ALL_STRATEGIES: u128 = 50_000;
 pub(super) fn scenario(raw: raw::Scenario, name: String, sources: &mut Sources<'_>) -> Checked<Scenario> {
     let root = Place::default();
     let service = service(&root.key("service"), &raw.service.0)?;
-    let restart = raw.release.0.restart.as_ref();
-    let strategies = strategies(&root.key("strategy"), raw.strategy, &service, restart, sources)?;
+    let strategies = strategies(&root.key("strategy"), raw.strategy, &service, &raw.release.0, sources)?;
     let study = study(&root.key("study"), &raw.study.0, &strategies)?;
     let budget = raw.budget.map_or_else(Budget::default, |Table(raw)| budget(&raw));
     let traffic = traffic(&root.key("traffic"), raw.traffic.0, study.ends_at(), budget.p99, sources)?;

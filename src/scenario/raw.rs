@@ -92,7 +92,8 @@ pub(super) struct Release {
     /// What the process needs to exit once it was told to stop and has no request left. Default: "0s".
     pub stop: Option<Delay>,
     /// How crashed processes are started again in their place. Absent: by the orchestrator's own rule. Swarm, which
-    /// replaces tasks instead, and Nomad take of it only `initial`, as the default of their restart_delay.
+    /// replaces tasks instead, and Nomad take of it only `initial`, as the default of their restart_delay; ECS replaces
+    /// tasks at once, and takes nothing of it.
     pub restart: Option<Table<Restart>>,
     /// A factor on the work of the new version's requests. Default: 1.
     #[schemars(range(max = 1_000_000))]
@@ -234,6 +235,8 @@ pub(super) struct Orchestrator {
     pub nomad: Option<Table<super::raw_nomad::Nomad>>,
     /// An Argo Rollout.
     pub argo: Option<Table<super::raw_argo::Argo>>,
+    /// A rolling update of an Amazon ECS service.
+    pub ecs: Option<Table<super::raw_ecs::Ecs>>,
 }
 
 /// What somebody types while the rollout is under way. It waits for those before it, and for its moment: exactly one of

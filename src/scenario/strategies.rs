@@ -4,7 +4,8 @@ use super::argo::argo;
 use super::bounds::{at_least_one, count, positive, share_or, span_or};
 use super::commands::commands;
 use super::delays::{Sources, delay};
-use super::manifest::{at_its_own_place, fill_argo, fill_kubernetes, fill_nomad, fill_swarm};
+use super::ecs::ecs;
+use super::manifest::{at_its_own_place, fill_argo, fill_ecs, fill_kubernetes, fill_nomad, fill_swarm};
 use super::nomad::nomad;
 use super::place::{Checked, Place};
 use super::raw;
@@ -28,17 +29,15 @@ pub(super) fn strategies(
     place: &Place,
     raw: Named<raw::Orchestrator>,
     service: &Service,
-    restart: Option<&Table<raw::Restart>>,
+    release: &raw::Release,
     sources: &mut Sources<'_>,
 ) -> Checked<Vec<NamedStrategy>> {
-    // Swarm's supervisor and Nomad's clients know one delay.
-    let restart_delay = restart.map(|Table(restart)| restart.initial.0);
     place.holds(!raw.0.is_empty(), "at least one strategy must be given")?;
     place.holds(raw.0.len() <= MOST_STRATEGIES, "must hold at most 1,000 strategies")?;
     let mut one = |(name, raw): (String, raw::Orchestrator)| {
         let place = place.key(&name);
         place.holds(is_name(&name), "must have a name of 1 to 60 letters, digits, `-`, `_` and `.`")?;
-        let strategy = strategy(&place, raw, service, restart_delay, sources)?;
+        let strategy = strategy(&place, raw, service, release, sources)?;
         Ok(NamedStrategy { name, strategy })
     };
     raw.0.into_iter().map(&mut one).collect()
@@ -53,10 +52,12 @@ fn strategy(
     place: &Place,
     raw: raw::Orchestrator,
     service: &Service,
-    restart_delay: Option<Duration>,
+    release: &raw::Release,
     sources: &mut Sources<'_>,
 ) -> Checked<Strategy> {
     let instances = service.instances.get();
+    // Swarm's supervisor and Nomad's clients know one delay.
+    let restart_delay = release.restart.as_ref().map(|Table(restart)| restart.initial.0);
     let mut found = Vec::new();
     if let Some(Table(raw)) = raw.kubernetes {
         let place = place.key("kubernetes");
@@ -90,7 +91,13 @@ fn strategy(
         let settings = argo(&place, fill_argo(&place, raw, sources)?, instances);
         found.push(Strategy::Argo(settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?));
     }
-    place.holds(found.len() == 1, "must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad, argo")?;
+    if let Some(Table(raw)) = raw.ecs {
+        let place = place.key("ecs");
+        let settings = ecs(&place, fill_ecs(&place, raw, sources)?, release.ready_probe.is_some());
+        found.push(Strategy::Ecs(settings.map_err(|mistake| at_its_own_place(mistake, &sources.manifests))?));
+    }
+    let one_of = "must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad, argo, ecs";
+    place.holds(found.len() == 1, one_of)?;
     Ok(found.remove(0))
 }
 

@@ -4,6 +4,7 @@ use super::units::words;
 use super::{Arrivals, Choice, DatabaseStep, Discipline, Discovery, Failures, Redispatch, Ties, WarmUpShape};
 use crate::rollback::Verdict;
 use crate::rollout::OnFailure;
+use crate::rollout::ecs::ThresholdType;
 use crate::rollout::kubernetes::PodReplacement;
 use crate::rollout::nomad::{DelayFunction, HealthCheck, OnUpdate};
 use crate::rollout::shift::Capacity;
@@ -208,6 +209,14 @@ words! {
         "constant" => DelayFunction::Constant,
         "exponential" => DelayFunction::Exponential,
         "fibonacci" => DelayFunction::Fibonacci,
+    }
+}
+words! {
+    /// `thresholdConfiguration.type`.
+    ThresholdWord: ThresholdType {
+        "BOUNDED_PERCENT" => ThresholdType::BoundedPercent,
+        "UNBOUNDED_PERCENT" => ThresholdType::UnboundedPercent,
+        "COUNT" => ThresholdType::Count,
     }
 }
 words! {

@@ -55,6 +55,9 @@ impl Checker<'_> {
         if let Orchestrator::Argo(argo) = &self.case.orchestrator {
             self.argo_keeps_its_promises(argo)?;
         }
+        if let Orchestrator::Ecs(ecs) = &self.case.orchestrator {
+            self.ecs_keeps_its_promises(ecs)?;
+        }
         self.what_has_stopped_stays_stopped()?;
         self.the_outcome_fits_the_fleet()?;
         let live = self.must_end_well();
@@ -133,9 +136,8 @@ impl Checker<'_> {
             Orchestrator::Kubernetes { .. }
             | Orchestrator::Shift(_)
             | Orchestrator::Nomad(_)
-            | Orchestrator::Argo(_) => {
-                return Ok(());
-            }
+            | Orchestrator::Argo(_)
+            | Orchestrator::Ecs(_) => return Ok(()),
             // A place is empty before the next version is put there.
             Orchestrator::Octopus { .. } | Orchestrator::Waves(_) => |phase| phase != Phase::Gone,
             Orchestrator::Swarm { update, .. } => {
@@ -488,11 +490,14 @@ impl Checker<'_> {
         let (there, others) = (live(target), target.others().map(live).sum::<usize>());
         // Where replacements are limited, Swarm leaves a slot empty in the end, and calls that done, too.
         let gives_up = matches!(self.case.orchestrator, Orchestrator::Swarm { gives_slots_up: true, .. });
-        // And Nomad takes its time to replace who fails after it was healthy.
-        let is_late = matches!(self.case.orchestrator, Orchestrator::Nomad(_));
+        // Nomad takes its time to replace who fails after it was healthy, and ECS waits for room.
+        let is_late = matches!(self.case.orchestrator, Orchestrator::Nomad(_) | Orchestrator::Ecs(_));
         let may_lack = (gives_up || is_late) && !self.case.is_sound;
         let (desired, kept) = (self.case.desired as usize, self.kept(self.case.desired));
-        let is_enough = (desired - kept..=desired).contains(&there) || may_lack && there < desired;
+        // Where it has room, ECS has replacements beside the unhealthy.
+        let may_exceed = matches!(self.case.orchestrator, Orchestrator::Ecs(_)) && !self.case.is_sound;
+        let is_enough =
+            (desired - kept..=desired).contains(&there) || may_lack && there < desired || may_exceed && there > desired;
         demand!(is_enough, "{outcome:?} with {there} of {desired}");
         // Swarm keeps the old task of a slot whose new one did not run.
         let may_keep_others = matches!(self.case.orchestrator, Orchestrator::Swarm { .. }) && !self.case.is_sound;
@@ -513,7 +518,11 @@ impl Checker<'_> {
     fn must_end_well(&self) -> bool {
         // Where some keep what they run, what waits for all of them to be replaced may never be typed.
         let is_typed = self.kept(self.case.desired) == 0 || !self.case.text.contains("when_ready");
-        let waits = matches!(&self.case.orchestrator, Orchestrator::Nomad(nomad) if nomad.is_never_promoted);
+        let waits = match &self.case.orchestrator {
+            Orchestrator::Nomad(nomad) => nomad.is_never_promoted,
+            Orchestrator::Ecs(ecs) => !ecs.can_move(self.case.commands.sizes),
+            _ => false,
+        };
         !waits && self.case.is_sound && self.case.is_left_alone && self.case.has_time && is_typed
     }
 

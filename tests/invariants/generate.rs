@@ -1,6 +1,7 @@
 //! The cases: random small scenarios, and what may be demanded of their runs.
 
 use super::argo::{self, Argo};
+use super::ecs::{self, Check, Ecs};
 use super::nomad::{self, Nomad};
 use super::plane::{Facts, Plane};
 use super::shift::{self, Shift};
@@ -202,6 +203,7 @@ pub(super) enum Orchestrator {
     Shift(Shift),
     Nomad(Nomad),
     Argo(Argo),
+    Ecs(Ecs),
 }
 
 /// A count, or a share in percent.
@@ -253,6 +255,7 @@ impl Orchestrator {
             Orchestrator::Shift(_) => "shift",
             Orchestrator::Nomad(_) => "nomad",
             Orchestrator::Argo(_) => "argo",
+            Orchestrator::Ecs(_) => "ecs",
         }
     }
 
@@ -283,6 +286,9 @@ impl Orchestrator {
             Orchestrator::Shift(_) => 0,
             Orchestrator::Nomad(ref nomad) => nomad.missing(desired, moved + u32::from(undone)),
             Orchestrator::Argo(ref argo) => argo.missing(desired, undone || moved > 0),
+            // Without a check tasks count as healthy that are not up yet.
+            Orchestrator::Ecs(ref ecs) if ecs.is_blind => desired,
+            Orchestrator::Ecs(ref ecs) => desired - ecs.least(desired),
         };
         desired.saturating_sub(missing)
     }
@@ -618,6 +624,24 @@ impl Draft {
         (rollout, (drawn.open_pauses > 0).then(|| promotes.join(", ")))
     }
 
+    fn ecs(&mut self) -> Rollout {
+        let check = self.probe.map(|probe| Check {
+            gives_up_after: probe.initial_delay + probe.period * (probe.failures - 1),
+            starts_within: self.start,
+            ready_within: probe.notices_within(),
+        });
+        let drawn = ecs::draw(&mut self.luck, self.desired, check);
+        self.text.push_str(&drawn.words);
+        let step = self.start_to_stop(0, 30_000) + drawn.takes;
+        Rollout {
+            orchestrator: Orchestrator::Ecs(drawn.ecs),
+            lasts: (u64::from(self.most) + 2) * step + drawn.bakes,
+            can_be_stuck: false,
+            fails_sound_releases: drawn.fails_sound_releases,
+            drains: self.drain,
+        }
+    }
+
     /// What people type, and when the last of it is at the latest if nothing is paused for long. With Swarm and Nomad, an
     /// undo takes back whatever was changed last, be it the version or the size.
     fn commands(&mut self, lasts: u64, takes_back_sizes: bool) -> (Commands, u64) {
@@ -865,15 +889,7 @@ impl Draft {
         let queue = if self.luck.percent(50) { self.luck.count(0, 3) } else { 100 };
         self.line(format!("[service]\ninstances = {desired}\nworkers = {workers}\nqueue = {queue}\nzones = {zones}"));
         self.text.push_str(&self.plane.service);
-        // From a luck of its own, so that the other cases stay as they are.
-        let is_in_waves = Luck::new(mix(number ^ 0x0077_6176_6573)).percent(25);
-        let is_nomad = Luck::new(mix(number ^ 0x006e_6f6d_6164)).percent(25);
-        let kind = if is_in_waves { 3 } else { self.luck.within(0, 2) };
-        let is_shifted = Luck::new(mix(number ^ 0x0073_6869_6674)).percent(20);
-        let kind = if is_shifted { 4 } else { kind };
-        let kind = if is_nomad { 5 } else { kind };
-        let is_argo = Luck::new(mix(number ^ 0x0061_7267_6f00)).percent(20);
-        let kind = if is_argo { 6 } else { kind };
+        let kind = self.luck.within(0, 7);
         self.release(matches!(kind, 2..=4));
         let (rollout, promotes) = match kind {
             0 => (self.kubernetes(), None),
@@ -882,7 +898,8 @@ impl Draft {
             3 => (self.waves(zones), None),
             4 => (self.shift(), None),
             5 => self.nomad(),
-            _ => self.argo(),
+            6 => self.argo(),
+            _ => (self.ecs(), None),
         };
         let settings_end = self.text.len();
         let (commands, last_after) = if let Some(promotes) = promotes {
@@ -925,7 +942,7 @@ impl Draft {
             "[study]\nreplications = 2\nseed = {number}\nwarm_up = \"{warm_up}ms\"\nbaseline = \"{baseline}ms\"\nwindow = \"{window}ms\"\ninterval = \"{interval}ms\""
         ));
         let grace = self.grace.unwrap_or(match kind {
-            0 | 6 => 30_000,
+            0 | 6 | 7 => 30_000,
             5 => 5_000,
             _ => 10_000,
         });

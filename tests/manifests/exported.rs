@@ -199,13 +199,35 @@ impl Draw {
         text
     }
 
+    fn ecs(&mut self) -> String {
+        let mut text = "[strategy.Mine_1.ecs]\n".to_owned();
+        if self.below(4) > 0 {
+            let (minimum, maximum) = (self.below(101), 101 + self.below(200));
+            add!(text, "minimum_healthy_percent = {minimum}\nmaximum_percent = {maximum}\n");
+        }
+        if self.below(2) == 0 {
+            add!(text, "health_check_grace_period_seconds = {}\n", self.below(1_000));
+        }
+        if self.below(2) == 0 {
+            add!(text, "bake_time_in_minutes = {}\n", self.below(60));
+        }
+        if self.below(4) > 0 {
+            let (of, value) = (self.pick(&["BOUNDED_PERCENT", "UNBOUNDED_PERCENT", "COUNT"]), 1 + self.below(300));
+            let [enable, rollback, resets] = [0; 3].map(|_| self.below(3) > 0);
+            add!(text, "circuit_breaker = {{ enable = {enable}, rollback = {rollback}, threshold_type = \"{of}\", ");
+            add!(text, "threshold_value = {value}, reset_on_healthy_task = {resets} }}\n");
+        }
+        text
+    }
+
     fn scenario(&mut self, strategy: &str) -> String {
         format!(
             "[service]\ninstances = {}\nworkers = 2\nqueue = 10\n[traffic]\nrate = 1.0\nwork = \"1ms\"\n\
-             [release]\nstart = \"1s\"\ngrace = \"{}s\"\npre_stop = \"{}s\"\n\
+             [release]\nstart = \"1s\"\ndrain = \"{}s\"\ngrace = \"{}s\"\npre_stop = \"{}s\"\n\
              ready_probe = {{ initial_delay = \"{}s\", period = \"{}s\", success_threshold = {}, failure_threshold = {} }}\n\
              {strategy}\n[study]\nreplications = 2\nwindow = \"1m\"\n",
             1 + self.below(50),
+            self.below(400),
             60 + self.below(60),
             self.below(60),
             self.below(60),
@@ -228,13 +250,14 @@ fn strategy(scenario: &Scenario) -> Strategy {
 #[test]
 fn what_is_exported_and_read_again_is_the_same() {
     let folder = tempfile::tempdir().expect("a folder");
-    for number in 0..4_000 {
+    for number in 0..5_000 {
         let mut draw = Draw(Streams::new(number, 0).of(Purpose::Work, 0));
-        let (format, words, file) = match number % 4 {
+        let (format, words, file) = match number % 5 {
             0 => (Format::Kubernetes, draw.kubernetes(), "exported.yaml"),
             1 => (Format::Swarm, draw.swarm(), "exported.yaml"),
             2 => (Format::Nomad, draw.nomad(), "exported.nomad"),
-            _ => (Format::Argo, draw.argo(), "exported.yaml"),
+            3 => (Format::Argo, draw.argo(), "exported.yaml"),
+            _ => (Format::Ecs, draw.ecs(), "exported.yaml"),
         };
         let scenario = parsed(&draw.scenario(&words));
         let exported = export(&scenario, &scenario.strategies[0], format).expect("it is that orchestrator's");
@@ -260,7 +283,10 @@ fn what_is_exported_and_read_again_is_the_same() {
             assert_eq!(imported.release.pre_stop, scenario.release.pre_stop);
             assert_eq!(imported.release.ready_probe, scenario.release.ready_probe);
         }
-        if format == Format::Nomad {
+        if format == Format::Ecs {
+            assert_eq!(imported.release.drain, scenario.release.drain, "{exported}");
+        }
+        if matches!(format, Format::Nomad | Format::Ecs) {
             let [imported, own] = [imported, scenario].map(|scenario| scenario.release.ready_probe.expect("a probe"));
             assert_eq!((imported.period, imported.thresholds), (own.period, own.thresholds));
         }
@@ -288,4 +314,18 @@ fn what_a_file_cannot_say_is_told_in_it() {
     for told in ["the servers' own batching", "what people type (promote)", "the preStop hook", "the initial delay"] {
         assert!(text.contains(&format!("# not in here: {told}")), "{told} is not in\n{text}");
     }
+    let ecs =
+        "[strategy.a.ecs]\nquota = 99\nalarm = { max_failed = \"1%\" }\ncommands = [{ after = \"1s\", do = \"undo\" }]";
+    let scenario = parsed(&Draw(Streams::new(1, 0).of(Purpose::Work, 0)).scenario(ecs));
+    let text = export(&scenario, &scenario.strategies[0], Format::Ecs).expect("it is ECS's");
+    for told in [
+        "the alarm",
+        "the cluster's room for 99 tasks",
+        "what people type (undo)",
+        "the preStop hook",
+        "the initial delay",
+    ] {
+        assert!(text.contains(&format!("# not in here: {told}")), "{told} is not in\n{text}");
+    }
+    assert!(!text.contains("BakeTimeInMinutes"), "it bakes as long as its alarm looks back\n{text}");
 }

@@ -24,6 +24,7 @@ fn by_manifest(text: &str, workload: &Workload, manifest: &Path) -> Scenario {
         "swarm service" => "swarm",
         "nomad group" => "nomad",
         "Rollout" => "argo",
+        "AWS::ECS::Service" | "ECS service" => "ecs",
         _ => "kubernetes",
     };
     let from = text.find("[strategy.").expect("a strategy");
@@ -60,6 +61,10 @@ fn import_all(manifest: &Manifest) -> (u32, u32) {
                 let is_simulated = match &workload.spec {
                     Spec::Deployment(_) | Spec::SwarmService(_) | Spec::Rollout(_) => true,
                     Spec::NomadGroup(group) => group.job_type.effective == Some("service"),
+                    Spec::EcsService(service) => {
+                        let words = [&service.scheduling, &service.controller, &service.strategy];
+                        words.map(|word| word.effective) == [Some("REPLICA"), Some("ECS"), Some("ROLLING")]
+                    }
                     _ => false,
                 };
                 let is_sound = workload.notes.problem.is_none() && manifest.problem.is_none();

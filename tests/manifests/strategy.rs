@@ -1,6 +1,7 @@
 //! What `manifest =` in a strategy means: whose word counts, what is told, and where a mistake is found.
 
 use rollsim::rollout::Strategy;
+use rollsim::rollout::ecs::{CircuitBreaker, Threshold, ThresholdType};
 use rollsim::rollout::kubernetes::{Bound, Kind};
 use rollsim::rollout::swarm::{Condition, FailureAction, Order};
 use rollsim::scenario::{self, Scenario};
@@ -58,6 +59,34 @@ const STACK: &str = r"services:
       restart_policy: { condition: on-failure, max_attempts: 4 }
 ";
 
+const TEMPLATE: &str = r#"Parameters:
+  Grace: { Type: Number, Default: 90 }
+Resources:
+  Service:
+    Type: AWS::ECS::Service
+    Properties:
+      SchedulingStrategy: REPLICA
+      DesiredCount: 3
+      DeploymentConfiguration:
+        Strategy: ROLLING
+        MaximumPercent: 150
+        DeploymentCircuitBreaker: { Enable: true, Rollback: true }
+      HealthCheckGracePeriodSeconds: !Ref Grace
+      DeploymentController: { Type: ECS }
+      LoadBalancers: [{ ContainerName: web, ContainerPort: 80, TargetGroupArn: !Ref Group }]
+      TaskDefinition: !Ref Task
+  Task:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      ContainerDefinitions: [{ Name: web, StopTimeout: 20 }]
+  Group:
+    Type: AWS::ElasticLoadBalancingV2::TargetGroup
+    Properties:
+      HealthCheckIntervalSeconds: 10
+      TargetGroupAttributes:
+      - { Key: deregistration_delay.timeout_seconds, Value: "60" }
+"#;
+
 /// A scenario with these strategies, beside both manifests.
 struct Desk(TempDir);
 
@@ -67,6 +96,7 @@ impl Desk {
         fs::create_dir(desk.0.path().join("k8s")).expect("a folder");
         fs::write(desk.0.path().join("k8s/web.yaml"), DEPLOYMENT).expect("a file");
         fs::write(desk.0.path().join("stack.yml"), STACK).expect("a file");
+        fs::write(desk.0.path().join("ecs.yaml"), TEMPLATE).expect("a file");
         desk
     }
 
@@ -261,4 +291,65 @@ fn what_a_manifest_says_is_part_of_what_was_read() {
     let before = desk.parse("", strategy).expect("a scenario").hash;
     fs::write(desk.0.path().join("stack.yml"), STACK.replace("8s", "9s")).expect("a file");
     assert_ne!(desk.parse("", strategy).expect("a scenario").hash, before);
+}
+
+#[test]
+fn an_ecs_service_gives_what_the_scenario_leaves_out_key_by_key() {
+    let desk = Desk::new();
+    let it = "[strategy.it.ecs]\nmanifest = \"ecs.yaml\"\n";
+    let settings = |strategy: &str| match &desk.parse("", strategy).expect("a scenario").strategies[0].strategy {
+        Strategy::Ecs(settings) => settings.clone(),
+        other => panic!("{other:?}"),
+    };
+    let own = settings(it);
+    assert_eq!((own.minimum_healthy_percent, own.maximum_percent), (100, 150));
+    assert_eq!(own.health_check_grace_period, Duration::from_secs(90));
+    let rolls_back = CircuitBreaker { rollback: true, ..CircuitBreaker::default() };
+    assert_eq!(own.circuit_breaker, Some(rolls_back));
+    let count = "circuit_breaker = { threshold_type = \"COUNT\", threshold_value = 9 }\nmaximum_percent = 130\n";
+    let edited = settings(&format!("{it}{count}"));
+    let threshold = Threshold { of: ThresholdType::Count, value: 9 };
+    assert_eq!(
+        (edited.maximum_percent, edited.circuit_breaker),
+        (130, Some(CircuitBreaker { threshold, ..rolls_back }))
+    );
+    assert_eq!(settings(&format!("{it}circuit_breaker = {{ enable = false }}\n")).circuit_breaker, None);
+
+    let told = desk.remarks("grace = \"30s\"", it);
+    assert_eq!(
+        told[2..],
+        [
+            "ecs.yaml:24: TargetGroup = { initial_delay = \"0s\", period = \"10s\", success_threshold = 5, failure_threshold = 2 } is not used: release.ready_probe is absent",
+            "ecs.yaml:26: TargetGroup.deregistration_delay.Value = 1m is not used: release.drain is 0s",
+            "ecs.yaml:20: TaskDefinition.ContainerDefinitions.StopTimeout = 20s is not used: release.grace is 30s",
+        ]
+    );
+}
+
+#[test]
+fn what_ecs_does_not_roll_out_itself_is_refused_where_it_says_so() {
+    let desk = Desk::new();
+    for (from, to, then) in [
+        ("SchedulingStrategy: REPLICA", "SchedulingStrategy: DAEMON", "7: ECS services with a task on each instance"),
+        ("Type: ECS }", "Type: CODE_DEPLOY }", "14: ECS services that CodeDeploy deploys"),
+        ("Type: ECS }", "Type: EXTERNAL }", "14: ECS services that somebody else deploys"),
+        ("Strategy: ROLLING", "Strategy: BLUE_GREEN", "10: blue/green, linear and canary deployments of ECS"),
+    ] {
+        assert_eq!(TEMPLATE.matches(from).count(), 1, "`{from}`");
+        fs::write(desk.0.path().join("ecs.yaml"), TEMPLATE.replace(from, to)).expect("a file");
+        let told = desk.parse("", "[strategy.it.ecs]\nmanifest = \"ecs.yaml\"\n").expect_err("a refusal");
+        let (line, what) = then.split_once(": ").expect("a line");
+        let problem = "must be of an orchestrator that is simulated";
+        assert_eq!(told, format!("ecs.yaml:{line}: {problem}: {what} are not supported yet"));
+    }
+    fs::write(desk.0.path().join("ecs.yaml"), TEMPLATE.replace("MaximumPercent: 150", "MaximumPercent: 100"))
+        .expect("a file");
+    assert_eq!(
+        desk.parse("", "[strategy.it.ecs]\nmanifest = \"ecs.yaml\"\n").expect_err("a mistake"),
+        "ecs.yaml:11: Resources.Service.Properties.DeploymentConfiguration.MaximumPercent: must exceed 100 when minimum_healthy_percent is 100, or no step is possible"
+    );
+    assert_eq!(
+        desk.parse("", "[strategy.it.ecs]\nmanifest = \"stack.yml\"\n").expect_err("a mistake"),
+        "stack.yml:2: must be an ECS service here"
+    );
 }

@@ -64,6 +64,7 @@ pub(super) fn orchestrator(name: &str) -> Paint {
         "shift" => TEAL,
         "nomad" => PLUM,
         "argo" => BROWN,
+        "ecs" => ORANGE,
         _ => SLATE,
     }
 }

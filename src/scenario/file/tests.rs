@@ -1,6 +1,7 @@
 //! One good file that says everything, one that says no more than it must, and the files beside them.
 
 mod argo;
+mod ecs;
 mod mistakes;
 mod plane;
 mod shift;

@@ -1,7 +1,7 @@
 //! Amazon ECS: services of CloudFormation templates, services and task definitions as the command line writes them.
 //!
-//! Sources: the API reference of ECS (CreateService, DeploymentConfiguration, ContainerDefinition) and of Elastic Load
-//! Balancing (TargetGroup). The minimum rounds up, the maximum rounds down.
+//! Sources: the API reference of ECS (CreateService, DeploymentConfiguration, DeploymentCircuitBreaker,
+//! ContainerDefinition) and of Elastic Load Balancing (TargetGroup). The minimum rounds up, the maximum rounds down.
 
 use super::cloudformation::{Template, referred};
 use super::pods::fact;
@@ -19,6 +19,7 @@ const STOP_TIMEOUT: Seconds = Seconds::whole(30);
 const SCHEDULING: [&str; 2] = ["REPLICA", "DAEMON"];
 const CONTROLLERS: [&str; 3] = ["ECS", "CODE_DEPLOY", "EXTERNAL"];
 const STRATEGIES: [&str; 4] = ["ROLLING", "BLUE_GREEN", "LINEAR", "CANARY"];
+const THRESHOLDS: [&str; 3] = ["BOUNDED_PERCENT", "UNBOUNDED_PERCENT", "COUNT"];
 
 /// A service.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,16 +38,37 @@ pub struct EcsService {
     pub minimum_healthy_percent: Setting<u32>,
     /// `MaximumPercent`.
     pub maximum_percent: Setting<u32>,
-    /// `DeploymentCircuitBreaker`: whether it is on, and whether it rolls back.
-    pub circuit_breaker: Option<(Setting<bool>, Setting<bool>)>,
+    /// `DeploymentCircuitBreaker`.
+    pub circuit_breaker: Option<EcsCircuitBreaker>,
+    /// `BakeTimeInMinutes`.
+    pub bake_time: Setting<u32>,
     /// `HealthCheckGracePeriodSeconds`.
     pub health_check_grace: Setting<Seconds>,
     /// The longest `StopTimeout` of a container.
-    pub stop_timeout: Seconds,
+    pub stop_timeout: Setting<Seconds>,
+    /// The slowest health check of a container.
+    pub container_check: Option<TaskHealthCheck>,
+    /// Where its load balancers are named, counted from 1, if it has any.
+    pub load_balancers: Option<usize>,
     /// The target group behind its load balancer, where the template has it.
     pub target_group: Option<TargetGroup>,
     /// The condition under which it exists.
     pub condition: Option<String>,
+}
+
+/// A circuit breaker, on or off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EcsCircuitBreaker {
+    /// `Enable`.
+    pub enable: Setting<bool>,
+    /// `Rollback`.
+    pub rollback: Setting<bool>,
+    /// `ThresholdConfiguration.Type`.
+    pub threshold_type: Setting<&'static str>,
+    /// `ThresholdConfiguration.Value`.
+    pub threshold_value: Setting<u32>,
+    /// `ResetOnHealthyTask`.
+    pub reset_on_healthy_task: Setting<bool>,
 }
 
 /// A target group.
@@ -185,6 +207,8 @@ fn service_resource(resource: &Entry, template: &Template<'_>) -> Workload {
     if let Some(properties) = properties {
         let containers = task_containers(Section::of("TaskDefinition", &properties), &mut notes);
         service.stop_timeout = longest_stop(&containers);
+        let checks = containers.into_iter().filter_map(|container| container.health_check);
+        service.container_check = checks.max_by_key(|check| check.interval.effective);
     }
     let balancers = raw("LoadBalancers").map_or(&[][..], Node::elements).iter();
     let mut groups = balancers.filter_map(|balancer| balancer.get("TargetGroupArn"));
@@ -214,9 +238,11 @@ fn source_of(written: Option<&Node>) -> String {
 
 impl EcsService {
     fn read(mut service: Section<'_>, desired_source: String, notes: &mut Notes) -> Self {
-        for key in ["ServiceName", "TaskDefinition", "LoadBalancers"] {
+        for key in ["ServiceName", "TaskDefinition"] {
             service.entry(key);
         }
+        let load_balancers = service.entry("LoadBalancers").filter(|entry| !entry.node.elements().is_empty());
+        let load_balancers = load_balancers.map(|entry| entry.line);
         let scheduling =
             service.setting("SchedulingStrategy", Some("REPLICA"), |scalar| word(scalar, &SCHEDULING), notes);
         let is_daemon = scheduling.effective == Some("DAEMON");
@@ -228,12 +254,9 @@ impl EcsService {
             deployment.setting("MinimumHealthyPercent", Some(if is_daemon { 0 } else { 100 }), loose_count, notes);
         let maximum = deployment.setting("MaximumPercent", Some(if is_daemon { 100 } else { 200 }), loose_count, notes);
         let strategy = deployment.setting("Strategy", Some("ROLLING"), |scalar| word(scalar, &STRATEGIES), notes);
-        let mut breaker = deployment.section("DeploymentCircuitBreaker", notes);
-        let circuit_breaker = breaker.is_written().then(|| {
-            let enable = breaker.setting("Enable", Some(false), loose_boolean, notes);
-            (enable, breaker.setting("Rollback", Some(false), loose_boolean, notes))
-        });
-        breaker.ignore_rest(notes);
+        let bake_time = deployment.setting("BakeTimeInMinutes", None, loose_count, notes);
+        let breaker = deployment.section("DeploymentCircuitBreaker", notes);
+        let circuit_breaker = breaker.is_written().then(|| EcsCircuitBreaker::read(breaker, notes));
         deployment.ignore_rest(notes);
         let health_check_grace =
             service.setting("HealthCheckGracePeriodSeconds", Some(Seconds::whole(0)), loose_seconds, notes);
@@ -247,8 +270,11 @@ impl EcsService {
             minimum_healthy_percent: minimum,
             maximum_percent: maximum,
             circuit_breaker,
+            bake_time,
             health_check_grace,
-            stop_timeout: STOP_TIMEOUT,
+            stop_timeout: longest_stop(&[]),
+            container_check: None,
+            load_balancers,
             target_group: None,
             condition: None,
         }
@@ -264,6 +290,19 @@ impl EcsService {
     pub fn maximum(&self) -> Option<u32> {
         let hundredfold = u64::from(self.maximum_percent.effective?) * u64::from(self.desired.effective?);
         u32::try_from(hundredfold / 100).ok()
+    }
+
+    /// What of it is not a rolling update by ECS itself, and the line that says so.
+    pub(super) fn unsupported(&self) -> Option<(usize, &'static str)> {
+        let is = |setting: &Setting<&'static str>, word: &str| setting.effective == Some(word);
+        let (scheduling, controller, strategy) = (&self.scheduling, &self.controller, &self.strategy);
+        let found = [
+            (scheduling, is(scheduling, "REPLICA"), "ECS services with a task on each instance"),
+            (controller, !is(controller, "CODE_DEPLOY"), "ECS services that CodeDeploy deploys"),
+            (controller, is(controller, "ECS"), "ECS services that somebody else deploys"),
+            (strategy, is(strategy, "ROLLING"), "blue/green, linear and canary deployments of ECS"),
+        ];
+        found.into_iter().find(|(_, is_rolling, _)| !is_rolling).map(|(setting, _, what)| (setting.line, what))
     }
 
     fn strategy_type(&self) -> Option<String> {
@@ -288,11 +327,11 @@ impl EcsService {
             "minimum_healthy_count": self.minimum_healthy(),
             "maximum_percent_written": as_number(&self.maximum_percent),
             "maximum_count": self.maximum(),
-            "circuit_breaker": breaker.map(|(enable, rollback)| {
-                json!({ "enable": enable.effective, "rollback": rollback.effective })
+            "circuit_breaker": breaker.map(|breaker| {
+                json!({ "enable": breaker.enable.effective, "rollback": breaker.rollback.effective })
             }),
             "health_check_grace_seconds": fact(&self.health_check_grace),
-            "stop_timeout_seconds": self.stop_timeout.scalar(),
+            "stop_timeout_seconds": fact(&self.stop_timeout),
             "max_surge_count": surge,
             "max_unavailable_count": unavailable,
         }));
@@ -303,6 +342,27 @@ impl EcsService {
             facts.insert("condition".to_owned(), json!(condition));
         }
         facts
+    }
+}
+
+impl EcsCircuitBreaker {
+    fn read(mut breaker: Section<'_>, notes: &mut Notes) -> Self {
+        let mut threshold = breaker.section("ThresholdConfiguration", notes);
+        let default = THRESHOLDS[0];
+        let threshold_type = threshold.setting("Type", Some(default), |scalar| word(scalar, &THRESHOLDS), notes);
+        // Whoever writes a type writes a value.
+        let default = (!threshold_type.is_written()).then_some(50);
+        let threshold_value = threshold.setting("Value", default, loose_count, notes);
+        threshold.ignore_rest(notes);
+        let read = EcsCircuitBreaker {
+            enable: breaker.setting("Enable", Some(false), loose_boolean, notes),
+            rollback: breaker.setting("Rollback", Some(false), loose_boolean, notes),
+            threshold_type,
+            threshold_value,
+            reset_on_healthy_task: breaker.setting("ResetOnHealthyTask", Some(true), loose_boolean, notes),
+        };
+        breaker.ignore_rest(notes);
+        read
     }
 }
 
@@ -366,8 +426,10 @@ fn task_containers(mut definition: Section<'_>, notes: &mut Notes) -> Vec<TaskCo
     containers.map(|container| TaskContainer::read(Section::of(&place, container).spelt(spelling), notes)).collect()
 }
 
-fn longest_stop(containers: &[TaskContainer]) -> Seconds {
-    containers.iter().filter_map(|container| container.stop_timeout.effective).max().unwrap_or(STOP_TIMEOUT)
+fn longest_stop(containers: &[TaskContainer]) -> Setting<Seconds> {
+    let longest = containers.iter().map(|container| &container.stop_timeout).max_by_key(|stop| stop.effective);
+    let default = || Setting { field: "StopTimeout".to_owned(), written: None, line: 1, effective: Some(STOP_TIMEOUT) };
+    longest.cloned().unwrap_or_else(default)
 }
 
 impl TaskContainer {

@@ -3,7 +3,7 @@
 //! What is written is a whole object, so that it can be imported again and gives the same strategy. Placeholders stand for
 //! what no scenario knows: images, labels, and how a probe asks.
 
-use super::{export_argo, export_nomad};
+use super::{export_argo, export_ecs, export_nomad};
 use crate::rollout::kubernetes::{self, Kind};
 use crate::rollout::swarm::{self, UpdateConfig};
 use crate::rollout::{Strategy, What};
@@ -22,11 +22,13 @@ pub enum Format {
     Nomad,
     /// An Argo Rollout.
     Argo,
+    /// A CloudFormation template with an ECS service.
+    Ecs,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Format; 4] = [Format::Kubernetes, Format::Swarm, Format::Nomad, Format::Argo];
+    pub const ALL: [Format; 5] = [Format::Kubernetes, Format::Swarm, Format::Nomad, Format::Argo, Format::Ecs];
 
     /// The orchestrator's name.
     pub const fn name(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Format {
             Format::Swarm => "swarm",
             Format::Nomad => "nomad",
             Format::Argo => "argo",
+            Format::Ecs => "ecs",
         }
     }
 }
@@ -63,6 +66,10 @@ pub fn export(scenario: &Scenario, strategy: &NamedStrategy, format: Format) -> 
         (Format::Argo, Strategy::Argo(settings)) => {
             let left_out = export_argo::beside_rollout(settings);
             Some(named(export_argo::rollout(scenario, &object_name(strategy), settings), left_out))
+        }
+        (Format::Ecs, Strategy::Ecs(settings)) => {
+            let left_out = export_ecs::beside_template(scenario, settings);
+            Some(named(export_ecs::template(scenario, &object_name(strategy), settings), left_out))
         }
         _ => None,
     }
@@ -159,12 +166,12 @@ pub(super) fn template(release: &Release, name: &str) -> String {
     text
 }
 
-/// Whole seconds, rounded up: Kubernetes knows no others.
-fn whole(span: Duration) -> u64 {
+/// Whole seconds, rounded up: Kubernetes and AWS know no others.
+pub(super) fn whole(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0)
 }
 
-fn rounded(span: Duration) -> String {
+pub(super) fn rounded(span: Duration) -> String {
     if span.subsec_nanos() == 0 {
         String::new()
     } else {

@@ -9,7 +9,8 @@ use super::section::{Setting, listed};
 use super::strategy::shown;
 use super::swarm::{SwarmService, UpdateSettings};
 use super::values::{CountOrPercent, Seconds};
-use super::{Deployment, Manifest, NomadGroup, Rollout, Supported, Workload};
+use super::{Deployment, EcsService, Manifest, NomadGroup, Rollout, Supported, Workload};
+use crate::rollout::ecs::HEALTHY_WITHOUT_CHECK;
 use crate::rollout::nomad::{CHECK_LOOKUP, EVALUATION_BATCH};
 use crate::rollout::swarm::STOP_LATENCY;
 use crate::scenario::place::on_one_line;
@@ -25,6 +26,7 @@ const KUBERNETES: &str = "Kubernetes'";
 const SWARM: &str = "Swarm's";
 const NOMAD: &str = "Nomad's";
 const ARGO: &str = "Argo Rollouts'";
+const ECS: &str = "ECS's";
 
 /// From the process's start to where it could serve, and what fetching it takes first. No manifest says it.
 const START: Duration = Duration::from_secs(5);
@@ -117,6 +119,7 @@ impl Plan {
             Supported::Swarm(service) => (&service.replicas, SWARM),
             Supported::Nomad(group) => (&group.count, NOMAD),
             Supported::Argo(rollout) => (&rollout.replicas, ARGO),
+            Supported::Ecs(service) => (&service.desired, ECS),
         };
         let (instances, origin) = instances(manifest, workload, replicas, orchestrator);
         let release = ReleaseSays::of(supported);
@@ -159,6 +162,13 @@ fn instances(manifest: &Manifest, workload: &Workload, replicas: &Setting<u32>, 
 
 /// What fetching and starting may take: no manifest is written for instances that miss its own deadlines.
 fn comes_up(release: &ReleaseSays, supported: Supported<'_>) -> (Duration, Duration) {
+    if let (Supported::Ecs(service), Some(Said { value: probe, .. })) = (supported, &release.ready_probe) {
+        let failures = probe.thresholds.failure.get() - 1;
+        let given_up_after = probe.initial_delay + probe.period.saturating_mul(failures);
+        let grace = service.health_check_grace.effective.map_or(Duration::ZERO, |grace| grace.0);
+        let left = given_up_after.max(grace);
+        return (PULL, if left > START * 2 { START } else { left / 4 });
+    }
     let Supported::Nomad(group) = supported else { return (PULL, START) };
     let span = |setting: &Setting<Seconds>| setting.effective.map_or(Duration::MAX, |span| span.0);
     let progress = Some(span(&group.update.progress_deadline)).filter(|deadline| !deadline.is_zero());
@@ -200,6 +210,14 @@ fn window(instances: u32, release: &ReleaseSays, supported: Supported<'_>) -> Du
             let takes =
                 ready.saturating_add(span(&group.update.min_healthy)).saturating_add(span(&group.shutdown_delay));
             (group.max_unavailable().unwrap_or(1), takes + CHECK_LOOKUP + EVALUATION_BATCH + STOP)
+        }
+        Supported::Ecs(service) => {
+            let least = service.minimum_healthy().unwrap_or(instances).min(instances);
+            let at_once = service.maximum().unwrap_or(instances).saturating_sub(least);
+            let unchecked = if release.ready_probe.is_none() { HEALTHY_WITHOUT_CHECK } else { Duration::ZERO };
+            let drain = release.drain.as_ref().map_or(Duration::ZERO, |said| said.value);
+            let bake = Duration::from_mins(service.bake_time.effective.unwrap_or(0).into());
+            (at_once, ready.saturating_add(unchecked).saturating_add(drain).saturating_add(bake) + STOP)
         }
     };
     let (at_once, takes) = step;
@@ -331,13 +349,24 @@ impl Draft {
             }
             (None, None) => {}
         }
+        if let Some(Said { value, line, field }) = &says.drain {
+            let comment = if line.is_some() { "" } else { "assumed: Elastic Load Balancing's default" };
+            let origin = Origin { line: *line, field: field.clone(), comment: comment.to_owned() };
+            self.value("drain", quoted(*value), origin);
+            let comment = "Elastic Load Balancing waits no longer".to_owned();
+            self.value("drain_ends_when_idle", true, Origin { line: None, field: String::new(), comment });
+        }
         if let Some(Said { value, line, field }) = &says.grace {
             let comment = if line.is_some() { String::new() } else { "the orchestrator's default".to_owned() };
             self.value("grace", quoted(*value), Origin { line: *line, field: field.clone(), comment });
         }
         match &says.ready_probe {
             Some(Said { value, line, field }) => {
-                let comment = "defaults where it says nothing".to_owned();
+                let comment = match line {
+                    Some(_) => "defaults where it says nothing",
+                    None => "assumed: Elastic Load Balancing's defaults, as the file does not have it",
+                };
+                let comment = comment.to_owned();
                 self.value("ready_probe", shown(value), Origin { line: *line, field: field.clone(), comment });
             }
             None => self.comment(
@@ -354,6 +383,7 @@ impl Draft {
             Supported::Swarm(service) => self.swarm(&name, service),
             Supported::Nomad(group) => self.nomad(&name, group),
             Supported::Argo(rollout) => self.argo(&name, rollout),
+            Supported::Ecs(service) => self.ecs(&name, service),
         }
     }
 
@@ -452,6 +482,25 @@ impl Draft {
         let at = origin.line.map_or_else(String::new, |line| format!("{}:{line} ", self.file));
         let assumes = if origin.assumes.is_empty() { String::new() } else { format!(": {}", origin.assumes) };
         on_one_line(&format!("{at}{}{assumes}", origin.field))
+    }
+
+    fn ecs(&mut self, name: &str, service: &EcsService) {
+        let of = ECS;
+        let table = format!("strategy.{name}.ecs");
+        let seconds = |Seconds(span)| span.as_secs();
+        self.table(&table);
+        self.setting("minimum_healthy_percent", &service.minimum_healthy_percent, of, |percent| percent);
+        self.setting("maximum_percent", &service.maximum_percent, of, |percent| percent);
+        self.setting("health_check_grace_period_seconds", &service.health_check_grace, of, seconds);
+        self.setting("bake_time_in_minutes", &service.bake_time, of, |minutes| minutes);
+        if let Some(breaker) = &service.circuit_breaker {
+            self.table(&format!("{table}.circuit_breaker"));
+            self.setting("enable", &breaker.enable, of, |yes| yes);
+            self.setting("rollback", &breaker.rollback, of, |yes| yes);
+            self.setting("threshold_type", &breaker.threshold_type, of, |word| format!("\"{word}\""));
+            self.setting("threshold_value", &breaker.threshold_value, of, |value| value);
+            self.setting("reset_on_healthy_task", &breaker.reset_on_healthy_task, of, |yes| yes);
+        }
     }
 
     fn update(&mut self, table: &str, update: &UpdateSettings) {

@@ -16,6 +16,7 @@ mod cloudformation;
 mod ecs;
 mod export;
 mod export_argo;
+mod export_ecs;
 mod export_nomad;
 mod flagger;
 mod hcl;
@@ -37,7 +38,7 @@ mod yaml;
 pub use super::words::DeploymentType;
 pub use analysis::AnalysisReference;
 pub use argo::{BlueGreen, Canary, Rollout, RolloutStrategy, SetCanaryScale, Step};
-pub use ecs::{EcsService, TargetGroup, TaskContainer, TaskDefinition, TaskHealthCheck};
+pub use ecs::{EcsCircuitBreaker, EcsService, TargetGroup, TaskContainer, TaskDefinition, TaskHealthCheck};
 pub use export::{Format, export};
 pub use flagger::{FlaggerCanary, FlaggerMetric};
 pub use import::{Import, import};
@@ -46,7 +47,9 @@ pub use nomad::{NomadCheck, NomadGroup, NomadReschedule, NomadRestart, NomadUpda
 pub use pods::{Container, PodTemplate, PreStop, Probe};
 pub use section::{Note, Notes, Setting};
 pub use sets::{Autoscaler, DaemonSet, DisruptionBudget, Metric, StatefulSet};
-pub(super) use strategy::{Used, at_its_own_place, fill_argo, fill_kubernetes, fill_nomad, fill_swarm, remarks};
+pub(super) use strategy::{
+    Used, at_its_own_place, fill_argo, fill_ecs, fill_kubernetes, fill_nomad, fill_swarm, remarks,
+};
 pub use swarm::{ConditionWord, FailureWord, HealthCheck, OrderWord, RestartSettings, SwarmService, UpdateSettings};
 pub use tree::Scalar;
 pub use values::{CountOrPercent, Seconds};
@@ -157,6 +160,8 @@ pub enum Supported<'a> {
     Nomad(&'a NomadGroup),
     /// For `[strategy.NAME.argo]`.
     Argo(&'a Rollout),
+    /// For `[strategy.NAME.ecs]`.
+    Ecs(&'a EcsService),
 }
 
 /// Why a manifest or a workload cannot be used.
@@ -489,10 +494,11 @@ impl Workload {
     /// # Errors
     /// When it is not.
     pub fn supported(&self, file: &Path) -> Result<Supported<'_>, InputError> {
-        let unsupported = |what: &str| {
+        let unsupported_at = |line: usize, what: &str| {
             let problem = format!("must be of an orchestrator that is simulated: {what} are not supported yet");
-            Err(at(file, self.line, problem))
+            Err(at(file, line, problem))
         };
+        let unsupported = |what: &str| unsupported_at(self.line, what);
         match &self.spec {
             Spec::Deployment(deployment) => Ok(Supported::Kubernetes(deployment)),
             Spec::SwarmService(service) => match service.mode.effective {
@@ -514,7 +520,11 @@ impl Workload {
                 Some("service") => Ok(Supported::Nomad(group)),
                 _ => unsupported("batch and system jobs of Nomad"),
             },
-            Spec::EcsService(_) | Spec::TaskDefinition(_) => unsupported("ECS services"),
+            Spec::EcsService(service) => match service.unsupported() {
+                None => Ok(Supported::Ecs(service)),
+                Some((line, what)) => unsupported_at(line, what),
+            },
+            Spec::TaskDefinition(_) => unsupported("task definitions without a service"),
         }
     }
 

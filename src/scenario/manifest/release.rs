@@ -3,7 +3,7 @@
 use super::section::Setting;
 use super::swarm::HealthCheck;
 use super::values::Seconds;
-use super::{Deployment, NomadCheck, Rollout, Supported, pods};
+use super::{Deployment, EcsService, NomadCheck, Rollout, Supported, TaskHealthCheck, pods};
 use crate::probe::Thresholds;
 use crate::scenario::Probe;
 use std::num::NonZeroU32;
@@ -27,6 +27,8 @@ pub(super) struct ReleaseSays {
     /// The line of a preStop hook that does not say how long it takes.
     pub(super) unknown_pre_stop: Option<usize>,
     pub(super) grace: Option<Said<Duration>>,
+    /// The deregistration delay of a load balancer, which ends when no request is left.
+    pub(super) drain: Option<Said<Duration>>,
 }
 
 impl ReleaseSays {
@@ -41,22 +43,43 @@ impl ReleaseSays {
                 });
                 let hooks = pods.containers.iter().filter_map(|container| container.pre_stop.as_ref());
                 let unknown = hooks.filter(|hook| hook.sleep.is_none()).map(|hook| hook.line).next();
-                ReleaseSays { ready_probe: readiness, pre_stop, unknown_pre_stop: unknown, grace: said(&pods.grace) }
+                ReleaseSays {
+                    ready_probe: readiness,
+                    pre_stop,
+                    unknown_pre_stop: unknown,
+                    grace: said(&pods.grace),
+                    drain: None,
+                }
             }
             Supported::Swarm(service) => ReleaseSays {
                 ready_probe: service.health_check.as_ref().and_then(of_health_check),
                 pre_stop: None,
                 unknown_pre_stop: None,
                 grace: said(&service.grace),
+                drain: None,
             },
             Supported::Nomad(group) => ReleaseSays {
                 ready_probe: group.slowest_check().and_then(of_check),
                 pre_stop: None,
                 unknown_pre_stop: None,
                 grace: said(&group.kill_timeout),
+                drain: None,
+            },
+            Supported::Ecs(service) => ReleaseSays {
+                ready_probe: slower(of_target_group(service), service.container_check.as_ref().and_then(of_container)),
+                pre_stop: None,
+                unknown_pre_stop: None,
+                grace: said(&service.stop_timeout),
+                drain: deregistration_delay(service),
             },
         }
     }
+}
+
+/// Of two checks that both must pass, the one that asks later.
+fn slower(a: Option<Said<Probe>>, b: Option<Said<Probe>>) -> Option<Said<Probe>> {
+    let asks_at = |said: &Said<Probe>| said.value.initial_delay + said.value.period;
+    [b, a].into_iter().flatten().max_by_key(asks_at)
 }
 
 fn said(setting: &Setting<Seconds>) -> Option<Said<Duration>> {
@@ -104,4 +127,44 @@ fn of_health_check(check: &HealthCheck) -> Option<Said<Probe>> {
     let thresholds = Thresholds { success: NonZeroU32::MIN, failure: NonZeroU32::new(failures)? };
     let value = Probe { initial_delay: period, period, thresholds };
     Some(Said { value, line: Some(check.line), field: "healthcheck".to_owned() })
+}
+
+/// A target group as Elastic Load Balancing makes it where nothing else is said: interval, healthy and unhealthy threshold,
+/// deregistration delay.
+const TARGET_GROUP: (Duration, u32, u32, Duration) = (Duration::from_secs(30), 5, 2, Duration::from_mins(5));
+
+/// The health check of the target group, which asks first when the task is registered. One that is not in the file is
+/// assumed to be as it is made by default.
+fn of_target_group(service: &EcsService) -> Option<Said<Probe>> {
+    service.load_balancers?;
+    let (interval, healthy, unhealthy, _) = TARGET_GROUP;
+    let (line, period, success, failure) = match &service.target_group {
+        None => (None, interval, healthy, unhealthy),
+        Some(group) => {
+            let period = group.interval.effective?.0;
+            (Some(group.interval.line), period, group.healthy.effective?, group.unhealthy.effective?)
+        }
+    };
+    let thresholds = Thresholds { success: NonZeroU32::new(success)?, failure: NonZeroU32::new(failure)? };
+    let value = Probe { initial_delay: Duration::ZERO, period, thresholds };
+    Some(Said { value, line, field: "TargetGroup".to_owned() })
+}
+
+fn deregistration_delay(service: &EcsService) -> Option<Said<Duration>> {
+    service.load_balancers?;
+    match &service.target_group {
+        None => Some(Said { value: TARGET_GROUP.3, line: None, field: "deregistration_delay".to_owned() }),
+        Some(group) => said(&group.deregistration_delay),
+    }
+}
+
+/// A container's health check as a readiness probe: the first one comes an interval after the start, and failures count
+/// from the end of the start period on.
+fn of_container(check: &TaskHealthCheck) -> Option<Said<Probe>> {
+    let period = check.interval.effective?.0;
+    let forgiven = check.start_period.effective?.0.as_nanos() / period.as_nanos().max(1);
+    let failures = u32::try_from(forgiven + u128::from(check.retries.effective?)).unwrap_or(u32::MAX);
+    let thresholds = Thresholds { success: NonZeroU32::MIN, failure: NonZeroU32::new(failures.clamp(1, 1_000_000))? };
+    let value = Probe { initial_delay: period, period, thresholds };
+    Some(Said { value, line: Some(check.interval.line), field: "HealthCheck".to_owned() })
 }

@@ -8,16 +8,17 @@ use super::swarm::UpdateSettings;
 use super::values::{CountOrPercent, Seconds};
 use super::{Manifest, Note, Notes, Supported, Workload};
 use crate::probe::Thresholds;
+use crate::rollout::ecs::ThresholdType;
 use crate::rollout::nomad::{DelayFunction, HealthCheck, OnUpdate};
-use crate::rollout::{kubernetes, nomad, swarm};
+use crate::rollout::{ecs, kubernetes, nomad, swarm};
 use crate::scenario::delays::Sources;
 use crate::scenario::place::{Checked, Mistake, Place, on_one_line};
 use crate::scenario::units::{Count, CountOrShare, Number, Span, Table};
 use crate::scenario::words::{
     ConditionWord, DelayFunctionWord, DeploymentType, DeploymentWord, FailureWord, HealthCheckWord, OnUpdateWord,
-    OrderWord, ReplacementWord, RollbackFailureWord,
+    OrderWord, ReplacementWord, RollbackFailureWord, ThresholdWord,
 };
-use crate::scenario::{InputError, Probe, Release, Service, raw, raw_argo, raw_nomad};
+use crate::scenario::{InputError, Probe, Release, Service, raw, raw_argo, raw_ecs, raw_nomad};
 use humantime::format_duration;
 use std::fmt;
 use std::path::PathBuf;
@@ -181,6 +182,42 @@ pub(in crate::scenario) fn fill_argo(
         } else {
             raw.blue_green = Some(fill.blue_green(raw.blue_green.take()));
         }
+    }
+    sources.manifests.push(used);
+    Ok(raw)
+}
+
+/// The words of an ECS strategy, completed by those of its manifest if it names one.
+pub(in crate::scenario) fn fill_ecs(
+    place: &Place,
+    mut raw: raw_ecs::Ecs,
+    sources: &mut Sources<'_>,
+) -> Checked<raw_ecs::Ecs> {
+    let named = Used::named(place, raw.manifest.as_deref(), raw.name.as_deref(), "AWS::ECS::Service", sources)?;
+    let Some(mut used) = named else { return Ok(raw) };
+    let Supported::Ecs(service) = used.supported()? else {
+        return Err(used.breaks("must be an ECS service here"));
+    };
+    let service = service.clone();
+    let count = |count: u32| Count(count.into());
+    let seconds = |Seconds(span)| Count(span.as_secs());
+    let (minimum, maximum) = (&service.minimum_healthy_percent, &service.maximum_percent);
+    used.take(&place.key("minimum_healthy_percent"), &mut raw.minimum_healthy_percent, minimum, count);
+    used.take(&place.key("maximum_percent"), &mut raw.maximum_percent, maximum, count);
+    let grace_at = place.key("health_check_grace_period_seconds");
+    used.take(&grace_at, &mut raw.health_check_grace_period_seconds, &service.health_check_grace, seconds);
+    used.take(&place.key("bake_time_in_minutes"), &mut raw.bake_time_in_minutes, &service.bake_time, count);
+    if let Some(settings) = &service.circuit_breaker {
+        let place = place.key("circuit_breaker");
+        let mut breaker = raw.circuit_breaker.take().map_or_else(Default::default, |Table(breaker)| breaker);
+        used.take(&place.key("enable"), &mut breaker.enable, &settings.enable, |yes| yes);
+        used.take(&place.key("rollback"), &mut breaker.rollback, &settings.rollback, |yes| yes);
+        let word = |word: &str| ThresholdWord(of_name(word, ThresholdType::ALL, ThresholdType::name));
+        used.take(&place.key("threshold_type"), &mut breaker.threshold_type, &settings.threshold_type, word);
+        used.take(&place.key("threshold_value"), &mut breaker.threshold_value, &settings.threshold_value, count);
+        let reset_at = place.key("reset_on_healthy_task");
+        used.take(&reset_at, &mut breaker.reset_on_healthy_task, &settings.reset_on_healthy_task, |yes| yes);
+        raw.circuit_breaker = Some(Table(breaker));
     }
     sources.manifests.push(used);
     Ok(raw)
@@ -382,6 +419,7 @@ impl Used {
             Supported::Swarm(service) => (&service.replicas, swarm::GRACE),
             Supported::Nomad(group) => (&group.count, nomad::KILL_TIMEOUT),
             Supported::Argo(rollout) => (&rollout.replicas, kubernetes::GRACE),
+            Supported::Ecs(service) => (&service.desired, ecs::STOP_TIMEOUT),
         };
         let written = replicas.effective.filter(|_| replicas.is_written());
         if let Some(count) = written.filter(|count| *count != service.instances.get()) {
@@ -415,6 +453,12 @@ fn unused_release(
         && release.pre_stop != *value
     {
         let instead = format!("release.pre_stop is {}", span(release.pre_stop));
+        remarks.push(unused(*line, field, &span(*value), &instead));
+    }
+    if let Some(Said { value, line: Some(line), field }) = &says.drain
+        && release.drain != *value
+    {
+        let instead = format!("release.drain is {}", span(release.drain));
         remarks.push(unused(*line, field, &span(*value), &instead));
     }
     let grace = release.grace.unwrap_or(default_grace);

@@ -33,7 +33,7 @@ fn unknown_keys_are_mistakes() {
     rejects(
         ".swarm.swarm]",
         ".swarm.mesos]",
-        "46: strategy.swarm.mesos: unknown key, expected one of kubernetes, swarm, octopus, waves, shift, nomad, argo",
+        "46: strategy.swarm.mesos: unknown key, expected one of kubernetes, swarm, octopus, waves, shift, nomad, argo, ecs",
     );
     rejects(
         "zones = 3",
@@ -324,7 +324,7 @@ fn strategies_hold_together() {
     rejects(
         "[strategy.anew.kubernetes]\ntype = \"Recreate\"",
         "[strategy.zebra.octopus]",
-        "34: strategy.zebra: must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad, argo",
+        "34: strategy.zebra: must hold exactly one of kubernetes, swarm, octopus, waves, shift, nomad, argo, ecs",
     );
     rejects(
         "[strategy.\"octo.1\".octopus]",
