@@ -6,8 +6,8 @@ use super::words::ThresholdWord;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// A rolling update of an Amazon ECS service. The readiness probe of [release] is its tasks' health check; without one a task
-/// counts as healthy 40 s after it began to run.
+/// A rolling update of an Amazon ECS service. The readiness probe of [release] is its tasks' health check, of which a new task
+/// needs to pass but one; without a probe a task counts as healthy 40 s after it began to run.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ecs {

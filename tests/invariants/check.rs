@@ -19,6 +19,7 @@ pub(super) struct Seen {
     /// How many commands could be typed.
     pub(super) commands: usize,
     pub(super) asks_a_human: bool,
+    pub(super) breaks_the_circuit: bool,
 }
 
 pub(super) struct Checker<'a> {
@@ -71,8 +72,13 @@ impl Checker<'_> {
             requests: ledger.arrivals,
             live,
             commands: self.case.commands.count,
-            asks_a_human: self.history.reported.iter().any(|report| report.word == "Paused"),
+            asks_a_human: self.is_reported("Paused"),
+            breaks_the_circuit: self.is_reported("ROLLBACK_REQUESTED"),
         })
+    }
+
+    fn is_reported(&self, word: &str) -> bool {
+        self.history.reported.iter().any(|report| report.word == word)
     }
 
     pub(super) fn rollout_at(&self) -> SimTime {

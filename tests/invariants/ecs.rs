@@ -99,11 +99,16 @@ impl Ecs {
         (self.maximum * desired / 100).min(self.quota.unwrap_or(u32::MAX))
     }
 
+    /// Whether a task may start before any stops, of so many.
+    pub(super) fn starts_first(&self, desired: u32) -> bool {
+        self.most(desired) > desired
+    }
+
     /// Whether there is a first step, for services of each of these sizes.
     pub(super) fn can_move(&self, sizes: (u32, u32)) -> bool {
         (sizes.0..=sizes.1).all(|desired| {
             let most = self.most(desired);
-            most >= desired && (most > desired || self.least(desired) < desired)
+            most >= desired && (self.starts_first(desired) || self.least(desired) < desired)
         })
     }
 

@@ -154,13 +154,37 @@ fn stack(random: &mut Xoshiro256PlusPlus) -> String {
     text
 }
 
+/// What the command line takes, or tells, of an ECS service drawn at random.
+fn service(random: &mut Xoshiro256PlusPlus) -> String {
+    let mut text = "{ \"serviceName\": \"drawn\", \"desiredCount\": 5".to_owned();
+    if random.random_bool(0.5) {
+        text.push_str(", \"loadBalancers\": [{ \"targetGroupArn\": \"a\", \"containerPort\": 80 }]");
+        text.push_str(", \"healthCheckGracePeriodSeconds\": 20");
+    }
+    let minimum = random.random_range(0..=100);
+    let maximum = random.random_range(120..=300);
+    let bounds = format!("\"minimumHealthyPercent\": {minimum}, \"maximumPercent\": {maximum}");
+    text = format!("{text}, \"deploymentConfiguration\": {{ {bounds}");
+    if random.random_bool(0.7) {
+        let enable = random.random_bool(0.7);
+        let threshold = "\"thresholdConfiguration\": { \"type\": \"COUNT\", \"value\": 4 }";
+        text = format!(
+            "{text}, \"deploymentCircuitBreaker\": {{ \"enable\": {enable}, \"rollback\": true, {threshold} }}"
+        );
+    }
+    text + ", \"bakeTimeInMinutes\": 1 } }"
+}
+
 #[test]
 fn drawn_manifests_are_imported_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
-    for case in 0..40 {
-        let (file, text) =
-            if case % 2 == 0 { ("d.yaml", deployment(&mut random)) } else { ("s.yml", stack(&mut random)) };
+    for case in 0..60 {
+        let (file, text) = match case % 3 {
+            0 => ("d.yaml", deployment(&mut random)),
+            1 => ("s.yml", stack(&mut random)),
+            _ => ("service.json", service(&mut random)),
+        };
         let path = folder.path().join(file);
         fs::write(&path, &text).expect("a file");
         let manifest = manifest::load(&path).unwrap_or_else(|error| panic!("{error}\n{text}"));

@@ -5,6 +5,7 @@ use super::{Deployment, HEALTHY_WITHOUT_CHECK, HOST_DOWN_AFTER, Memory, Settings
 use crate::fleet::{Instance, InstanceId, Phase, Version};
 use crate::rollout::{Action, Decision, Status, View, earlier};
 use crate::time::SimTime;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 /// How the scheduler finds a task.
@@ -290,19 +291,25 @@ impl<'a> Turn<'a> {
     /// Who stops: each time somebody in a zone with the most tasks, at random.
     fn in_order(&self, tasks: &[InstanceId], most: u32) -> Vec<InstanceId> {
         let fleet = self.view.fleet;
-        let mut left = tasks.to_vec();
         if most >= count(tasks) {
-            return left;
+            return tasks.to_vec();
         }
-        left.sort_by_key(|id| (fleet[*id].rank, *id));
-        let mut in_zone = vec![0_u32; 1 + fleet.all_live().map(|(_, task)| task.zone as usize).max().unwrap_or(0)];
+        let zone_of = |id: &InstanceId| fleet[*id].zone as usize;
+        let zones = 1 + fleet.all_live().map(|(_, task)| task.zone as usize).max().unwrap_or(0);
+        let mut in_zone = vec![0_u32; zones];
         fleet.all_live().for_each(|(_, task)| in_zone[task.zone as usize] += 1);
+        // Of each zone those that may be chosen, the first one last.
+        let order = |id: &InstanceId| (fleet[*id].rank, *id);
+        let mut left: Vec<Vec<InstanceId>> = vec![Vec::new(); zones];
+        tasks.iter().for_each(|id| left[zone_of(id)].push(*id));
+        left.iter_mut().for_each(|ids| ids.sort_unstable_by_key(|id| Reverse(order(id))));
         let mut chosen = Vec::new();
         for _ in 0..most {
-            let fullest = left.iter().map(|id| in_zone[fleet[*id].zone as usize]).max();
-            let place = left.iter().position(|id| Some(in_zone[fleet[*id].zone as usize]) == fullest);
-            let id = left.remove(place.expect("fewer are chosen than there are"));
-            in_zone[fleet[id].zone as usize] -= 1;
+            let first =
+                left.iter().filter_map(|ids| ids.last()).max_by_key(|id| (in_zone[zone_of(id)], Reverse(order(id))));
+            let id = *first.expect("fewer are chosen than there are");
+            left[zone_of(&id)].pop();
+            in_zone[zone_of(&id)] -= 1;
             chosen.push(id);
         }
         chosen
