@@ -301,8 +301,12 @@ impl<'a> Turn<'a> {
         // Of each zone those that may be chosen, the first one last.
         let order = |id: &InstanceId| (fleet[*id].rank, *id);
         let mut left: Vec<Vec<InstanceId>> = vec![Vec::new(); zones];
-        tasks.iter().for_each(|id| left[zone_of(id)].push(*id));
-        left.iter_mut().for_each(|ids| ids.sort_unstable_by_key(|id| Reverse(order(id))));
+        for id in tasks {
+            left[zone_of(id)].push(*id);
+        }
+        for ids in &mut left {
+            ids.sort_unstable_by_key(|id| Reverse(order(id)));
+        }
         let mut chosen = Vec::new();
         for _ in 0..most {
             let first =
