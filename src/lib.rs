@@ -8,7 +8,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`time`], [`random`], [`queue`] | when, by what luck, what next |
-//! | [`distribution`] | how long things take |
+//! | [`elementary`], [`distribution`] | how long things take |
 //! | [`probe`] | what probes in a row come to |
 //! | [`fleet`] | instances, versions, zones, phases, and which phase may follow which |
 //! | [`rollout`] | what an orchestrator decides: one file an orchestrator, pure functions of a view |
@@ -16,7 +16,7 @@
 //! | [`scenario`] | what the user wrote, checked |
 //! | [`traffic`], [`client`], [`balancer`], [`server`] | arrivals; time-outs and retries; choice; the queue inside one instance |
 //! | [`fault`] | what breaks, and whom it hits |
-//! | [`history`] | the facts of one run |
+//! | [`tally`], [`history`] | the facts of one run |
 //! | [`engine`] | the loop |
 //! | [`metrics`], [`stats`] | history → numbers; numbers → estimates with intervals |
 //! | [`conformance`] | whether real orchestrators did the same: recordings, replayed and judged |
@@ -64,6 +64,8 @@ pub mod random;
 
 pub mod queue;
 
+pub mod elementary;
+
 pub mod distribution;
 
 pub mod probe;
@@ -85,6 +87,8 @@ pub mod balancer;
 pub mod server;
 
 pub mod fault;
+
+pub mod tally;
 
 pub mod history;
 

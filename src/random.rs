@@ -91,6 +91,7 @@ pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014): a
 /// bijection in which every input bit moves about half of the output bits.
+#[inline]
 pub const fn mix(word: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -99,8 +100,10 @@ pub const fn mix(word: u64) -> u64 {
 
 /// A uniform number in the open interval (0, 1) from 52 of the bits: never 0 and never 1, so its logarithm and its
 /// normal quantile are finite.
+#[inline]
 pub fn unit(bits: u64) -> f64 {
-    ((bits >> 12) as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
+    // 52 bits fit either way; the signed conversion is the one that processors have.
+    ((bits >> 12) as i64 as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }
 
 /// A number below `bound` from 32 bits, by multiplication (Lemire 2019, without the rejection step: with bounds below
@@ -120,11 +123,13 @@ impl Stream {
     }
 
     /// 64 random bits.
+    #[inline]
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
 
     /// A uniform number in the open interval (0, 1).
+    #[inline]
     pub fn unit(&mut self) -> f64 {
         unit(self.bits())
     }

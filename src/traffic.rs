@@ -1,6 +1,6 @@
 //! When requests arrive.
 
-use crate::distribution::{exponential, to_nanos};
+use crate::distribution::{exponential, exponentials, to_nanos};
 use crate::random::Stream;
 use crate::scenario::{Arrivals, Bursts, Profile};
 use crate::time::{SimTime, nanos};
@@ -15,6 +15,9 @@ pub struct ArrivalTimes<'a> {
     profile: &'a Profile,
     arrivals: Arrivals,
     stream: Stream,
+    /// Gaps in expected requests, drawn ahead, and how many of them are used up.
+    gaps: [f64; AHEAD],
+    used: usize,
     modulation: Option<Modulation>,
     piece: usize,
     /// When the current repetition of the profile began.
@@ -30,6 +33,9 @@ pub struct ArrivalTimes<'a> {
     /// There is a piece with a rate above 0.
     is_loaded: bool,
 }
+
+/// Gaps drawn at once.
+const AHEAD: usize = 64;
 
 /// Bursts and lulls by turns, each of exponential length; the first state is drawn as in the long run.
 #[derive(Clone, Debug)]
@@ -78,6 +84,8 @@ impl<'a> ArrivalTimes<'a> {
             profile,
             arrivals,
             stream,
+            gaps: [1.0; AHEAD],
+            used: AHEAD,
             modulation,
             piece: 0,
             cycle_at: 0,
@@ -93,17 +101,21 @@ impl<'a> ArrivalTimes<'a> {
     }
 
     /// The next arrival; `SimTime::NEVER` when there will be none.
+    #[inline]
     pub fn advance(&mut self) -> SimTime {
-        let mut expected = match self.arrivals {
-            Arrivals::Poisson | Arrivals::Bursty(_) => exponential(&mut self.stream),
-            Arrivals::Deterministic => 1.0,
-        };
+        if self.used == AHEAD {
+            self.draw_gaps();
+        }
+        let mut expected = self.gaps[self.used];
+        self.used += 1;
         loop {
             let gap = expected * self.spacing + self.fraction;
             let left = (self.rate_ends - self.at) as f64;
             if gap < left {
-                self.at += gap as u64;
-                self.fraction = gap.fract();
+                // Signed, which is the conversion that processors have; a run lasts less than 2^63 ns.
+                let whole = gap as i64;
+                self.at += whole as u64;
+                self.fraction = gap - whole as f64;
                 return SimTime::from_nanos(self.at);
             }
             if self.rate_ends == u64::MAX || !self.is_loaded {
@@ -123,6 +135,14 @@ impl<'a> ArrivalTimes<'a> {
                 self.modulation.as_mut().expect("only bursts end within a piece").turn();
                 self.set_rate();
             }
+        }
+    }
+
+    fn draw_gaps(&mut self) {
+        self.used = 0;
+        match self.arrivals {
+            Arrivals::Poisson | Arrivals::Bursty(_) => exponentials(&mut self.stream, &mut self.gaps),
+            Arrivals::Deterministic => {} // They stay 1.
         }
     }
 

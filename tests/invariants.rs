@@ -15,6 +15,8 @@ macro_rules! demand {
     };
 }
 
+#[path = "invariants/agreement.rs"]
+mod agreement;
 #[path = "invariants/argo.rs"]
 mod argo;
 #[path = "invariants/books.rs"]
@@ -80,6 +82,16 @@ fn thousands_of_rollouts_keep_the_rules() {
         let requests = seen.iter().map(|seen| seen.requests).sum::<u64>() / cases;
         println!("{requests} requests a case, {lively:.2} had to end well");
     }
+}
+
+/// Which ends of services are events is a matter of speed alone.
+#[test]
+fn the_fast_engine_agrees_with_the_plain_one_to_the_bit() {
+    let (first, cases) = (number("ROLLSIM_FIRST_CASE").unwrap_or(0), number("ROLLSIM_CASES").unwrap_or(CASES));
+    let compared: Vec<Result<u64, String>> = (first..first + cases).into_par_iter().map(agreement::agree).collect();
+    let requests: Result<Vec<u64>, String> = compared.into_iter().collect();
+    let requests: u64 = requests.unwrap_or_else(|problem| panic!("{problem}")).into_iter().sum();
+    assert!(requests > 100 * cases, "{requests} requests are few");
 }
 
 fn number(variable: &str) -> Option<u64> {

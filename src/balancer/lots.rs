@@ -89,11 +89,19 @@ impl Lots {
         excluded: &[Endpoint],
         mut cost: impl FnMut(Endpoint) -> C,
     ) -> Option<Endpoint> {
-        if count == 2 && self.are_even() && excluded.is_empty() && self.members.len() > 1 {
-            let (first, second) = self.pair(luck);
+        if count == 2
+            && excluded.is_empty()
+            && let Some((first, second)) = self.even_pair(luck)
+        {
             return Some(if cost(second) < cost(first) { second } else { first });
         }
         self.best_drawn(count, luck, excluded, cost)
+    }
+
+    /// Two distinct members in random order, all pairs equally likely; `None` where they are not, or there are no two.
+    #[inline]
+    pub(super) fn even_pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
+        (self.are_even() && self.members.len() > 1).then(|| self.pair(luck))
     }
 
     /// Two distinct members in random order, all pairs equally likely. There must be two.

@@ -262,6 +262,31 @@ impl Balancer {
         self.choose_otherwise(ask, now)
     }
 
+    /// The two endpoints of which a request takes the one with fewer open requests, where a choice is as plain as that.
+    #[inline]
+    pub fn pair(&mut self, luck: u64, now: u64) -> Option<(Endpoint, Endpoint)> {
+        if self.newcomers.are_due(now) {
+            self.let_newcomers_grow(now);
+        }
+        self.policy.pair(luck)
+    }
+
+    /// The one of a pair with fewer open requests; of equals the first.
+    #[inline]
+    pub fn lesser(&self, one: Endpoint, other: Endpoint) -> Endpoint {
+        // Chance decides it, so nothing branches on it.
+        let is_other = self.loads.open(other) < self.loads.open(one);
+        Endpoint(one.0 ^ ((one.0 ^ other.0) & u32::from(is_other).wrapping_neg()))
+    }
+
+    /// Those drawn for a request, but none of these, among whom it would go by their open requests.
+    pub fn candidates(&mut self, ask: &Ask<'_>, excluded: &[Endpoint], now: u64) -> Vec<Endpoint> {
+        if self.newcomers.are_due(now) {
+            self.let_newcomers_grow(now);
+        }
+        self.policy.candidates(ask.luck, excluded)
+    }
+
     /// A request goes there; it may be the one that tries the endpoint after an ejection.
     fn to(&mut self, endpoint: Endpoint) -> Pick {
         let ejects = self.settings.ejection.is_some();
@@ -321,6 +346,7 @@ impl Balancer {
     // --- what it sees of its requests
 
     /// One more attempt is open at an endpoint, which must have been listed before.
+    #[inline]
     pub fn opened(&mut self, endpoint: Endpoint) {
         self.loads.open[endpoint.index()] += 1;
         if self.follows_loads {
@@ -341,6 +367,7 @@ impl Balancer {
     }
 
     /// One fewer is open, well or badly. The endpoint may be unlisted by now.
+    #[inline]
     pub fn closed(&mut self, endpoint: Endpoint) {
         let open = &mut self.loads.open[endpoint.index()];
         debug_assert!(*open > 0, "an attempt at {endpoint:?} ended twice");
@@ -348,6 +375,15 @@ impl Balancer {
         if self.follows_loads {
             self.follow_closed(endpoint);
         }
+    }
+
+    /// So many fewer are open where nobody follows each change: all at once.
+    #[inline]
+    pub fn closed_at_once(&mut self, endpoint: Endpoint, count: u32) {
+        debug_assert!(!self.follows_loads, "each change matters");
+        let open = &mut self.loads.open[endpoint.index()];
+        debug_assert!(*open >= count, "an attempt at {endpoint:?} ended twice");
+        *open -= count;
     }
 
     #[inline(never)]

@@ -182,6 +182,24 @@ impl Policy {
         }
     }
 
+    /// Two members of whom one with fewer open requests is chosen, where nothing else counts.
+    #[inline]
+    pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
+        match self {
+            Policy::LeastRequest { lots, choices: 2 } => lots.even_pair(luck),
+            _ => None,
+        }
+    }
+
+    /// Members, but none of these, among whom the choice is by their open requests.
+    pub(super) fn candidates(&mut self, luck: u64, excluded: &[Endpoint]) -> Vec<Endpoint> {
+        let mut drawn = Vec::new();
+        if let Policy::LeastRequest { lots, choices } = self {
+            lots.best_of(*choices, luck, excluded, |endpoint| drawn.push(endpoint));
+        }
+        drawn
+    }
+
     /// One of the members, but not a paused one and none of these.
     pub(super) fn choose(&mut self, ask: &Ask<'_>, excluded: &[Endpoint], loads: &Loads, now: u64) -> Option<Endpoint> {
         match self {

@@ -56,7 +56,7 @@ impl Engine<'_> {
             Event::Repaired { instance, life } => self.repaired(instance, life),
             Event::IntervalWatched => self.interval_watched(),
             Event::RolloutBegan => {
-                self.watched = (0, 0); // The first interval that is watched begins now.
+                self.watched = self.ended(); // The first interval that is watched begins now.
                 if !self.begins_with_the_database() {
                     self.begin_the_rollout();
                 }
@@ -83,6 +83,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn enter(&mut self, id: InstanceId, phase: Phase) {
+        self.foresee_departures(id); // The end of a service can matter from now on.
         self.fleet.enter(id, phase, self.now);
         self.desks[id.index()].phase = phase;
         self.note(id);
@@ -310,8 +311,16 @@ impl Engine<'_> {
         }
     }
 
+    /// Requests that have ended: (all, lost).
+    fn ended(&self) -> (u64, u64) {
+        let lost = self.history.ledger.lost_in_all();
+        (self.history.ledger.served + lost, lost)
+    }
+
     fn interval_watched(&mut self) {
-        let (all, lost) = std::mem::take(&mut self.watched);
+        let ended = self.ended();
+        let before = std::mem::replace(&mut self.watched, ended);
+        let (all, lost) = (ended.0 - before.0, ended.1 - before.1);
         if all > 0 {
             let lost_share = lost as f64 / all as f64;
             self.consider(Evidence { lost_share, ..Evidence::default() });

@@ -165,6 +165,11 @@ enum Event {
 }
 
 impl Event {
+    /// Somebody may look at what has been counted so far.
+    fn may_read_counts(self) -> bool {
+        self.concerns_the_orchestrator() || self == Event::IntervalWatched
+    }
+
     /// Orchestrators see neither the balancers' views nor requests.
     fn concerns_the_orchestrator(self) -> bool {
         !matches!(
@@ -315,7 +320,7 @@ struct Engine<'a> {
     repairs: VecDeque<(InstanceId, u32, Duration)>,
     share_crash: Stream,
     operator: Stream,
-    /// Requests that ended in the interval that is being watched: (all, lost).
+    /// Requests that had ended when the interval that is being watched began: (all, lost).
     watched: (u64, u64),
     /// By version: what became of the attempts so far.
     answers: [Answers; Version::COUNT],
@@ -324,11 +329,23 @@ struct Engine<'a> {
 
 /// One run of one strategy.
 pub fn run(scenario: &Scenario, strategy: &Strategy, replication: u32) -> History {
+    run_as(scenario, strategy, replication, true)
+}
+
+/// The same run to the same bits, more slowly: each end of a service is an event. What [`run`] is held to.
+pub fn run_event_by_event(scenario: &Scenario, strategy: &Strategy, replication: u32) -> History {
+    run_as(scenario, strategy, replication, false)
+}
+
+fn run_as(scenario: &Scenario, strategy: &Strategy, replication: u32, may_be_lazy: bool) -> History {
     let strategy = match scenario.rollback {
         Policy::None => strategy.clone().without_failure_rule(),
         Policy::Pause | Policy::Orchestrator | Policy::Operator(_) => strategy.clone(),
     };
     let mut engine = Engine::new(scenario, &strategy, replication);
+    if !may_be_lazy {
+        engine.requests.foresee_everything();
+    }
     engine.run();
     engine.finish()
 }
@@ -436,15 +453,23 @@ impl<'a> Engine<'a> {
         let mut control_events = 0;
         while self.stage < Stage::Ended {
             self.run_requests();
-            if self.is_window_over() && self.history.ledger.is_settled() {
-                return;
-            }
             let at = self.control.next_time();
+            if self.is_window_over() {
+                self.bring_all_up_to(at.nanos());
+                if self.history.ledger.is_settled() {
+                    return;
+                }
+            }
             debug_assert!(at >= self.now, "time never goes back: {:?} after {:?}", at, self.now);
             self.sample_load(at.nanos());
             self.now = at;
             let mut concerns_the_orchestrator = false;
+            let mut is_counted = false;
             while let Some(event) = self.control.pop_due(at) {
+                if event.may_read_counts() && !is_counted {
+                    self.bring_all_up_to(at.nanos());
+                    is_counted = true;
+                }
                 concerns_the_orchestrator |= event.concerns_the_orchestrator();
                 self.apply(event);
                 control_events += 1;
@@ -467,6 +492,7 @@ impl<'a> Engine<'a> {
     }
 
     fn finish(mut self) -> History {
+        self.foresee_all_departures();
         self.close_the_ledger();
         self.history
     }

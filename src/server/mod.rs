@@ -102,6 +102,12 @@ impl Fifo {
         self.waiting.len() as u32 - self.left
     }
 
+    /// How many workers are at work.
+    #[inline]
+    pub fn busy(&self) -> u32 {
+        self.busy
+    }
+
     /// A worker begins with an attempt.
     pub fn begin(&mut self) {
         self.busy += 1;
@@ -111,6 +117,13 @@ impl Fifo {
     pub fn end(&mut self) {
         debug_assert!(self.busy > 0, "somebody was served");
         self.busy -= 1;
+    }
+
+    /// So many workers end with what they did while nobody waits.
+    #[inline]
+    pub fn end_all(&mut self, count: u32) {
+        debug_assert!(self.busy >= count && self.waiting() == 0, "{count} were served and nobody waits");
+        self.busy -= count;
     }
 
     /// Puts an attempt at the end of the queue.

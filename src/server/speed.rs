@@ -58,11 +58,10 @@ impl Speed {
         })
     }
 
-    /// How long work that begins now takes, in nanoseconds, never less than one; and why it is not just the work.
-    pub fn begin(&mut self, work: u64, now: u64, warm_up: Option<&WarmUp>) -> (u64, Slowing) {
+    /// How long work that began now would take, in nanoseconds, never less than one; and why it is not just the work.
+    pub fn service(&self, work: u64, now: u64, warm_up: Option<&WarmUp>) -> (u64, Slowing) {
         let warmth =
             if now < self.warm_at { warm_up.map_or(1.0, |warm_up| self.warm_up_factor(warm_up, now)) } else { 1.0 };
-        self.begun = self.begun.saturating_add(1);
         let defect = if now >= self.misbehaves_from { self.defect_slowdown } else { 1.0 };
         let factor = self.slowdown * warmth * defect * self.hindrance;
         // Exact where nothing slows it down: runs that are worked out by hand need it.
@@ -80,6 +79,18 @@ impl Speed {
         let largest =
             factors.into_iter().fold((1.0, Slowing::None), |most, next| if next.0 > most.0 { next } else { most });
         (service.max(1), largest.1)
+    }
+
+    /// It begins with one more request.
+    pub fn note_begun(&mut self) {
+        self.begun = self.begun.saturating_add(1);
+    }
+
+    /// How long work takes that begins now; see [`Speed::service`].
+    pub fn begin(&mut self, work: u64, now: u64, warm_up: Option<&WarmUp>) -> (u64, Slowing) {
+        let service = self.service(work, now, warm_up);
+        self.note_begun();
+        service
     }
 
     fn warm_up_factor(&self, warm_up: &WarmUp, now: u64) -> f64 {

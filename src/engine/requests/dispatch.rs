@@ -33,12 +33,15 @@ impl Engine<'_> {
         request.attempts += 1;
         self.history.attempts.sent += 1;
         let balancer = self.balancer_of(&request);
-        let first = self.choose(&request, balancer, 0, &[]);
+        let first = self.choose_first(&request, balancer);
         // Nearly all attempts are taken by the first choice.
         if let Pick::To(endpoint) = first
             && let Knock::Taken(instance) = self.knock(endpoint)
         {
-            let admission = self.desks[instance.index()].server.admission(&self.scenario.service);
+            let admission = self.admission(instance);
+            if admission == Admission::Serve && self.serve_lazily(&request, balancer, instance) {
+                return;
+            }
             if admission == Admission::Refuse {
                 self.note_trouble_at(balancer, endpoint, Trouble::Other);
                 self.attempt_failed(request, balancer, Cause::QueueFull, Some(instance));
@@ -69,11 +72,49 @@ impl Engine<'_> {
         }
     }
 
+    /// What would become of one more attempt at an instance.
+    pub(super) fn admission(&mut self, instance: InstanceId) -> Admission {
+        self.bring_up(instance);
+        self.desks[instance.index()].server.admission(&self.scenario.service)
+    }
+
+    /// Where a balancer sends an attempt first.
+    #[inline]
+    fn choose_first(&mut self, request: &Request, balancer: u16) -> Pick {
+        if self.requests.lazy.is_on() {
+            let luck = luck(request.luck, LuckOf::Choice, request.attempts);
+            // Nearly all choices are the plain one between two.
+            let pair = self.balancers[usize::from(balancer)].pair(luck, self.now.nanos());
+            if let Some((one, other)) = pair {
+                self.bring_up(InstanceId(one.0));
+                self.bring_up(InstanceId(other.0));
+                return Pick::To(self.balancers[usize::from(balancer)].lesser(one, other));
+            }
+        }
+        self.choose(request, balancer, 0, &[])
+    }
+
+    /// Brings those up to now between whom a balancer will choose by their open requests.
+    fn bring_candidates_up(&mut self, ask: &Ask<'_>, balancer: u16) {
+        let last = &ask.tried[ask.tried.len().saturating_sub(1)..];
+        for excluded in [ask.tried, last, &[]] {
+            for endpoint in self.balancers[usize::from(balancer)].candidates(ask, excluded, self.now.nanos()) {
+                self.bring_up(InstanceId(endpoint.0));
+            }
+            if ask.tried.is_empty() {
+                return;
+            }
+        }
+    }
+
     /// Where a balancer sends an attempt that so many instances have refused.
     fn choose(&mut self, request: &Request, balancer: u16, refusals: u8, tried: &[Endpoint]) -> Pick {
         let choice = luck(request.luck, LuckOf::Choice, request.attempts);
         let luck = if refusals == 0 { choice } else { mix(choice ^ u64::from(refusals)) };
         let ask = Ask { luck, key: request.luck, tried };
+        if self.requests.lazy.is_on() {
+            self.bring_candidates_up(&ask, balancer);
+        }
         self.balancers[usize::from(balancer)].choose(&ask, self.now.nanos())
     }
 
@@ -136,7 +177,7 @@ impl Engine<'_> {
     }
 
     fn admit(&mut self, attempt: &Attempt, endpoint: Endpoint, instance: InstanceId) -> Route {
-        let admission = self.desks[instance.index()].server.admission(&self.scenario.service);
+        let admission = self.admission(instance);
         if admission == Admission::Refuse {
             self.note_trouble_at(attempt.balancer, endpoint, Trouble::Other);
             return Route::Lost { cause: Cause::QueueFull, instance: Some(instance) };
@@ -147,7 +188,7 @@ impl Engine<'_> {
     /// What a route means for an attempt that has a place.
     fn follow(&mut self, place: u32, route: Route) {
         let attempt = &mut self.requests.attempts[place];
-        let (balancer, which) = (usize::from(attempt.balancer), (place, attempt.generation));
+        let (balancer, which) = (usize::from(attempt.balancer), attempt.which(place));
         match route {
             Route::Taken { endpoint, instance, admission } => {
                 (attempt.endpoint, attempt.instance, attempt.state) = (endpoint, instance, State::Waiting);
@@ -192,7 +233,7 @@ impl Engine<'_> {
 
     /// A further try at the same endpoint.
     pub(super) fn try_again(&mut self) {
-        let Reverse((_, (place, generation))) = self.requests.tries.pop().expect("it was seen");
+        let Reverse((_, (_, place, generation))) = self.requests.tries.pop().expect("it was seen");
         let mut attempt = self.requests.attempts[place];
         if attempt.generation != generation || attempt.state != State::Connecting {
             return; // Its client has given up, or it was cut off.
@@ -292,7 +333,7 @@ impl Engine<'_> {
         if let Some(patience) = self.scenario.client.patience.as_ref().filter(|_| waits) {
             let own = luck(attempt.request.luck, LuckOf::Patience, attempt.request.attempts);
             let at = attempt.sent.saturating_add(nanos(patience.by_luck(own.wrapping_mul(GOLDEN | 1))));
-            self.requests.endings.push(Reverse((at, Ending::Patience, (place, attempt.generation))));
+            self.requests.endings.push(Reverse((at, Ending::Patience, attempt.which(place))));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The ledger: what became of each request.
 
 use super::Engine;
-use super::table::{Attempt, Request, State, WARM_UP};
+use super::records::{Answered, Part};
+use super::table::{Attempt, Mark, Request, State, WARM_UP};
 use crate::client::{LuckOf, luck, pause_nanos};
-use crate::fleet::InstanceId;
-use crate::history::{Cause, Delayed, End, Ended, Harm, HarmKey, Ledger, Window};
+use crate::fleet::{InstanceId, Version};
+use crate::history::{Cause, ClassCounts, Delayed, End, Ended, Harm, HarmKey, Ledger, Window};
 use crate::server::Slowing;
 use crate::time::SimTime;
 use std::cmp::Reverse;
@@ -17,7 +18,7 @@ impl Engine<'_> {
 
     /// Counts something of a request wherever requests of its time and class are counted.
     fn count(&mut self, request: &Request, count: impl Fn(&mut Ledger)) {
-        if let Some(window) = self.window_of(request) {
+        if let Some(window) = self.window_of(request.arrived) {
             count(&mut window.all.ledger);
             if let Some(class) = window.classes.get_mut(usize::from(request.class)) {
                 count(&mut class.ledger);
@@ -28,10 +29,10 @@ impl Engine<'_> {
         }
     }
 
-    fn window_of(&mut self, request: &Request) -> Option<&mut Window> {
-        if request.arrived >= self.requests.window_from {
+    fn window_of(&mut self, arrived: u64) -> Option<&mut Window> {
+        if arrived >= self.requests.window_from {
             Some(&mut self.history.window)
-        } else if request.arrived >= self.requests.baseline_from {
+        } else if arrived >= self.requests.baseline_from {
             Some(&mut self.history.baseline)
         } else {
             None
@@ -52,45 +53,82 @@ impl Engine<'_> {
     /// A request was answered well.
     pub(super) fn served(&mut self, attempt: &Attempt) {
         let request = &attempt.request;
-        self.history.attempts.succeeded += 1;
-        self.history.ledger.served += 1;
-        self.watched.0 += 1;
+        let version = self.desks[attempt.instance.index()].version;
+        let latency = self.now.nanos() - request.arrived;
+        let (part, is_late) = (self.part_of(request.arrived), self.is_late(request.class, latency));
+        self.remember_version(version);
         self.requests.restraint.note_served();
         if request.attempts > 1 {
             self.requests.restraint.end_retry();
         }
-        let latency = self.now.nanos() - request.arrived;
-        let micros = (latency + 500) / 1000;
-        let version = self.desks[attempt.instance.index()].version;
-        self.remember_version(version);
-        let is_late = latency > self.requests.targets[usize::from(request.class)];
-        let answers = &mut self.answers[version.index()];
-        answers.good += 1;
-        answers.late += u64::from(is_late);
-        if let Some(window) = self.window_of(request) {
-            window.served_by[version.index()] += 1;
-            let class = window.classes.get_mut(usize::from(request.class));
-            for counts in [Some(&mut window.all), class].into_iter().flatten() {
-                counts.ledger.served += 1;
-                counts.late += u64::from(is_late);
-                counts.latency_sum += u128::from(latency);
-                counts.latency.record(micros).expect("the histogram grows");
-            }
-        }
-        if request.interval != WARM_UP {
-            let interval = &mut self.history.intervals[request.interval as usize];
-            interval.ledger.served += 1;
-            interval.latency.record(micros).expect("the histogram grows");
-        }
-        if is_late && request.arrived >= self.requests.window_from {
+        self.measure::<false>(&request.mark(attempt.balancer), latency, is_late);
+        let [baseline, observed] = [Part::Baseline, Part::Observed].map(|of| u64::from(part == Some(of)));
+        self.count_answered(version, &Answered { all: 1, late: u64::from(is_late), baseline, observed });
+        if is_late && part == Some(Part::Observed) {
             self.note_harm(Harm::Late(self.delayed_by(attempt)), request, Some(attempt.instance));
         }
         self.log(request, Ok(attempt.instance));
         self.requests.ask_again(request, self.now.nanos());
     }
 
-    /// What took most of a request's time.
-    fn delayed_by(&self, attempt: &Attempt) -> Delayed {
+    /// Which window a request belongs to that arrived at that moment.
+    #[inline]
+    pub(super) fn part_of(&self, arrived: u64) -> Option<Part> {
+        if arrived >= self.requests.window_from {
+            Some(Part::Observed)
+        } else {
+            (arrived >= self.requests.baseline_from).then_some(Part::Baseline)
+        }
+    }
+
+    /// Whether a request of a class that took so long is later than its target.
+    #[inline]
+    pub(super) fn is_late(&self, class: u8, latency: u64) -> bool {
+        latency > self.requests.targets[usize::from(class)]
+    }
+
+    /// Counts how long a request took that is answered well; `BACK`: takes that back.
+    #[inline]
+    pub(super) fn measure<const BACK: bool>(&mut self, request: &Mark, latency: u64, is_late: bool) {
+        let micros = (latency + 500) / 1000;
+        if let Some(part) = self.part_of(request.arrived) {
+            let window = match part {
+                Part::Observed => &mut self.history.window,
+                Part::Baseline => &mut self.history.baseline,
+            };
+            let count = |counts: &mut ClassCounts| {
+                if BACK {
+                    counts.late -= u64::from(is_late);
+                    counts.latency_sum -= u128::from(latency);
+                } else {
+                    counts.late += u64::from(is_late);
+                    counts.latency_sum += u128::from(latency);
+                }
+            };
+            count(&mut window.all);
+            if let Some(class) = window.classes.get_mut(usize::from(request.class)) {
+                count(class);
+            }
+            self.requests.records.record::<BACK>(part, request.class, micros);
+        }
+        if request.interval != WARM_UP {
+            self.requests.records.record_in::<BACK>(request.interval, micros);
+        }
+    }
+
+    /// Counts requests that a version has answered well.
+    #[inline]
+    pub(super) fn count_answered(&mut self, version: Version, answered: &Answered) {
+        self.history.ledger.served += answered.all;
+        let answers = &mut self.answers[version.index()];
+        answers.good += answered.all;
+        answers.late += answered.late;
+        self.history.baseline.served_by[version.index()] += answered.baseline;
+        self.history.window.served_by[version.index()] += answered.observed;
+    }
+
+    /// What took most of a request's time, which ends now.
+    pub(super) fn delayed_by(&self, attempt: &Attempt) -> Delayed {
         let Attempt { request, sent, begun, departs, slowing, .. } = attempt;
         let alone = departs - begun;
         let slowed = alone.saturating_sub(request.work);
@@ -127,8 +165,6 @@ impl Engine<'_> {
             return;
         }
         self.history.ledger.lost[cause.index()] += 1;
-        self.watched.0 += 1;
-        self.watched.1 += 1;
         self.count(&request, |ledger| ledger.lost[cause.index()] += 1);
         if request.arrived >= self.requests.window_from {
             self.history.first_lost_at.get_or_insert(self.now);
@@ -156,7 +192,7 @@ impl Engine<'_> {
         self.requests.restraint.allows(open)
     }
 
-    fn note_harm(&mut self, harm: Harm, request: &Request, id: Option<InstanceId>) {
+    pub(super) fn note_harm(&mut self, harm: Harm, request: &Request, id: Option<InstanceId>) {
         let instance = id.map(|id| &self.fleet[id]);
         let key = HarmKey {
             harm,
@@ -173,6 +209,8 @@ impl Engine<'_> {
         self.sample_load((SimTime::START + self.scenario.study.ends_at()).nanos());
         let open_now = self.requests.attempts.count(|attempt| attempt.state.has_client());
         self.history.attempts.open = open_now as u64;
+        self.requests.records.add_to(&mut self.history);
+        self.history.attempts.succeeded = self.history.ledger.served;
         let close = |ledger: &mut Ledger| {
             ledger.open = ledger.arrivals - ledger.served - ledger.lost_in_all();
         };
@@ -194,16 +232,16 @@ impl Engine<'_> {
         let now = self.now.nanos();
         for place in self.requests.attempts.all(|attempt| attempt.state.is_in_service()) {
             let attempt = self.requests.attempts[place];
-            self.requests.note_work(&attempt, now);
+            self.requests.note_work(attempt.begun, now);
         }
-        self.requests.count_busy(0, now);
         let requests = &self.requests;
         let open_requests = open_now + requests.retries.len();
         debug_assert_eq!(self.history.ledger.open, open_requests as u64, "every request has one fate");
         debug_assert!(self.history.attempts.balances(), "every attempt has one end");
         let in_service = requests.attempts.count(|attempt| attempt.state.is_in_service()) as u64;
         debug_assert!(self.shares_workers || in_service == requests.busy, "a worker serves one attempt");
-        let (busy, served) = (requests.busy_time.0, requests.served_time);
+        let busy = requests.busy_time + i128::from(requests.busy) * i128::from(now);
+        let served = requests.served_time;
         debug_assert!(self.shares_workers || busy == served, "workers served for {busy} ns, attempts for {served}");
         let waits = |state: State| state == State::Queued || state.waits_at_instance();
         let waiting = requests.attempts.count(|attempt| waits(attempt.state)) as u64;

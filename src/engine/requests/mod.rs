@@ -1,7 +1,10 @@
 //! The request plane: arrival → balancer → instance queue → fate, one event at a time.
 
+mod ahead;
 mod dispatch;
 mod fates;
+mod lazy;
+mod records;
 mod serve;
 mod source;
 mod table;
@@ -13,11 +16,13 @@ use crate::history::Load;
 use crate::random::Streams;
 use crate::scenario::Scenario;
 use crate::time::{SimTime, nanos};
+use lazy::Lazy;
+use records::Records;
 use source::Source;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 pub(super) use table::Knock;
-use table::{Attempt, Attempts, Request};
+use table::{Attempts, Request};
 
 /// The end of a service: moment, instance and what ends in one number, which compares in their order at once. What ends
 /// is an attempt; where workers are shared it is whoever is first, and the number is that of the change since which this has
@@ -52,14 +57,17 @@ enum Ending {
     Patience,
 }
 
-/// An attempt: its place, and its generation, without which news of an earlier one could reach it.
-type Which = (u32, u32);
+/// An attempt: the number of its request, which orders those of one moment; its place; and its generation, without which
+/// news of an earlier one could reach it.
+type Which = (u64, u32, u32);
 
 /// Everything on its way.
 #[derive(Debug)]
 pub(super) struct Requests<'a> {
     source: Source<'a>,
     attempts: Attempts,
+    /// Attempts whose ends are no events.
+    lazy: Lazy,
     /// An entry whose attempt is not in service there, or not until then, is out of date: its instance was killed, say.
     departures: BinaryHeap<Reverse<Departure>>,
     due: DueList,
@@ -69,17 +77,22 @@ pub(super) struct Requests<'a> {
     /// (moment, request).
     retries: BinaryHeap<Reverse<(u64, Request)>>,
     restraint: Restraint,
+    records: Records,
     /// Attempts that wait in each balancer, those that left included, and how many of them wait.
     queues: Vec<(VecDeque<u32>, u32)>,
     /// Which endpoints an attempt that waits for a connection has tried, by its place.
     tried: BTreeMap<u32, Vec<crate::balancer::Endpoint>>,
     timeout: Option<u64>,
+    /// The longest service that a client waits for, nanoseconds.
+    patience: u64,
+    workers: u32,
     /// Attempts that wait in queues, and workers that serve.
     waiting: u64,
     busy: u64,
-    /// Time that workers served, and time that attempts were served, nanoseconds; kept where assertions are.
-    busy_time: (u128, u64),
-    served_time: u128,
+    /// Time that workers served, their begun services counting from the start of the run and below 0, and time that
+    /// attempts were served, nanoseconds; kept where assertions are.
+    busy_time: i128,
+    served_time: i128,
     /// When the load is written down next, nanoseconds, and for which interval.
     next_sample: u64,
     sampled: usize,
@@ -95,18 +108,22 @@ impl<'a> Requests<'a> {
         Requests {
             source: Source::new(scenario, streams),
             attempts: Attempts::default(),
+            lazy: Lazy::new(scenario),
             departures: BinaryHeap::new(),
             due: DueList::new(),
             endings: BinaryHeap::new(),
             tries: BinaryHeap::new(),
             retries: BinaryHeap::new(),
+            records: Records::new(scenario),
             restraint: Restraint::new(scenario.client.retries.budget),
             queues: vec![Default::default(); pools as usize],
             tried: BTreeMap::new(),
             timeout: scenario.client.timeout.map(nanos),
+            patience: scenario.client.timeout.map_or(u64::MAX, nanos),
+            workers: scenario.service.workers.get(),
             waiting: 0,
             busy: 0,
-            busy_time: (0, 0),
+            busy_time: 0,
             served_time: 0,
             next_sample: nanos(study.series_from()),
             sampled: 0,
@@ -119,6 +136,11 @@ impl<'a> Requests<'a> {
     /// From now on nothing arrives.
     pub(super) fn close(&mut self) {
         self.source.close();
+    }
+
+    /// From now on every end of a service is an event.
+    pub(super) fn foresee_everything(&mut self) {
+        self.lazy.switch_off();
     }
 
     fn next_departure(&self) -> u64 {
@@ -144,17 +166,15 @@ impl<'a> Requests<'a> {
     /// Workers begin or end.
     fn count_busy(&mut self, change: i64, now: u64) {
         if cfg!(debug_assertions) {
-            let (sum, until) = &mut self.busy_time;
-            *sum += u128::from(now - *until) * u128::from(self.busy);
-            *until = now;
+            self.busy_time -= i128::from(change) * i128::from(now);
         }
         self.busy = self.busy.wrapping_add_signed(change);
     }
 
-    /// The service of an attempt ends here, well or badly.
-    fn note_work(&mut self, attempt: &Attempt, now: u64) {
+    /// A service ends here, well or badly.
+    fn note_work(&mut self, begun: u64, now: u64) {
         if cfg!(debug_assertions) {
-            self.served_time += u128::from(now - attempt.begun);
+            self.served_time += i128::from(now - begun);
         }
     }
 
@@ -186,7 +206,10 @@ impl Engine<'_> {
             }
             self.now = SimTime::from_nanos(at);
             self.history.events += 1;
-            if departure == at {
+            if arrival == at && work_ends.min(again).min(retry) > at {
+                let others = bound.min(work_ends).min(again).min(retry).min(self.requests.next_sample);
+                self.take_arrivals(others);
+            } else if departure == at {
                 self.depart();
             } else if due == at {
                 self.time_out();
@@ -198,20 +221,38 @@ impl Engine<'_> {
                 let Some(Reverse((_, request))) = self.requests.retries.pop() else { unreachable!("it was seen") };
                 self.send(request);
             } else {
-                let request = self.requests.source.arrive();
-                self.count_arrival(&request);
-                self.send(request);
+                unreachable!("arrivals come last within a moment");
             }
+        }
+    }
+
+    /// The arrival that is due, and those after it as long as nothing else comes first: until `others`, or until one of
+    /// them has let something happen.
+    fn take_arrivals(&mut self, others: u64) {
+        loop {
+            let mut request = self.requests.source.arrive();
+            self.count_arrival(&request);
+            if !self.send_lazily(&mut request) {
+                self.send(request);
+                return;
+            }
+            let next = self.requests.source.next_arrival();
+            if next >= others {
+                return;
+            }
+            self.now = SimTime::from_nanos(next);
+            self.history.events += 1;
         }
     }
 
     /// Writes down the load at the beginning of every interval that begins at `at` or before.
     pub(super) fn sample_load(&mut self, at: u64) {
-        let ledger = &self.history.ledger;
-        let open = ledger.arrivals - ledger.served - ledger.lost_in_all();
-        let load = Load { open, waiting: self.requests.waiting, busy: self.requests.busy };
         let length = nanos(self.scenario.study.interval);
         while self.requests.next_sample <= at {
+            self.bring_all_up_to(self.requests.next_sample.saturating_sub(1));
+            let ledger = &self.history.ledger;
+            let open = ledger.arrivals - ledger.served - ledger.lost_in_all();
+            let load = Load { open, waiting: self.requests.waiting, busy: self.requests.busy };
             let Some(interval) = self.history.intervals.get_mut(self.requests.sampled) else {
                 self.requests.next_sample = u64::MAX;
                 return;

@@ -18,6 +18,7 @@ impl Engine<'_> {
             Admission::Serve => self.begin(place),
             Admission::Wait => {
                 let id = self.requests.attempts[place].instance;
+                self.foresee_departures(id); // Whoever waits goes on when one of them ends.
                 let Server::Fifo(fifo) = &mut self.desks[id.index()].server else {
                     unreachable!("nobody waits where workers are shared")
                 };
@@ -126,7 +127,7 @@ impl Engine<'_> {
     /// The service of an attempt is over; where workers are shared, it has left already.
     fn free_worker(&mut self, attempt: &Attempt) {
         let (id, now) = (attempt.instance, self.now.nanos());
-        self.requests.note_work(attempt, now);
+        self.requests.note_work(attempt.begun, now);
         match &mut self.desks[id.index()].server {
             Server::Fifo(fifo) => {
                 fifo.end();
@@ -236,7 +237,7 @@ impl Engine<'_> {
 
     /// A wait or a client's patience is over.
     pub(super) fn come_to_an_end(&mut self) {
-        let Reverse((_, ending, (place, generation))) = self.requests.endings.pop().expect("it was seen");
+        let Reverse((_, ending, (_, place, generation))) = self.requests.endings.pop().expect("it was seen");
         let attempt = &self.requests.attempts[place];
         if attempt.generation != generation {
             return;
@@ -337,6 +338,7 @@ impl Engine<'_> {
 
     /// Everything at an instance is lost: its process is gone.
     pub(in crate::engine) fn lose_all_at(&mut self, id: InstanceId, cause: Cause) {
+        self.foresee_departures(id);
         if self.desks[id.index()].server.is_idle() && !self.has_entries(id) {
             return;
         }
@@ -351,7 +353,7 @@ impl Engine<'_> {
             if attempt.state.waits_at_instance() {
                 self.count_waiting(-1);
             } else if attempt.state.is_in_service() {
-                self.requests.note_work(&attempt, now);
+                self.requests.note_work(attempt.begun, now);
             }
             if attempt.state.has_client() {
                 self.left_by_client(place);
@@ -380,6 +382,9 @@ impl Engine<'_> {
 
     /// A balancer closes what it has open at an endpoint; the instance works on for nobody.
     pub(in crate::engine) fn cut_open_requests(&mut self, balancer: u16, endpoint: Endpoint) {
+        if self.requests.lazy.is_on() {
+            self.foresee_departures(InstanceId(endpoint.0));
+        }
         if self.balancers[usize::from(balancer)].open(endpoint) == 0 {
             return;
         }
@@ -415,7 +420,7 @@ impl Engine<'_> {
         instance: InstanceId,
         work: u64,
     ) -> Option<(u32, u32)> {
-        let admission = self.desks[instance.index()].server.admission(&self.scenario.service);
+        let admission = self.admission(instance);
         if admission == Admission::Refuse {
             return None;
         }

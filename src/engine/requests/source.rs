@@ -1,12 +1,12 @@
 //! Where requests come from: an open stream of arrivals, or users who ask again once they have been answered.
 
+use super::ahead::{Ahead, Drawn};
 use super::table::{Request, WARM_UP};
 use crate::client::{LuckOf, luck};
 use crate::distribution::Delay;
-use crate::random::{GOLDEN, Purpose, Stream, Streams, mix, unit};
+use crate::random::{GOLDEN, Purpose, Streams, mix, unit};
 use crate::scenario::{Class, Load, Scenario};
 use crate::time::nanos;
-use crate::traffic::ArrivalTimes;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -27,13 +27,7 @@ pub(super) struct Source<'a> {
 
 #[derive(Debug)]
 enum Kind<'a> {
-    Open {
-        arrivals: Box<ArrivalTimes<'a>>,
-        arrived: u64,
-        luck: Stream,
-        /// Of each class.
-        work: Vec<Stream>,
-    },
+    Open(Box<Ahead<'a>>),
     Closed {
         users: u64,
         think: &'a Delay,
@@ -48,13 +42,7 @@ impl<'a> Source<'a> {
         let classes = &scenario.traffic.classes[..];
         let kind = match &scenario.traffic.load {
             Load::Open { profile, arrivals } => {
-                let (gaps, bursts) = (streams.of(Purpose::Arrivals, 0), streams.of(Purpose::Bursts, 0));
-                Kind::Open {
-                    arrivals: Box::new(ArrivalTimes::new(profile, *arrivals, gaps, bursts)),
-                    arrived: 0,
-                    luck: streams.of(Purpose::Luck, 0),
-                    work: (0..classes.len() as u64).map(|class| streams.of(Purpose::Work, class)).collect(),
-                }
+                Kind::Open(Box::new(Ahead::new(profile, *arrivals, classes.len(), streams)))
             }
             Load::Closed { users, think } => Kind::Closed {
                 users: u64::from(users.get()),
@@ -83,7 +71,10 @@ impl<'a> Source<'a> {
 
     fn begin(&mut self) {
         match &mut self.kind {
-            Kind::Open { arrivals, .. } => self.next_arrival = arrivals.advance().nanos(),
+            Kind::Open(ahead) => {
+                ahead.fill(self.classes, &self.cumulated);
+                self.next_arrival = ahead.next_at();
+            }
             Kind::Closed { users, .. } => {
                 for user in 0..*users {
                     self.think(user, 0);
@@ -104,6 +95,7 @@ impl<'a> Source<'a> {
     }
 
     /// The next request.
+    #[inline]
     pub(super) fn arrive(&mut self) -> Request {
         let arrived = self.next_arrival;
         while arrived >= self.interval_ends {
@@ -113,14 +105,13 @@ impl<'a> Source<'a> {
         let mut request =
             Request { number: 0, arrived, work: 0, luck: 0, interval: self.interval, attempts: 0, class: 0 };
         match &mut self.kind {
-            Kind::Open { arrivals, arrived, luck, work } => {
-                self.next_arrival = arrivals.advance().nanos();
-                request.number = *arrived;
-                *arrived += 1;
-                request.luck = luck.bits();
-                request.class = class(&self.cumulated, request.luck);
-                let class = usize::from(request.class);
-                request.work = self.classes[class].work.sample_nanos(&mut work[class]);
+            Kind::Open(ahead) => {
+                let Drawn { number, luck, work, class } = ahead.take();
+                if ahead.is_used_up() {
+                    ahead.fill(self.classes, &self.cumulated);
+                }
+                self.next_arrival = ahead.next_at();
+                request = Request { number, luck, work, class, ..request };
             }
             Kind::Closed { thinking, streams, .. } => {
                 let Reverse((_, number)) = thinking.pop().expect("it was seen");
@@ -156,7 +147,7 @@ impl<'a> Source<'a> {
     /// Users who think; `None` in an open stream.
     pub(super) fn thinking(&self) -> Option<usize> {
         match &self.kind {
-            Kind::Open { .. } => None,
+            Kind::Open(_) => None,
             Kind::Closed { thinking, .. } => Some(thinking.len()),
         }
     }
@@ -164,14 +155,14 @@ impl<'a> Source<'a> {
     /// How many users there are; `None` in an open stream.
     pub(super) fn users(&self) -> Option<u64> {
         match &self.kind {
-            Kind::Open { .. } => None,
+            Kind::Open(_) => None,
             Kind::Closed { users, .. } => Some(*users),
         }
     }
 }
 
 /// The class that a request's luck makes it.
-fn class(cumulated: &[f64], request: u64) -> u8 {
+pub(super) fn class(cumulated: &[f64], request: u64) -> u8 {
     if cumulated.len() == 1 {
         return 0;
     }

@@ -24,6 +24,29 @@ pub(super) struct Request {
     pub(super) class: u8,
 }
 
+/// What is counted at the end of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) arrived: u64,
+    pub(super) interval: u32,
+    pub(super) balancer: u16,
+    pub(super) attempts: u8,
+    pub(super) class: u8,
+}
+
+impl Mark {
+    /// Of no request.
+    pub(super) const NONE: Mark = Mark { arrived: 0, interval: WARM_UP, balancer: 0, attempts: 0, class: 0 };
+}
+
+impl Request {
+    /// What is counted at its end, of an attempt that met this balancer.
+    pub(super) fn mark(&self, balancer: u16) -> Mark {
+        let Request { arrived, interval, attempts, class, .. } = *self;
+        Mark { arrived, interval, balancer, attempts, class }
+    }
+}
+
 /// Arrived before the time series begins.
 pub(super) const WARM_UP: u32 = u32::MAX;
 
@@ -70,6 +93,11 @@ impl Attempt {
             refusals: 0,
             is_timed: false,
         }
+    }
+
+    /// How it is known while it has this place.
+    pub(super) fn which(&self, place: u32) -> (u64, u32, u32) {
+        (self.request.number, place, self.generation)
     }
 
     /// When its time is over.

@@ -1,0 +1,118 @@
+//! Latencies in bounded memory, counted at the cost of an addition and turned into histograms once a run is over.
+
+use hdrhistogram::Histogram;
+
+/// Counts of whole numbers, to so many significant bits: the cells of an [`hdrhistogram::Histogram`] without what it
+/// keeps beside them.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    digits: u8,
+    /// Numbers below two to this power have a cell of their own; from there on a cell holds two, four, eight, …
+    bits: u32,
+    cells: Vec<u64>,
+}
+
+impl Tally {
+    /// Without numbers; cells are those of a histogram of so many significant digits, 1 to 5.
+    pub fn new(digits: u8) -> Self {
+        let exact = 2 * 10u64.pow(u32::from(digits));
+        Tally { digits, bits: exact.next_power_of_two().ilog2(), cells: Vec::new() }
+    }
+
+    /// Counts a number.
+    #[inline]
+    pub fn record(&mut self, number: u64) {
+        let cell = self.cell(number);
+        match self.cells.get_mut(cell) {
+            Some(count) => *count += 1,
+            None => self.grow(cell),
+        }
+    }
+
+    /// Takes a number back that was counted before.
+    pub fn take_back(&mut self, number: u64) {
+        let cell = self.cell(number);
+        debug_assert!(self.cells.get(cell).is_some_and(|count| *count > 0), "{number} was not counted");
+        self.cells[cell] -= 1;
+    }
+
+    /// Counts a number, or takes it back.
+    #[inline]
+    pub fn count<const BACK: bool>(&mut self, number: u64) {
+        if BACK { self.take_back(number) } else { self.record(number) }
+    }
+
+    #[cold]
+    fn grow(&mut self, cell: usize) {
+        self.cells.resize((cell + 1).next_multiple_of(1 << (self.bits - 1)), 0);
+        self.cells[cell] = 1;
+    }
+
+    #[inline]
+    fn cell(&self, number: u64) -> usize {
+        let exact = (1 << self.bits) - 1;
+        let shift = (64 - self.bits) - (number | exact).leading_zeros();
+        ((u64::from(shift) << (self.bits - 1)) + (number >> shift)) as usize
+    }
+
+    /// The least number of a cell.
+    fn least(&self, cell: usize) -> u64 {
+        let half = 1 << (self.bits - 1);
+        let shift = (cell / half).saturating_sub(1);
+        ((cell - shift * half) as u64) << shift
+    }
+
+    /// How many numbers it has counted.
+    pub fn len(&self) -> u64 {
+        self.cells.iter().sum()
+    }
+
+    /// Whether it has counted none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds all that was counted to a histogram of the same digits.
+    pub fn add_to(&self, histogram: &mut Histogram<u64>) {
+        debug_assert_eq!(histogram.sigfig(), self.digits, "the cells are the same");
+        for (cell, count) in self.cells.iter().enumerate().filter(|(_, count)| **count > 0) {
+            histogram.record_n(self.least(cell), *count).expect("the histogram grows");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::mix;
+
+    #[test]
+    fn a_tally_comes_to_the_histogram_of_its_numbers() {
+        for digits in [1, 2, 3] {
+            let (mut tally, mut direct) = (Tally::new(digits), Histogram::<u64>::new(digits).expect("1 to 5 digits"));
+            for number in 0..200_000u64 {
+                let value = mix(number) >> (mix(number ^ 0x5555) % 40 + 24);
+                tally.record(value);
+                tally.record(number);
+                tally.take_back(number);
+                direct.record(value).expect("the histogram grows");
+            }
+            let mut told = Histogram::<u64>::new(digits).expect("1 to 5 digits");
+            tally.add_to(&mut told);
+            assert_eq!(told, direct);
+            assert_eq!((told.min(), told.max(), told.len()), (direct.min(), direct.max(), direct.len()));
+            assert_eq!((tally.len(), tally.is_empty()), (direct.len(), false));
+        }
+    }
+
+    #[test]
+    fn each_cell_begins_where_the_one_before_ends() {
+        for digits in [1, 2, 3] {
+            let tally = Tally::new(digits);
+            for cell in 0..50 << (tally.bits - 1) {
+                assert_eq!(tally.cell(tally.least(cell)), cell);
+                assert_eq!(tally.cell(tally.least(cell + 1) - 1), cell);
+            }
+        }
+    }
+}
