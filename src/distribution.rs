@@ -111,17 +111,23 @@ impl Distribution {
         match self {
             Distribution::Exponential { mean } => {
                 exponentials(stream, spans);
-                spans.iter_mut().for_each(|span| *span *= mean);
+                for span in spans {
+                    *span *= mean;
+                }
             }
             Distribution::LogNormal { median, sigma } => {
                 normals(stream, spans);
                 if spans.iter().all(|normal| is_plain_power(sigma * normal)) {
-                    spans.iter_mut().for_each(|span| *span = median * exp_of_plain(sigma * *span));
+                    for span in spans {
+                        *span = median * exp_of_plain(sigma * *span);
+                    }
                 } else {
-                    spans.iter_mut().for_each(|span| *span = median * exp(sigma * *span));
+                    for span in spans {
+                        *span = median * exp(sigma * *span);
+                    }
                 }
             }
-            _ => spans.iter_mut().for_each(|span| *span = self.sample(stream)),
+            _ => spans.fill_with(|| self.sample(stream)),
         }
     }
 
@@ -223,18 +229,22 @@ pub fn exponential(stream: &mut Stream) -> f64 {
 
 /// As many unit exponentials as there is room for, those of [`exponential`].
 pub fn exponentials(stream: &mut Stream, variates: &mut [f64]) {
-    variates.iter_mut().for_each(|variate| *variate = stream.unit());
-    variates.iter_mut().for_each(|variate| *variate = -ln(*variate));
+    variates.fill_with(|| stream.unit());
+    for variate in variates {
+        *variate = -ln(*variate);
+    }
 }
 
 /// As many standard normal variates as there is room for, those of [`normal`].
 fn normals(stream: &mut Stream, variates: &mut [f64]) {
-    variates.iter_mut().for_each(|variate| *variate = stream.unit());
+    variates.fill_with(|| stream.unit());
     for some in variates.chunks_mut(64) {
         let mut units = [0.5; 64];
         units[..some.len()].copy_from_slice(some);
         // First as if all were central, which needs no branch.
-        some.iter_mut().for_each(|variate| *variate = central_quantile(*variate - 0.5));
+        for variate in &mut *some {
+            *variate = central_quantile(*variate - 0.5);
+        }
         for (variate, unit) in some.iter_mut().zip(units).filter(|(_, unit)| (unit - 0.5).abs() > CENTRAL) {
             *variate = tail_quantile(unit);
         }

@@ -5,6 +5,7 @@
 //! subnormal numbers, signs), and branch on nothing that chance decides.
 
 #![expect(clippy::excessive_precision, reason = "the coefficients of the source")]
+#![expect(clippy::many_single_char_names, reason = "the names of the source")]
 
 const LN2_HI: f64 = 6.931_471_803_691_238_164_90e-01;
 const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
@@ -12,10 +13,10 @@ const LN2_LO: f64 = 1.908_214_929_270_587_700_02e-10;
 /// The natural logarithm of a normal number above 0: the bits of `libm::log`, which are within one unit in the last place.
 #[inline]
 pub fn ln(x: f64) -> f64 {
-    debug_assert!(x.is_normal() && x > 0.0, "the logarithm of {x}");
     const SQRT_HALF: u64 = 0x3fe6_a09e << 32;
     const ONE: u64 = 0x3ff0_0000 << 32;
     const MANTISSA: u64 = (1 << 52) - 1;
+    debug_assert!(x.is_normal() && x > 0.0, "the logarithm of {x}");
     // x is 2^k times a number from about √½ to √2.
     let shifted = x.to_bits() + (ONE - SQRT_HALF);
     let k = (shifted >> 52) as i32 - 0x3ff;
@@ -49,7 +50,7 @@ pub fn is_plain_power(x: f64) -> bool {
 /// [`exp`] where [`is_plain_power`] holds; anything else otherwise. It branches on nothing.
 #[inline]
 pub fn exp_of_plain(x: f64) -> f64 {
-    const INVERSE_LN2: f64 = 1.442_695_040_888_963_387_00;
+    const INVERSE_LN2: f64 = std::f64::consts::LOG2_E;
     /// Adding it rounds to whole numbers, which stand in the lowest bits then.
     const ROUNDING: f64 = 6_755_399_441_055_744.0;
     let rounded = x * INVERSE_LN2 + ROUNDING;

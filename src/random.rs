@@ -103,7 +103,7 @@ pub const fn mix(word: u64) -> u64 {
 #[inline]
 pub fn unit(bits: u64) -> f64 {
     // 52 bits fit either way; the signed conversion is the one that processors have.
-    ((bits >> 12) as i64 as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
+    ((bits >> 12).cast_signed() as f64 + 0.5) * (1.0 / (1u64 << 52) as f64)
 }
 
 /// A number below `bound` from 32 bits, by multiplication (Lemire 2019, without the rejection step: with bounds below

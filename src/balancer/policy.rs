@@ -195,7 +195,10 @@ impl Policy {
     pub(super) fn candidates(&mut self, luck: u64, excluded: &[Endpoint]) -> Vec<Endpoint> {
         let mut drawn = Vec::new();
         if let Policy::LeastRequest { lots, choices } = self {
-            lots.best_of(*choices, luck, excluded, |endpoint| drawn.push(endpoint));
+            lots.best_of(*choices, luck, excluded, |endpoint| {
+                drawn.push(endpoint);
+                drawn.len()
+            });
         }
         drawn
     }

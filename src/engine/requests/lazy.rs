@@ -145,8 +145,8 @@ impl Lazy {
             let is_over = u64::from(*end <= moment);
             over |= is_over << column;
             *end |= is_over.wrapping_neg() & NEVER;
-            let difference = end.wrapping_sub(next) as i64;
-            next = next.wrapping_add((difference & (difference >> 63)) as u64);
+            let difference = end.wrapping_sub(next).cast_signed();
+            next = next.wrapping_add((difference & (difference >> 63)).cast_unsigned());
         }
         let row = &mut self.rows[id.index()];
         let ended = Row { taken: row.taken & over, ..*row };

@@ -111,7 +111,7 @@ impl<'a> Source<'a> {
                     ahead.fill(self.classes, &self.cumulated);
                 }
                 self.next_arrival = ahead.next_at();
-                request = Request { number, luck, work, class, ..request };
+                request = Request { number, work, luck, class, ..request };
             }
             Kind::Closed { thinking, streams, .. } => {
                 let Reverse((_, number)) = thinking.pop().expect("it was seen");
