@@ -132,11 +132,6 @@ impl Params {
         self.left.retain(|key, _| !keys.contains(&key.as_str()));
     }
 
-    /// Takes out all of them.
-    pub fn pass_over_all(&mut self) {
-        self.left.clear();
-    }
-
     /// Takes out a number.
     ///
     /// # Errors

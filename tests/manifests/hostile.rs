@@ -143,6 +143,13 @@ fn references_do_not_multiply() {
         format!("---\napiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {{ name: r{n} }}\n{spec}\n")
     };
     ends("rollouts.yaml", format!("{deployment}{}", numbered(0..900, rollout)).into_bytes(), "901 workloads");
+    let metrics = "{ name: a, interval: 1s, count: 2 }, ".repeat(5_000);
+    let head = "apiVersion: argoproj.io/v1alpha1\nkind: AnalysisTemplate\nmetadata: { name: t }\n";
+    let template = format!("{head}spec: {{ metrics: [{metrics}] }}\n---\n");
+    let steps = "{ analysis: { templates: [{ templateName: t }] } }, ".repeat(9_000);
+    let head = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: { name: r }\n";
+    let rollout = format!("{head}spec: {{ strategy: {{ canary: {{ steps: [{steps}] }} }} }}\n");
+    ends("templates.yaml", format!("{template}{rollout}").into_bytes(), "1 workloads");
     let list = "1, ".repeat(100_000);
     let uses = "var.v, ".repeat(50_000);
     let variables = format!("variable \"v\" {{ default = [{list}] }}\njob \"j\" {{ a = [{uses}] }}\n");

@@ -12,6 +12,7 @@ use humantime::format_duration;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is assumed of a metric whose query is some system's.
@@ -23,6 +24,9 @@ const ASSUMED_TIMES: &str = ", interval = \"1m\"";
 const ASSUMED_COUNT: &str = ", count = 5";
 const ASSUMED_MEASUREMENTS: u32 = 5;
 
+/// The most metrics of an analysis, as in a scenario.
+const MOST_METRICS: usize = 100;
+
 /// Where an analysis stands, and what it refers to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnalysisReference {
@@ -33,8 +37,8 @@ pub struct AnalysisReference {
     /// The names of its templates.
     pub templates: Vec<String>,
     pub(super) written: Json,
-    /// What those measure; `None`: one of them is not in the file.
-    metrics: Option<Vec<TemplateMetric>>,
+    /// What those measure, shared with all who refer to them; `None`: one of them is not in the file.
+    metrics: Option<Vec<Arc<[TemplateMetric]>>>,
 }
 
 /// A metric of a template.
@@ -118,17 +122,25 @@ impl AnalysisReference {
     }
 
     /// Looks its templates up.
-    pub(super) fn resolve(&mut self, templates: &Templates) {
-        let found: Option<Vec<_>> = self.templates.iter().map(|name| templates.0.get(name)).collect();
-        let all = found.map(|found| found.into_iter().flatten().cloned().collect::<Vec<_>>());
-        self.metrics = all.filter(|metrics| !metrics.is_empty());
+    pub(super) fn resolve(&mut self, templates: &Templates, notes: &mut Notes) {
+        let found: Option<Vec<_>> = self.templates.iter().map(|name| templates.0.get(name).cloned()).collect();
+        let count = |found: &Vec<Arc<[TemplateMetric]>>| found.iter().map(|metrics| metrics.len()).sum::<usize>();
+        if found.as_ref().is_some_and(|found| count(found) > MOST_METRICS) {
+            notes.breaks(self.line, &self.field, "must come to at most 100 metrics");
+        } else {
+            self.metrics = found.filter(|found| count(found) > 0);
+        }
     }
 
     /// The metrics in the scenario's words; `goes_on`: they may have no end.
     pub(super) fn words(&self, goes_on: bool) -> String {
         let count = if goes_on { "" } else { ASSUMED_COUNT };
-        let of_metrics = |metrics: &Vec<TemplateMetric>| {
-            metrics.iter().map(|metric| metric.words(goes_on)).collect::<Vec<_>>().join(", ")
+        let of_metrics = |all: &Vec<Arc<[TemplateMetric]>>| {
+            all.iter()
+                .flat_map(|metrics| metrics.iter())
+                .map(|metric| metric.words(goes_on))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let all = self.metrics.as_ref().map(of_metrics);
         format!("[{}]", all.unwrap_or_else(|| format!("{{ {ASSUMED_FAILED}{ASSUMED_TIMES}{count} }}")))
@@ -142,7 +154,8 @@ impl AnalysisReference {
             interval.saturating_mul(metric.count.unwrap_or(ASSUMED_MEASUREMENTS)).saturating_add(delay)
         };
         let unknown = Duration::from_mins(ASSUMED_MEASUREMENTS.into());
-        self.metrics.as_ref().map_or(unknown, |metrics| metrics.iter().map(of_metric).max().unwrap_or(unknown))
+        let all = self.metrics.iter().flatten().flat_map(|metrics| metrics.iter());
+        all.map(of_metric).max().unwrap_or(unknown)
     }
 
     /// What of that is assumed; empty: nothing.
@@ -151,7 +164,11 @@ impl AnalysisReference {
             return format!("assumed: templates {} are not in this file", self.templates.join(", "));
         };
         let is_known = |metric: &TemplateMetric| metric.condition.is_some() && !metric.is_job;
-        if metrics.iter().all(is_known) { String::new() } else { "assumed: what its query or job comes to".to_owned() }
+        if metrics.iter().flat_map(|metrics| metrics.iter()).all(is_known) {
+            String::new()
+        } else {
+            "assumed: what its query or job comes to".to_owned()
+        }
     }
 }
 
@@ -197,7 +214,7 @@ fn percent(share: &str) -> String {
 }
 
 /// The templates of a file by name.
-pub(super) struct Templates(BTreeMap<String, Vec<TemplateMetric>>);
+pub(super) struct Templates(BTreeMap<String, Arc<[TemplateMetric]>>);
 
 impl Templates {
     pub(super) fn of(objects: &[&Node]) -> Self {

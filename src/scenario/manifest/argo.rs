@@ -20,6 +20,9 @@ use std::time::Duration;
 /// `scaleDownDelaySeconds` where none is given and traffic is switched.
 const SCALE_DOWN_DELAY: Seconds = Seconds::whole(30);
 
+/// The most steps of a canary, as in a scenario.
+const MOST_STEPS: usize = 1_000;
+
 /// A Rollout.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rollout {
@@ -175,7 +178,7 @@ pub(super) fn resolve_references(workloads: &mut [Workload], objects: &[&Node]) 
     for workload in workloads {
         let Spec::Rollout(rollout) = &mut workload.spec else { continue };
         for analysis in rollout.analyses() {
-            analysis.resolve(&templates);
+            analysis.resolve(&templates, &mut workload.notes);
         }
         let Some(spec) = rollout.workload_ref.as_ref().and_then(|reference| specs.get(reference)) else { continue };
         let notes = &mut workload.notes;
@@ -206,7 +209,11 @@ impl Canary {
         let tables = tables.filter(|entry| matches!(entry.node.value, Value::Table(_)));
         let traffic_routers: Vec<String> = tables.map(|entry| entry.key.clone()).collect();
         let place = canary.key("steps");
-        let steps = canary.list("steps", notes).iter().map(|step| Step::read(step, &place, notes)).collect();
+        let steps = canary.list("steps", notes);
+        if steps.len() > MOST_STEPS {
+            notes.breaks(steps[MOST_STEPS].line, &place, "must hold at most 1,000 steps");
+        }
+        let steps = steps.iter().map(|step| Step::read(step, &place, notes)).collect();
         let default = (!traffic_routers.is_empty()).then_some(SCALE_DOWN_DELAY);
         let (analysis, analysis_from) = AnalysisReference::background(&mut canary, notes);
         let read = Canary {

@@ -13,10 +13,8 @@ pub(super) fn beside_rollout(settings: &Settings) -> Vec<String> {
     let is_test = |metric: &Metric| matches!(metric.measures, Measures::Test(_));
     let tests = all.iter().any(|(_, metrics)| metrics.iter().any(is_test));
     let tests = tests.then(|| "how long a test takes and what it finds: that is its job's".to_owned());
-    let is_basic = matches!(&settings.kind, Kind::Canary(canary) if !canary.traffic_routing);
     let router = matches!(&settings.kind, Kind::Canary(canary) if canary.traffic_routing);
     let router = router.then(|| "which traffic router there is, and its own settings".to_owned());
-    debug_assert!(!is_basic || settings.abort_scale_down_delay.is_none(), "the scenario's rule");
     [tests, router, commands(&settings.commands)].into_iter().flatten().collect()
 }
 
