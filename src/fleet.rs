@@ -235,7 +235,10 @@ pub struct Launch {
 #[derive(Clone, Debug)]
 pub struct Fleet {
     instances: Vec<Instance>,
+    /// Those that are not gone, oldest first; and some that are, fewer than half of all, so that nobody moves all others at
+    /// each end of one.
     existing: Vec<InstanceId>,
+    gone_of_existing: usize,
     /// Those of them in each slot, oldest first.
     in_slot: Vec<Vec<InstanceId>>,
     /// When the ready ones of each version became so.
@@ -253,6 +256,7 @@ impl Fleet {
         Fleet {
             instances: Vec::new(),
             existing: Vec::new(),
+            gone_of_existing: 0,
             in_slot: Vec::new(),
             ready: Default::default(),
             launched: [0; Version::COUNT],
@@ -340,8 +344,12 @@ impl Fleet {
             }
             Phase::Starting => instance.under_repair = false,
             Phase::Gone => {
-                let place = self.existing.binary_search(&id);
-                self.existing.remove(place.expect("it existed until now"));
+                self.gone_of_existing += 1;
+                if self.gone_of_existing * 2 > self.existing.len() {
+                    self.existing.retain(|id| self.instances[id.index()].phase != Phase::Gone);
+                    self.gone_of_existing = 0;
+                }
+                let instance = &self.instances[id.index()];
                 self.in_slot[instance.slot.0 as usize].retain(|other| *other != id);
             }
             _ => {}
@@ -394,8 +402,14 @@ impl Fleet {
     }
 
     /// Every instance that is not gone, oldest first.
-    pub fn existing(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + ExactSizeIterator + Clone {
-        self.existing.iter().map(|id| (*id, &self.instances[id.index()]))
+    pub fn existing(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + Clone {
+        let all = self.existing.iter().map(|id| (*id, &self.instances[id.index()]));
+        all.filter(|(_, instance)| instance.phase != Phase::Gone)
+    }
+
+    /// How many these are.
+    pub fn existing_count(&self) -> usize {
+        self.existing.len() - self.gone_of_existing
     }
 
     /// Every instance of a slot that is not gone, oldest first.

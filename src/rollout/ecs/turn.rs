@@ -240,7 +240,7 @@ impl<'a> Turn<'a> {
         let View { desired, fleet, .. } = *self.view;
         let minimum = self.settings.minimum(desired);
         let most = self.settings.maximum(desired).min(self.settings.quota.unwrap_or(u32::MAX));
-        let existing = fleet.existing().len() as u32 - self.ended;
+        let existing = fleet.existing_count() as u32 - self.ended;
         let room = most.saturating_sub(existing);
         let (wanted, others) = (std::mem::take(&mut self.wanted), std::mem::take(&mut self.others));
         let [healthy, undecided, unhealthy] =

@@ -184,7 +184,7 @@ impl Settings {
         actions: &mut Vec<Action>,
     ) -> Sync {
         let launched = actions.iter().filter(|action| matches!(action, Action::Launch { .. })).count();
-        let existing = view.fleet.existing().len() + launched;
+        let existing = view.fleet.existing_count() + launched;
         if self.quota.is_some_and(|quota| existing >= quota as usize) {
             seen.is_short = true;
         } else {
