@@ -518,8 +518,24 @@ pub struct History {
     /// When the first new instance failed, or the first request was lost to the new version's defect: what could be
     /// noticed.
     pub trouble_at: Option<SimTime>,
-    /// Control-plane and request-plane events handled.
+    /// Control-plane and request-plane events of the run, whether or not each was handled as one.
     pub events: u64,
+    /// What that took.
+    pub effort: Effort,
+}
+
+/// What the engine did for a run, counted: how fast it is, without a clock. It is not a fact of the run, and two engines that
+/// agree on all facts may differ here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Events of the control plane.
+    pub control_events: u64,
+    /// How often the orchestrator was asked.
+    pub decisions: u64,
+    /// Ends of services, time-outs and retries that were events.
+    pub request_events: u64,
+    /// Requests that were sent one by one, not in a row of plain ones.
+    pub sent_singly: u64,
 }
 
 #[cfg(test)]

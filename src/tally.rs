@@ -1,6 +1,7 @@
 //! Latencies in bounded memory, counted at the cost of an addition and turned into histograms once a run is over.
 
 use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
 
 /// Counts of whole numbers, to so many significant bits: the cells of an [`hdrhistogram::Histogram`] without what it
 /// keeps beside them.
@@ -9,31 +10,47 @@ pub struct Tally {
     digits: u8,
     /// Numbers below two to this power have a cell of their own; from there on a cell holds two, four, eight, …
     bits: u32,
-    cells: Vec<u64>,
+    /// Narrow, for twice as many fit into the processor's cache.
+    cells: Vec<u32>,
+    /// How often a cell has begun anew at 0: each time stands for 2^32.
+    carried: BTreeMap<usize, u64>,
 }
 
 impl Tally {
     /// Without numbers; cells are those of a histogram of so many significant digits, 1 to 5.
     pub fn new(digits: u8) -> Self {
         let exact = 2 * 10u64.pow(u32::from(digits));
-        Tally { digits, bits: exact.next_power_of_two().ilog2(), cells: Vec::new() }
+        Tally { digits, bits: exact.next_power_of_two().ilog2(), cells: Vec::new(), carried: BTreeMap::new() }
     }
 
     /// Counts a number.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, number: u64) {
         let cell = self.cell(number);
         match self.cells.get_mut(cell) {
-            Some(count) => *count += 1,
+            Some(count) => {
+                *count = count.wrapping_add(1);
+                if *count == 0 {
+                    self.carry(cell);
+                }
+            }
             None => self.grow(cell),
         }
+    }
+
+    #[cold]
+    fn carry(&mut self, cell: usize) {
+        *self.carried.entry(cell).or_default() += 1;
     }
 
     /// Takes a number back that was counted before.
     pub fn take_back(&mut self, number: u64) {
         let cell = self.cell(number);
-        debug_assert!(self.cells.get(cell).is_some_and(|count| *count > 0), "{number} was not counted");
-        self.cells[cell] -= 1;
+        debug_assert!(cell < self.cells.len() && self.count_of(cell) > 0, "{number} was not counted");
+        if self.cells[cell] == 0 {
+            *self.carried.get_mut(&cell).expect("it was counted") -= 1;
+        }
+        self.cells[cell] = self.cells[cell].wrapping_sub(1);
     }
 
     /// Counts a number, or takes it back.
@@ -48,7 +65,7 @@ impl Tally {
         self.cells[cell] = 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn cell(&self, number: u64) -> usize {
         let exact = (1 << self.bits) - 1;
         let shift = (64 - self.bits) - (number | exact).leading_zeros();
@@ -62,9 +79,13 @@ impl Tally {
         ((cell - shift * half) as u64) << shift
     }
 
+    fn count_of(&self, cell: usize) -> u64 {
+        u64::from(self.cells[cell]) + (self.carried.get(&cell).copied().unwrap_or(0) << 32)
+    }
+
     /// How many numbers it has counted.
     pub fn len(&self) -> u64 {
-        self.cells.iter().sum()
+        (0..self.cells.len()).map(|cell| self.count_of(cell)).sum()
     }
 
     /// Whether it has counted none.
@@ -75,8 +96,11 @@ impl Tally {
     /// Adds all that was counted to a histogram of the same digits.
     pub fn add_to(&self, histogram: &mut Histogram<u64>) {
         debug_assert_eq!(histogram.sigfig(), self.digits, "the cells are the same");
-        for (cell, count) in self.cells.iter().enumerate().filter(|(_, count)| **count > 0) {
-            histogram.record_n(self.least(cell), *count).expect("the histogram grows");
+        for cell in 0..self.cells.len() {
+            let count = self.count_of(cell);
+            if count > 0 {
+                histogram.record_n(self.least(cell), count).expect("the histogram grows");
+            }
         }
     }
 }
@@ -103,6 +127,23 @@ mod tests {
             assert_eq!((told.min(), told.max(), told.len()), (direct.min(), direct.max(), direct.len()));
             assert_eq!((tally.len(), tally.is_empty()), (direct.len(), false));
         }
+    }
+
+    #[test]
+    fn more_than_four_billion_are_counted() {
+        let mut tally = Tally::new(2);
+        tally.record(5);
+        let cell = tally.cell(5);
+        tally.cells[cell] = u32::MAX;
+        tally.record(5);
+        tally.record(5);
+        assert_eq!(tally.len(), (1 << 32) + 1);
+        tally.take_back(5);
+        tally.take_back(5);
+        assert_eq!(tally.len(), u64::from(u32::MAX));
+        let mut told = Histogram::<u64>::new(2).expect("1 to 5 digits");
+        tally.add_to(&mut told);
+        assert_eq!(told.len(), u64::from(u32::MAX));
     }
 
     #[test]

@@ -28,14 +28,27 @@ pub struct ArrivalTimes<'a> {
     /// Nanoseconds a request at the current rate.
     spacing: f64,
     at: u64,
-    /// What the last moment lost when it was cut to whole nanoseconds.
-    fraction: f64,
+    /// What the last moment lost when it was cut to whole nanoseconds, in [`PARTS`].
+    fraction: u64,
     /// There is a piece with a rate above 0.
     is_loaded: bool,
 }
 
 /// Gaps drawn at once.
 const AHEAD: usize = 64;
+
+/// Parts of a nanosecond in which gaps are added up: whole numbers, for a processor adds them sooner than it rounds.
+const PARTS: u64 = 1 << 12;
+
+/// Gaps of as many nanoseconds (13 days) fit; longer ones are cut to whole nanoseconds.
+const LONGEST_IN_PARTS: f64 = (1u64 << 50) as f64;
+
+/// A gap, nanoseconds, in [`PARTS`].
+#[inline(always)]
+fn in_parts(gap: f64) -> u64 {
+    // Signed, which is the conversion that processors have.
+    (gap * PARTS as f64) as i64 as u64
+}
 
 /// Bursts and lulls by turns, each of exponential length; the first state is drawn as in the long run.
 #[derive(Clone, Debug)]
@@ -93,7 +106,7 @@ impl<'a> ArrivalTimes<'a> {
             rate_ends: 0,
             spacing: 0.0,
             at: 0,
-            fraction: 0.0,
+            fraction: 0,
             is_loaded: profile.peak() > 0.0,
         };
         times.enter_piece();
@@ -109,21 +122,25 @@ impl<'a> ArrivalTimes<'a> {
         let mut expected = self.gaps[self.used];
         self.used += 1;
         loop {
-            let gap = expected * self.spacing + self.fraction;
-            let left = (self.rate_ends - self.at) as f64;
-            if gap < left {
-                // Signed, which is the conversion that processors have; a run lasts less than 2^63 ns.
-                let whole = gap as i64;
-                self.at += whole as u64;
-                self.fraction = gap - whole as f64;
+            let gap = expected * self.spacing;
+            let left = self.rate_ends - self.at;
+            // Nothing is laid along a rate of 0, whose spacing is infinite.
+            if gap < LONGEST_IN_PARTS {
+                let parts = in_parts(gap) + self.fraction;
+                if parts / PARTS < left {
+                    (self.at, self.fraction) = (self.at + parts / PARTS, parts % PARTS);
+                    return SimTime::from_nanos(self.at);
+                }
+            } else if gap < left as f64 {
+                (self.at, self.fraction) = (self.at + gap as u64, 0);
                 return SimTime::from_nanos(self.at);
             }
             if self.rate_ends == u64::MAX || !self.is_loaded {
                 return SimTime::NEVER;
             }
-            expected -= (left - self.fraction) / self.spacing;
+            expected -= (left as f64 - self.fraction as f64 / PARTS as f64) / self.spacing;
             self.at = self.rate_ends;
-            self.fraction = 0.0;
+            self.fraction = 0;
             if self.at == self.piece_ends {
                 self.piece += 1;
                 if self.piece == self.profile.pieces().len() {
@@ -138,6 +155,38 @@ impl<'a> ArrivalTimes<'a> {
         }
     }
 
+    /// The next arrivals, as many as there is room for, nanoseconds: those of [`ArrivalTimes::advance`], at a fraction of the
+    /// cost where the rate stays as it is.
+    #[inline(always)]
+    pub fn advance_all(&mut self, moments: &mut [u64; AHEAD]) {
+        if self.used == AHEAD {
+            self.draw_gaps();
+        }
+        if self.used == 0 {
+            let mut parts = self.gaps;
+            for gap in &mut parts {
+                *gap = (*gap * self.spacing).min(LONGEST_IN_PARTS);
+            }
+            let is_short = parts.iter().all(|gap| *gap < LONGEST_IN_PARTS);
+            let (mut at, mut fraction) = (self.at, self.fraction);
+            for (moment, gap) in moments.iter_mut().zip(parts) {
+                fraction += in_parts(gap);
+                at = at.wrapping_add(fraction / PARTS);
+                fraction %= PARTS;
+                *moment = at;
+            }
+            // Sixty-four gaps of 13 days make no moment wrap around.
+            if is_short && at < self.rate_ends {
+                (self.at, self.fraction, self.used) = (at, fraction, AHEAD);
+                return;
+            }
+        }
+        for moment in moments {
+            *moment = self.advance().nanos();
+        }
+    }
+
+    #[inline(always)]
     fn draw_gaps(&mut self) {
         self.used = 0;
         match self.arrivals {

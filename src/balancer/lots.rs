@@ -7,12 +7,15 @@
 use super::weight::Weight;
 use super::{Endpoint, further};
 use crate::random::below;
+use std::collections::BTreeSet;
 
 /// Endpoints that can be drawn.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lots {
-    /// All of them, in the order of joining.
+    /// All of them, in the order of joining; until somebody is drawn, those that have left, too.
     members: Vec<Endpoint>,
+    /// Who has left since somebody was drawn last: many may leave in a row, and all others move once.
+    leaving: BTreeSet<Endpoint>,
     /// Each one's share of the draws, by endpoint, in units of weight; 0 for those who are no members or cannot be
     /// drawn.
     shares: Vec<u64>,
@@ -30,6 +33,9 @@ impl Lots {
             self.shares.resize(endpoint.index() + 1, 0);
             self.sums.grow(endpoint.index() + 1);
         }
+        if self.leaving.contains(&endpoint) {
+            self.let_leave();
+        }
         self.members.push(endpoint);
         self.odd += 1;
         self.set(endpoint, weight.units());
@@ -37,10 +43,23 @@ impl Lots {
 
     /// A member leaves. The others keep their order: published results rest on it.
     pub(super) fn leave(&mut self, endpoint: Endpoint) {
-        let place = self.members.iter().position(|member| *member == endpoint);
-        self.members.remove(place.expect("only members leave"));
         self.set(endpoint, 0);
         self.odd -= 1;
+        let is_new = self.leaving.insert(endpoint);
+        debug_assert!(is_new, "{endpoint:?} leaves once");
+    }
+
+    #[inline]
+    fn let_leave_if_any(&mut self) {
+        if !self.leaving.is_empty() {
+            self.let_leave();
+        }
+    }
+
+    #[cold]
+    fn let_leave(&mut self) {
+        let leaving = std::mem::take(&mut self.leaving);
+        self.members.retain(|member| !leaving.contains(member));
     }
 
     /// A member cannot be drawn until its weight is set again.
@@ -63,7 +82,7 @@ impl Lots {
 
     /// How many members there are, those that cannot be drawn now included.
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        self.members.len() - self.leaving.len()
     }
 
     /// Whether each member can be drawn, and all are equally likely.
@@ -74,6 +93,7 @@ impl Lots {
     /// One of the members, but none of these; `None` where there is no other.
     pub(super) fn one(&mut self, luck: u64, excluded: &[Endpoint]) -> Option<Endpoint> {
         if self.are_even() && excluded.is_empty() {
+            self.let_leave_if_any();
             let count = self.members.len() as u32;
             return (count > 0).then(|| self.members[below((luck >> 32) as u32, count) as usize]);
         }
@@ -89,28 +109,50 @@ impl Lots {
         excluded: &[Endpoint],
         mut cost: impl FnMut(Endpoint) -> C,
     ) -> Option<Endpoint> {
+        self.let_leave_if_any();
         if count == 2
             && excluded.is_empty()
-            && let Some((first, second)) = self.even_pair(luck)
+            && let Some((first, second)) = self.pair(luck)
         {
             return Some(if cost(second) < cost(first) { second } else { first });
         }
         self.best_drawn(count, luck, excluded, cost)
     }
 
-    /// Two distinct members in random order, all pairs equally likely; `None` where they are not, or there are no two.
-    #[inline]
-    pub(super) fn even_pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        (self.are_even() && self.members.len() > 1).then(|| self.pair(luck))
-    }
-
-    /// Two distinct members in random order, all pairs equally likely. There must be two.
-    fn pair(&self, luck: u64) -> (Endpoint, Endpoint) {
+    /// Two distinct members, each drawn by its weight from those that are left; `None` where there are no two, or where
+    /// somebody has left since the last draw of the other kinds.
+    #[inline(always)]
+    pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
+        if !self.are_even() {
+            return self.weighed_pair(luck);
+        }
         let count = self.members.len() as u32;
+        if count < 2 || !self.leaving.is_empty() {
+            return None;
+        }
         let first = below((luck >> 32) as u32, count);
         let other = below(luck as u32, count - 1);
         let second = other + u32::from(other >= first);
-        (self.members[first as usize], self.members[second as usize])
+        Some((self.members[first as usize], self.members[second as usize]))
+    }
+
+    /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
+    /// share.
+    #[inline(never)]
+    fn weighed_pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
+        let total = self.sums.total();
+        if total == 0 {
+            return None;
+        }
+        let (first, before) = self.sums.find(share_of(luck, total));
+        let share = self.shares[first];
+        let left = total - share;
+        if left == 0 {
+            return None;
+        }
+        let target = share_of(further(luck, 1), left);
+        let (second, _) = self.sums.find(if target < before { target } else { target + share });
+        Some((Endpoint(first as u32), Endpoint(second as u32)))
     }
 
     /// The same by the tree of sums. It stays out of the plain choice, which it would slow down.
@@ -143,9 +185,8 @@ impl Lots {
 
     /// One of those who can be drawn.
     fn draw(&self, luck: u64) -> Option<Endpoint> {
-        let total = u128::from(self.sums.total());
-        let target = (u128::from(luck) * total) >> 64;
-        (total > 0).then(|| Endpoint(self.sums.find(target as u64) as u32))
+        let total = self.sums.total();
+        (total > 0).then(|| Endpoint(self.sums.find(share_of(luck, total)).0 as u32))
     }
 
     /// Takes somebody out until the end of this choice, if it can be drawn at all.
@@ -157,6 +198,11 @@ impl Lots {
             self.shares[endpoint.index()] = 0;
         }
     }
+}
+
+/// A number below the total by 64 random bits.
+fn share_of(luck: u64, total: u64) -> u64 {
+    ((u128::from(luck) * u128::from(total)) >> 64) as u64
 }
 
 /// Numbers by place, and who stands where when they are laid out in a row: Fenwick's tree over a power of two of
@@ -193,8 +239,9 @@ impl Sums {
         }
     }
 
-    /// Whose number covers this one, below the total, when all stand in a row.
-    fn find(&self, mut target: u64) -> usize {
+    /// Whose number covers this one, below the total, when all stand in a row; and the sum of those before.
+    fn find(&self, covered: u64) -> (usize, u64) {
+        let mut target = covered;
         let mut place = 0;
         let mut step = self.places();
         while step > 0 {
@@ -206,7 +253,7 @@ impl Sums {
             }
             step /= 2;
         }
-        place
+        (place, covered - target)
     }
 }
 
@@ -336,7 +383,9 @@ mod tests {
                     before += amount;
                     before > target
                 });
-                assert_eq!(Some(sums.find(target)), walked);
+                let (place, before_it) = sums.find(target);
+                assert_eq!(Some(place), walked);
+                assert_eq!(before_it, plain[..place].iter().sum::<u64>());
             }
         }
     }

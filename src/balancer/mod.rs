@@ -141,9 +141,9 @@ impl Loads {
         self.weights[endpoint.index()]
     }
 
-    /// What one more request costs there; see [`Weight::cost`].
-    fn cost(&self, endpoint: Endpoint) -> f64 {
-        self.weight(endpoint).cost(self.open(endpoint))
+    /// What one more request costs where so many are open beside those counted here; see [`Weight::cost`].
+    fn cost(&self, endpoint: Endpoint, more: u32) -> f64 {
+        self.weight(endpoint).cost(self.open(endpoint) + more)
     }
 }
 
@@ -249,42 +249,51 @@ impl Balancer {
 
     /// The endpoint for a request. `now` is in nanoseconds and never goes back.
     pub fn choose(&mut self, ask: &Ask<'_>, now: u64) -> Pick {
-        if self.newcomers.are_due(now) {
-            self.let_newcomers_grow(now);
-        }
+        self.choose_by(ask, now, |_| 0)
+    }
+
+    /// The same where least-request counts so many requests as open beside those that this balancer was told of.
+    pub fn choose_by(&mut self, ask: &Ask<'_>, now: u64, more: impl Fn(Endpoint) -> u32) -> Pick {
+        self.follow_the_time(now);
         if self.usable > 0
             && ask.tried.is_empty()
-            && let Some(endpoint) = self.policy.choose(ask, &[], &self.loads, now)
+            && let Some(endpoint) = self.policy.choose(ask, &[], &self.loads, &more, now)
         {
             debug_assert!(self.can_take(endpoint), "{endpoint:?} must not be chosen");
             return self.to(endpoint);
         }
-        self.choose_otherwise(ask, now)
+        self.choose_otherwise(ask, now, &more)
     }
 
-    /// The two endpoints of which a request takes the one with fewer open requests, where a choice is as plain as that.
+    /// The weights are those of this moment from now on, in nanoseconds.
     #[inline]
-    pub fn pair(&mut self, luck: u64, now: u64) -> Option<(Endpoint, Endpoint)> {
+    pub fn follow_the_time(&mut self, now: u64) {
         if self.newcomers.are_due(now) {
             self.let_newcomers_grow(now);
         }
+    }
+
+    /// When weights change next by time alone, nanoseconds; `u64::MAX`: never.
+    pub fn weights_change_at(&self) -> u64 {
+        self.newcomers.next_change()
+    }
+
+    /// The two endpoints of which a request takes the one with fewer open requests, by weight, where a choice is as plain
+    /// as that.
+    #[inline(always)]
+    pub fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         self.policy.pair(luck)
     }
 
-    /// The one of a pair with fewer open requests; of equals the first.
-    #[inline]
-    pub fn lesser(&self, one: Endpoint, other: Endpoint) -> Endpoint {
-        // Chance decides it, so nothing branches on it.
-        let is_other = self.loads.open(other) < self.loads.open(one);
-        Endpoint(one.0 ^ ((one.0 ^ other.0) & u32::from(is_other).wrapping_neg()))
-    }
-
-    /// Those drawn for a request, but none of these, among whom it would go by their open requests.
-    pub fn candidates(&mut self, ask: &Ask<'_>, excluded: &[Endpoint], now: u64) -> Vec<Endpoint> {
-        if self.newcomers.are_due(now) {
-            self.let_newcomers_grow(now);
+    /// Whether one more request costs less at the first one; so many are open there beside those that this balancer was told
+    /// of.
+    #[inline(always)]
+    pub fn is_lesser(&self, (one, more): (Endpoint, u32), (other, more_there): (Endpoint, u32)) -> bool {
+        if self.policy.weighs_alike() {
+            self.loads.open(one) + more < self.loads.open(other) + more_there
+        } else {
+            self.loads.cost(one, more) < self.loads.cost(other, more_there)
         }
-        self.policy.candidates(ask.luck, excluded)
     }
 
     /// A request goes there; it may be the one that tries the endpoint after an ejection.
@@ -298,27 +307,33 @@ impl Balancer {
 
     /// The endpoint for a further try, or where nobody can be chosen as usual.
     #[cold]
-    fn choose_otherwise(&mut self, ask: &Ask<'_>, now: u64) -> Pick {
+    fn choose_otherwise(&mut self, ask: &Ask<'_>, now: u64, more: &dyn Fn(Endpoint) -> u32) -> Pick {
         let redispatch = self.settings.connect.redispatch;
         debug_assert!(redispatch != Redispatch::Same || ask.tried.is_empty(), "a further try goes to the same one");
         if redispatch == Redispatch::Other {
             let last = &ask.tried[ask.tried.len().saturating_sub(1)..];
-            let pick = self.pick(ask, last, now).or_else(|| self.pick(ask, &[], now));
+            let pick = self.pick(ask, last, now, more).or_else(|| self.pick(ask, &[], now, more));
             return match pick {
                 Some(endpoint) => self.to(endpoint),
                 None => self.no_pick(&[]),
             };
         }
-        match self.pick(ask, ask.tried, now) {
+        match self.pick(ask, ask.tried, now, more) {
             Some(endpoint) => self.to(endpoint),
             None => self.no_pick(ask.tried),
         }
     }
 
     /// One of the candidates that is neither full nor one of these.
-    fn pick(&mut self, ask: &Ask<'_>, excluded: &[Endpoint], now: u64) -> Option<Endpoint> {
+    fn pick(
+        &mut self,
+        ask: &Ask<'_>,
+        excluded: &[Endpoint],
+        now: u64,
+        more: &dyn Fn(Endpoint) -> u32,
+    ) -> Option<Endpoint> {
         let pick = if self.usable > 0 {
-            self.policy.choose(ask, excluded, &self.loads, now)
+            self.policy.choose(ask, excluded, &self.loads, more, now)
         } else {
             self.departing.as_mut()?.one(ask.luck, excluded)
         };
@@ -375,15 +390,6 @@ impl Balancer {
         if self.follows_loads {
             self.follow_closed(endpoint);
         }
-    }
-
-    /// So many fewer are open where nobody follows each change: all at once.
-    #[inline]
-    pub fn closed_at_once(&mut self, endpoint: Endpoint, count: u32) {
-        debug_assert!(!self.follows_loads, "each change matters");
-        let open = &mut self.loads.open[endpoint.index()];
-        debug_assert!(*open >= count, "an attempt at {endpoint:?} ended twice");
-        *open -= count;
     }
 
     #[inline(never)]

@@ -182,39 +182,40 @@ impl Policy {
         }
     }
 
-    /// Two members of whom one with fewer open requests is chosen, where nothing else counts.
-    #[inline]
+    /// Two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
+    #[inline(always)]
     pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         match self {
-            Policy::LeastRequest { lots, choices: 2 } => lots.even_pair(luck),
+            Policy::LeastRequest { lots, choices: 2 } => lots.pair(luck),
             _ => None,
         }
     }
 
-    /// Members, but none of these, among whom the choice is by their open requests.
-    pub(super) fn candidates(&mut self, luck: u64, excluded: &[Endpoint]) -> Vec<Endpoint> {
-        let mut drawn = Vec::new();
-        if let Policy::LeastRequest { lots, choices } = self {
-            lots.best_of(*choices, luck, excluded, |endpoint| {
-                drawn.push(endpoint);
-                drawn.len()
-            });
-        }
-        drawn
+    /// Whether all members of a plain choice weigh the same.
+    #[inline(always)]
+    pub(super) fn weighs_alike(&self) -> bool {
+        matches!(self, Policy::LeastRequest { lots, .. } if lots.are_even())
     }
 
-    /// One of the members, but not a paused one and none of these.
-    pub(super) fn choose(&mut self, ask: &Ask<'_>, excluded: &[Endpoint], loads: &Loads, now: u64) -> Option<Endpoint> {
+    /// One of the members, but not a paused one and none of these. `more`: how many requests are open beside the loads.
+    pub(super) fn choose(
+        &mut self,
+        ask: &Ask<'_>,
+        excluded: &[Endpoint],
+        loads: &Loads,
+        more: &dyn Fn(Endpoint) -> u32,
+        now: u64,
+    ) -> Option<Endpoint> {
         match self {
             Policy::RoundRobin(turns) => turns.next(excluded),
             Policy::Random(lots) => lots.one(ask.luck, excluded),
             Policy::LeastConnections(least) => least.choose(ask.luck, excluded, loads),
             Policy::LeastInTurn(line) => line.choose(excluded, loads),
             Policy::LeastRequest { lots, choices } if lots.are_even() => {
-                lots.best_of(*choices, ask.luck, excluded, |endpoint| loads.open(endpoint))
+                lots.best_of(*choices, ask.luck, excluded, |endpoint| loads.open(endpoint) + more(endpoint))
             }
             Policy::LeastRequest { lots, choices } => {
-                lots.best_of(*choices, ask.luck, excluded, |endpoint| loads.cost(endpoint))
+                lots.best_of(*choices, ask.luck, excluded, |endpoint| loads.cost(endpoint, more(endpoint)))
             }
             Policy::JoinIdleQueue { lots, idle } => {
                 let chosen = idle.first(excluded);

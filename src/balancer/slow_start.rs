@@ -61,6 +61,11 @@ impl Newcomers {
         }
     }
 
+    /// When somebody's share changes next; `u64::MAX`: never.
+    pub(super) fn next_change(&self) -> u64 {
+        self.next
+    }
+
     /// Whether anybody's share changes by now.
     pub(super) fn are_due(&self, now: u64) -> bool {
         self.next <= now

@@ -5,7 +5,7 @@ use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::history::{Asked, Outcome, Report, Wanted};
 use crate::random::{Purpose, unit};
 use crate::rollback::{Evidence, Policy, Verdict};
-use crate::rollout::{Action, Status, View, What, When};
+use crate::rollout::{Action, Answers, Status, View, What, When};
 use crate::time::SimTime;
 
 impl Engine<'_> {
@@ -86,6 +86,7 @@ impl Engine<'_> {
         self.foresee_departures(id); // The end of a service can matter from now on.
         self.fleet.enter(id, phase, self.now);
         self.desks[id.index()].phase = phase;
+        self.requests.forget_plainness(id);
         self.note(id);
         self.tell_the_balancers(id);
     }
@@ -125,7 +126,8 @@ impl Engine<'_> {
         self.history.asked.push(Asked { at: self.now, version: target });
         if target < self.rollout.newest {
             self.history.rollback_at = Some(self.now);
-            let served = self.history.window.served_by.iter().skip(1).sum();
+            let counted = self.history.window.served_by.iter().zip(self.unfinished(self.now.nanos()));
+            let served = counted.skip(1).map(|(served, unfinished)| served - unfinished.observed).sum();
             self.history.new_served_before_rollback = Some(served);
         }
     }
@@ -186,7 +188,9 @@ impl Engine<'_> {
 
     /// Asks the orchestrator until it is content.
     pub(super) fn decide(&mut self) {
+        let judges_answers = self.strategy.facts().judges_answers();
         for _ in 0..DECISIONS_IN_A_MOMENT {
+            let answers = if judges_answers { self.answers_by_now() } else { Answers::NONE };
             let view = View {
                 now: self.now,
                 fleet: &self.fleet,
@@ -198,8 +202,9 @@ impl Engine<'_> {
                 promotions: self.rollout.promotions,
                 aborts: self.rollout.aborts,
                 slot_order: &self.rollout.slot_order,
-                answers: &self.answers,
+                answers: &answers,
             };
+            self.history.effort.decisions += 1;
             let decision = self.strategy.decide(&view, &self.rollout.memory);
             let content = decision.actions.is_empty() && decision.memory == self.rollout.memory;
             self.rollout.memory = decision.memory;
@@ -314,7 +319,16 @@ impl Engine<'_> {
     /// Requests that have ended: (all, lost).
     fn ended(&self) -> (u64, u64) {
         let lost = self.history.ledger.lost_in_all();
-        (self.history.ledger.served + lost, lost)
+        (self.history.ledger.served - self.unfinished_in_all(self.now.nanos()) + lost, lost)
+    }
+
+    /// What became of the attempts so far, by version.
+    fn answers_by_now(&self) -> [Answers; Version::COUNT] {
+        let mut answers = self.answers;
+        for (answers, unfinished) in answers.iter_mut().zip(self.unfinished(self.now.nanos())) {
+            answers.good -= unfinished.all;
+        }
+        answers
     }
 
     fn interval_watched(&mut self) {

@@ -65,6 +65,7 @@ impl Engine<'_> {
             let slows = self.slow.iter().zip(&self.scenario.faults.slow);
             let factors = slows.filter(|(victims, _)| victims.contains(id)).map(|(_, slow)| slow.factor);
             self.desks[id.index()].speed.hindrance = factors.product();
+            self.requests.forget_plainness(*id);
         }
     }
 

@@ -136,6 +136,7 @@ impl Engine<'_> {
             begun: 0,
             hindrance: desk.speed.hindrance,
         };
+        self.requests.forget_plainness(id);
         if let Some(crash_after) = defect.and_then(|defect| defect.crash_after.as_ref()) {
             let ends_at = up_at + crash_after.sample(&mut runtime.defect);
             self.control.schedule(ends_at, Event::ProcessEnded { instance: id, life });

@@ -197,10 +197,12 @@ impl Engine<'_> {
         if !self.balancers[usize::from(balancer)].uses(endpoint) {
             return;
         }
-        let luck = self.own_luck(Purpose::HealthCheck, balancer, endpoint, self.now.nanos() << 1 | 1);
-        if check.false_failures > 0.0 && unit(luck) < check.false_failures {
-            self.check_failed(balancer, endpoint);
-            return;
+        if check.false_failures > 0.0 {
+            let luck = self.own_luck(Purpose::HealthCheck, balancer, endpoint, self.now.nanos() << 1 | 1);
+            if unit(luck) < check.false_failures {
+                self.check_failed(balancer, endpoint);
+                return;
+            }
         }
         match (self.knock(endpoint), check.work) {
             (Knock::Taken(_), None) => self.check_passed(balancer, endpoint),

@@ -359,6 +359,11 @@ pub trait Facts {
     /// Switches its own failure rule off, if it has one that can be.
     fn ignore_failures(&mut self) {}
 
+    /// Whether it looks at [`View::answers`], which nobody else is told.
+    fn judges_answers(&self) -> bool {
+        false
+    }
+
     /// Lets pass what it judges by answers where there are none: nobody asks for anything.
     fn expect_no_answers(&mut self) {}
 }

@@ -38,11 +38,11 @@ impl Server {
         }
     }
 
-    /// What would become of one more request.
-    pub fn admission(&self, service: &Service) -> Admission {
+    /// What would become of one more request while so many workers are at work on what it was not told of.
+    pub fn admission(&self, service: &Service, more: u32) -> Admission {
         let workers = service.workers.get();
         match self {
-            Server::Fifo(fifo) => fifo.admission(workers, service.queue),
+            Server::Fifo(fifo) => fifo.admission(workers - more, service.queue),
             Server::Sharing(sharing) if (sharing.len() as u64) < u64::from(workers) + u64::from(service.queue) => {
                 Admission::Serve
             }
@@ -117,13 +117,6 @@ impl Fifo {
     pub fn end(&mut self) {
         debug_assert!(self.busy > 0, "somebody was served");
         self.busy -= 1;
-    }
-
-    /// So many workers end with what they did while nobody waits.
-    #[inline]
-    pub fn end_all(&mut self, count: u32) {
-        debug_assert!(self.busy >= count && self.waiting() == 0, "{count} were served and nobody waits");
-        self.busy -= count;
     }
 
     /// Puts an attempt at the end of the queue.

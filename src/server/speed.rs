@@ -81,6 +81,12 @@ impl Speed {
         (service.max(1), largest.1)
     }
 
+    /// Whether work takes just its time from this moment on, however much of it, until something else happens.
+    #[expect(clippy::float_cmp, reason = "1.0 stands for: no factor applies")]
+    pub fn is_plain(&self, now: u64) -> bool {
+        now >= self.warm_at && self.slowdown == 1.0 && self.defect_slowdown == 1.0 && self.hindrance == 1.0
+    }
+
     /// It begins with one more request.
     pub fn note_begun(&mut self) {
         self.begun = self.begun.saturating_add(1);

@@ -33,7 +33,7 @@ impl Engine<'_> {
         request.attempts += 1;
         self.history.attempts.sent += 1;
         let balancer = self.balancer_of(&request);
-        let first = self.choose_first(&request, balancer);
+        let first = self.choose(&request, balancer, 0, &[]);
         // Nearly all attempts are taken by the first choice.
         if let Pick::To(endpoint) = first
             && let Knock::Taken(instance) = self.knock(endpoint)
@@ -73,38 +73,9 @@ impl Engine<'_> {
     }
 
     /// What would become of one more attempt at an instance.
-    pub(super) fn admission(&mut self, instance: InstanceId) -> Admission {
-        self.bring_up(instance);
-        self.desks[instance.index()].server.admission(&self.scenario.service)
-    }
-
-    /// Where a balancer sends an attempt first.
-    #[inline]
-    fn choose_first(&mut self, request: &Request, balancer: u16) -> Pick {
-        if self.requests.lazy.is_on() {
-            let luck = luck(request.luck, LuckOf::Choice, request.attempts);
-            // Nearly all choices are the plain one between two.
-            let pair = self.balancers[usize::from(balancer)].pair(luck, self.now.nanos());
-            if let Some((one, other)) = pair {
-                self.bring_up(InstanceId(one.0));
-                self.bring_up(InstanceId(other.0));
-                return Pick::To(self.balancers[usize::from(balancer)].lesser(one, other));
-            }
-        }
-        self.choose(request, balancer, 0, &[])
-    }
-
-    /// Brings those up to now between whom a balancer will choose by their open requests.
-    fn bring_candidates_up(&mut self, ask: &Ask<'_>, balancer: u16) {
-        let last = &ask.tried[ask.tried.len().saturating_sub(1)..];
-        for excluded in [ask.tried, last, &[]] {
-            for endpoint in self.balancers[usize::from(balancer)].candidates(ask, excluded, self.now.nanos()) {
-                self.bring_up(InstanceId(endpoint.0));
-            }
-            if ask.tried.is_empty() {
-                return;
-            }
-        }
+    pub(super) fn admission(&self, instance: InstanceId) -> Admission {
+        let lazy = self.requests.lazy.survey(instance, self.now.nanos()).open;
+        self.desks[instance.index()].server.admission(&self.scenario.service, lazy)
     }
 
     /// Where a balancer sends an attempt that so many instances have refused.
@@ -112,10 +83,9 @@ impl Engine<'_> {
         let choice = luck(request.luck, LuckOf::Choice, request.attempts);
         let luck = if refusals == 0 { choice } else { mix(choice ^ u64::from(refusals)) };
         let ask = Ask { luck, key: request.luck, tried };
-        if self.requests.lazy.is_on() {
-            self.bring_candidates_up(&ask, balancer);
-        }
-        self.balancers[usize::from(balancer)].choose(&ask, self.now.nanos())
+        let (lazy, now) = (&self.requests.lazy, self.now.nanos());
+        let more = |endpoint: Endpoint| lazy.open_through(balancer, InstanceId(endpoint.0), now);
+        self.balancers[usize::from(balancer)].choose_by(&ask, now, more)
     }
 
     fn balancer_of(&self, request: &Request) -> u16 {

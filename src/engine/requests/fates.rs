@@ -61,9 +61,8 @@ impl Engine<'_> {
         if request.attempts > 1 {
             self.requests.restraint.end_retry();
         }
-        self.measure::<false>(&request.mark(attempt.balancer), latency, is_late);
-        let [baseline, observed] = [Part::Baseline, Part::Observed].map(|of| u64::from(part == Some(of)));
-        self.count_answered(version, &Answered { all: 1, late: u64::from(is_late), baseline, observed });
+        self.measure::<false>(&request.mark(), latency, is_late);
+        self.count_answered(version, &Answered { late: u64::from(is_late), ..Answered::of(part, 1) });
         if is_late && part == Some(Part::Observed) {
             self.note_harm(Harm::Late(self.delayed_by(attempt)), request, Some(attempt.instance));
         }
@@ -74,11 +73,7 @@ impl Engine<'_> {
     /// Which window a request belongs to that arrived at that moment.
     #[inline]
     pub(super) fn part_of(&self, arrived: u64) -> Option<Part> {
-        if arrived >= self.requests.window_from {
-            Some(Part::Observed)
-        } else {
-            (arrived >= self.requests.baseline_from).then_some(Part::Baseline)
-        }
+        self.requests.part_of(arrived)
     }
 
     /// Whether a request of a class that took so long is later than its target.
@@ -125,6 +120,16 @@ impl Engine<'_> {
         answers.late += answered.late;
         self.history.baseline.served_by[version.index()] += answered.baseline;
         self.history.window.served_by[version.index()] += answered.observed;
+    }
+
+    /// Takes that back.
+    pub(super) fn discount_answered(&mut self, version: Version, answered: &Answered) {
+        self.history.ledger.served -= answered.all;
+        let answers = &mut self.answers[version.index()];
+        answers.good -= answered.all;
+        answers.late -= answered.late;
+        self.history.baseline.served_by[version.index()] -= answered.baseline;
+        self.history.window.served_by[version.index()] -= answered.observed;
     }
 
     /// What took most of a request's time, which ends now.

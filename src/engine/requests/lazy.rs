@@ -1,84 +1,127 @@
-//! Services whose ends are no events: nobody acts on them when they come, so an instance is brought up to now when it is
-//! next looked at, and what ended meanwhile is counted then, at its own moment.
+//! Services whose ends are no events: nobody acts on them when they come, so all that is kept of them is when they end, and
+//! whoever wants to know how many an instance has counts those that end later than now.
 //!
 //! When a service is lazy is decided as it begins, and all that could make its end matter is either ruled out by the
-//! scenario ([`Lazy::new`]) or seen then: a free worker, a plain instance, an answer in time that is not an error. An
-//! instance that ceases to be plain (a request has to wait there, it changes its phase, a balancer cuts it off) has its
-//! services made attempts with departures like all others. So whichever services are lazy, a run comes to the same bits:
-//! ends of one instance and moment commute, and ends at different instances meet only in sums.
-//!
-//! Ends, marks (what is counted at the end) and the rest (what a loss would need) lie apart, a row of workers an instance,
-//! because they are looked at ever more rarely.
+//! scenario ([`Lazy::new`]) or seen then: a free worker, an instance that is ready, an answer in time that is neither late
+//! nor an error. It is counted as answered at once; whoever reads a count before its end takes those off that go on
+//! ([`Engine::unfinished`]). An instance that ceases to be plain (a request has to wait there, it changes its phase, a balancer
+//! cuts it off) has its services made attempts with departures like all others, and they are counted when they end.
+//! So whichever services are lazy, a run comes to the same bits: ends of one instance and moment commute, and ends at
+//! different instances meet only in sums.
 
 use super::records::{Answered, Part};
-use super::table::{Attempt, Mark, Request, State};
+use super::table::{Attempt, Request, State};
 use super::{Departure, Engine};
 use crate::balancer::Endpoint;
 use crate::client::{LuckOf, luck};
-use crate::fleet::{InstanceId, Phase};
-use crate::history::Harm;
+use crate::fleet::{InstanceId, Phase, Version};
 use crate::random::unit;
 use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
 use crate::server::{Server, Slowing};
-use crate::time::SimTime;
 use std::cmp::Reverse;
 
 /// Services of instances with more workers are events: a row is searched from end to end.
 const MOST_WORKERS: u32 = 64;
 
+/// Where requests go through more pools their services are events: an instance needs a number for each.
+const MOST_POOLS: u32 = 64;
+
+/// Places come in blocks of so many: a cache line, and no loop with a rest.
+const BLOCK: usize = 8;
+
 /// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
 const NEVER: u64 = u64::MAX / 2;
+
+/// What is known of an instance.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// It is ready and without a defect, work takes just its time there, and nobody has said since that this may be over.
+    is_plain: bool,
+    /// How many of its workers are at work on what is not lazy; while it is plain.
+    others: u8,
+    version: Version,
+}
+
+impl Manner {
+    const UNKNOWN: Manner = Manner { is_plain: false, others: 0, version: Version::OLD };
+}
 
 /// Every service that is lazy now.
 #[derive(Debug, Default)]
 pub(super) struct Lazy {
-    /// Places in a row, one a worker; 0: no service is lazy.
-    workers: usize,
+    /// Workers of an instance; 0: no service is lazy.
+    workers: u32,
+    /// Blocks of places of an instance, of which the workers use the first places.
+    blocks: usize,
+    /// How many pools there are.
+    pools: usize,
     /// By instance.
-    rows: Vec<Row>,
-    /// When each service ends, nanoseconds; row by row, as the following.
-    ends: Vec<u64>,
-    marks: Vec<Mark>,
+    manners: Vec<Manner>,
+    /// When each service ends or ended, nanoseconds; a row of blocks an instance. Two rows are looked at a request.
+    ends: Vec<[u64; BLOCK]>,
+    /// By place, the pool that each went through; and by instance and pool the places for which that was this one, a bit
+    /// each. Empty where there is one pool.
+    through: Vec<u16>,
+    through_pool: Vec<u64>,
+    /// By place: what is looked at only where a service becomes an attempt, and why it takes longer than its work, if it
+    /// does.
     rests: Vec<Rest>,
+    slowings: Vec<Slowing>,
+    /// No service ends later; and whether one does end then, if it has not become an attempt since.
+    latest: u64,
+    is_latest_exact: bool,
+    /// By instance where somebody waited: when the queue is looked at next because a service ends; 0: that is over.
+    calls: Vec<u64>,
 }
 
-/// The services at one instance.
+/// What makes a service an attempt: all that cannot be told from the rest. Half a cache line.
 #[derive(Clone, Copy, Debug)]
-struct Row {
-    /// The first end; [`NEVER`] while there is none.
-    next: u64,
-    /// The places that are taken, a bit each.
-    taken: u64,
-    /// Of these, those whose request ends later than its target, and those of each window.
-    late: u64,
-    baseline: u64,
-    observed: u64,
-}
-
-impl Row {
-    const EMPTY: Row = Row { next: NEVER, taken: 0, late: 0, baseline: 0, observed: 0 };
-}
-
-/// What is looked at only where something is lost or late.
-#[derive(Clone, Copy, Debug)]
-struct Rest {
-    number: u64,
-    work: u64,
-    luck: u64,
-    /// When it was sent and begun, nanoseconds.
-    sent: u64,
-    slowing: Slowing,
+pub(super) struct Rest {
+    pub(super) number: u64,
+    pub(super) arrived: u64,
+    pub(super) work: u64,
+    pub(super) luck: u64,
 }
 
 impl Rest {
-    const NONE: Rest = Rest { number: 0, work: 0, luck: 0, sent: 0, slowing: Slowing::None };
+    const NONE: Rest = Rest { number: 0, arrived: 0, work: 0, luck: 0 };
+}
+
+/// Services of an instance that go on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Survey {
+    /// How many.
+    pub(super) open: u32,
+    /// Their places, a bit each.
+    pub(super) taken: u64,
+}
+
+impl Survey {
+    const NOTHING: Survey = Survey { open: 0, taken: 0 };
+}
+
+/// Those of a block, which are counted in the lowest byte of a sum and marked in the next one: so processors that add two
+/// numbers at once can do it.
+#[inline(always)]
+fn survey(block: &[u64; BLOCK], now: u64) -> Survey {
+    let mut sum = 0;
+    for (column, end) in block.iter().enumerate() {
+        sum += is_later(*end, now).wrapping_neg() & (0x100 << column | 1);
+    }
+    Survey { open: sum as u32 & 0xff, taken: sum >> 8 }
+}
+
+/// 1 if a moment is later than another, both before [`NEVER`]; nothing branches on it.
+#[inline(always)]
+fn is_later(end: u64, now: u64) -> u64 {
+    now.wrapping_sub(end) >> 63
 }
 
 impl Lazy {
     /// No service yet. Services are lazy unless it matters in which order they end, or to whom at that moment: what a
     /// policy, an ejection, a retry budget or a client's memory learns from answers, whoever waits for an answer to go on,
     /// and the log.
-    pub(super) fn new(scenario: &Scenario) -> Self {
+    pub(super) fn new(scenario: &Scenario, pools: u32) -> Self {
         let balancer = &scenario.balancer;
         let is_told_of_choices_only =
             matches!(balancer.policy, Choice::Random | Choice::RoundRobin | Choice::LeastRequest(_));
@@ -92,77 +135,141 @@ impl Lazy {
             && scenario.release.database.is_none()
             && scenario.release.skew.is_none()
             && matches!(scenario.traffic.load, Load::Open { .. })
-            && !scenario.study.keeps_log;
-        Lazy { workers: if is_plain { scenario.service.workers.get() as usize } else { 0 }, ..Lazy::default() }
+            && !scenario.study.keeps_log
+            && pools <= MOST_POOLS;
+        if !is_plain {
+            return Lazy::default();
+        }
+        let workers = scenario.service.workers.get();
+        Lazy { workers, blocks: (workers as usize).div_ceil(BLOCK), pools: pools as usize, ..Lazy::default() }
     }
 
     /// From now on every service is an event.
     pub(super) fn switch_off(&mut self) {
-        debug_assert!(self.rows.is_empty(), "nothing has begun");
-        self.workers = 0;
+        debug_assert!(self.ends.is_empty(), "nothing has begun");
+        *self = Lazy::default();
     }
 
     pub(super) fn is_on(&self) -> bool {
         self.workers > 0
     }
 
-    /// When the first service at an instance ends, [`NEVER`] where none is lazy.
-    fn next_end(&self, id: InstanceId) -> u64 {
-        self.rows.get(id.index()).map_or(NEVER, |row| row.next)
-    }
-
+    /// The blocks of an instance; none if it has never served lazily.
     #[inline]
-    fn add(&mut self, id: InstanceId, end: u64, mark: Mark, rest: Rest, part: Option<Part>, is_late: bool) {
-        if id.index() >= self.rows.len() {
-            let rows = id.index() + 1;
-            self.rows.resize(rows, Row::EMPTY);
-            self.ends.resize(rows * self.workers, NEVER);
-            self.marks.resize(rows * self.workers, Mark::NONE);
-            self.rests.resize(rows * self.workers, Rest::NONE);
-        }
-        let row = &mut self.rows[id.index()];
-        let free = (!row.taken).trailing_zeros() as usize;
-        debug_assert!(free < self.workers, "{id:?} has a free worker");
-        let bit = |is_set: bool| u64::from(is_set) << free;
-        row.taken |= bit(true);
-        row.late = row.late & !bit(true) | bit(is_late);
-        row.baseline = row.baseline & !bit(true) | bit(part == Some(Part::Baseline));
-        row.observed = row.observed & !bit(true) | bit(part == Some(Part::Observed));
-        row.next = row.next.min(end);
-        let place = id.index() * self.workers + free;
-        self.ends[place] = end;
-        self.marks[place] = mark;
-        self.rests[place] = rest;
+    fn row(&self, id: InstanceId) -> &[[u64; BLOCK]] {
+        let first = id.index() * self.blocks;
+        self.ends.get(first..first + self.blocks).unwrap_or(&[])
     }
 
-    /// Frees the places of an instance whose services have ended by then: as they were, with the places that are free now
-    /// as `taken`. Which of them have ended is a matter of chance, so nothing branches on it.
+    /// The services of an instance that go on.
+    #[inline(always)]
+    pub(super) fn survey(&self, id: InstanceId, now: u64) -> Survey {
+        if self.blocks == 1 {
+            return self.ends.get(id.index()).map_or(Survey::NOTHING, |block| survey(block, now));
+        }
+        self.row(id).iter().rev().fold(Survey::NOTHING, |later, block| {
+            let Survey { open, taken } = survey(block, now);
+            Survey { open: open + later.open, taken: taken | later.taken << BLOCK }
+        })
+    }
+
+    /// How many services of an instance go on that came through a pool.
     #[inline]
-    fn take_ended(&mut self, id: InstanceId, moment: u64) -> Row {
-        let first = id.index() * self.workers;
-        let (mut over, mut next) = (0, NEVER);
-        for (column, end) in self.ends[first..first + self.workers].iter_mut().enumerate() {
-            let is_over = u64::from(*end <= moment);
-            over |= is_over << column;
-            *end |= is_over.wrapping_neg() & NEVER;
-            let difference = end.wrapping_sub(next).cast_signed();
-            next = next.wrapping_add((difference & (difference >> 63)).cast_unsigned());
-        }
-        let row = &mut self.rows[id.index()];
-        let ended = Row { taken: row.taken & over, ..*row };
-        row.taken &= !over;
-        row.next = next;
-        ended
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, now: u64) -> u32 {
+        self.seen_through(pool, id, self.survey(id, now))
     }
 
-    /// The attempt that a place stands for, which ends then.
-    fn attempt(&self, id: InstanceId, place: usize, departs: u64) -> Attempt {
-        let (Mark { arrived, interval, balancer, attempts, class }, rest) = (self.marks[place], self.rests[place]);
-        let Rest { number, work, luck, sent, slowing } = rest;
-        let request = Request { number, arrived, work, luck, interval, attempts, class };
-        let (begun, endpoint) = (sent, Endpoint(id.0));
-        let state = State::InService;
-        Attempt { begun, departs, endpoint, instance: id, state, slowing, ..Attempt::new(request, balancer, sent) }
+    /// How many of those that go on came through a pool.
+    #[inline(always)]
+    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
+        if self.pools <= 1 {
+            return seen.open;
+        }
+        let through = self.through_pool.get(id.index() * self.pools + usize::from(pool));
+        through.map_or(0, |places| (places & seen.taken).count_ones())
+    }
+
+    /// Has what an instance's services are known by fetched into the processor's cache.
+    #[inline(always)]
+    pub(super) fn fetch(&self, id: InstanceId) {
+        prefetch(&self.ends, id.index() * self.blocks);
+    }
+
+    /// A service begins, if an instance is plain and has a free worker. Its place, where [`Lazy::note_rest`] must follow, and
+    /// the instance's version; `None`: it does not begin.
+    #[inline(always)]
+    pub(super) fn begin_plainly(
+        &mut self,
+        id: InstanceId,
+        seen: Survey,
+        pool: u16,
+        ends: u64,
+    ) -> Option<(usize, Version)> {
+        let Manner { is_plain, others, version } = *self.manners.get(id.index())?;
+        if !is_plain || !self.has_free(seen, others.into()) {
+            return None;
+        }
+        let place = self.begin(id, seen, pool, ends);
+        prefetch(&self.rests, place);
+        Some((place, version))
+    }
+
+    /// Whether a worker is free of those of whom so many are at work on what is not lazy.
+    #[inline(always)]
+    fn has_free(&self, seen: Survey, others: u32) -> bool {
+        seen.open + others < self.workers
+    }
+
+    /// What a service that began at a place would become.
+    #[inline(always)]
+    pub(super) fn note_rest(&mut self, place: usize, request: &Rest) {
+        self.rests[place] = *request;
+    }
+
+    /// A free worker begins with a service. Its place.
+    #[inline(always)]
+    fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
+        let free = (!seen.taken).trailing_zeros() as usize;
+        debug_assert!(free < self.workers as usize, "a worker of {id:?} is free");
+        let place = id.index() * self.blocks * BLOCK + free;
+        self.ends[place / BLOCK][place % BLOCK] = ends;
+        self.latest = self.latest.max(ends);
+        if self.pools > 1 {
+            let before = std::mem::replace(&mut self.through[place], pool);
+            let first = id.index() * self.pools;
+            self.through_pool[first + usize::from(before)] &= !(1 << free);
+            self.through_pool[first + usize::from(pool)] |= 1 << free;
+        }
+        place
+    }
+
+    /// An instance may have ceased to be plain.
+    pub(super) fn forget(&mut self, id: InstanceId) {
+        if let Some(manner) = self.manners.get_mut(id.index()) {
+            manner.is_plain = false;
+        }
+    }
+
+    /// So many workers of an instance are at work on what is not lazy.
+    pub(super) fn note_others(&mut self, id: InstanceId, busy: u32) {
+        if let Some(manner) = self.manners.get_mut(id.index()) {
+            manner.others = busy as u8;
+        }
+    }
+
+    /// Makes room for the services of an instance.
+    #[cold]
+    fn add_rows(&mut self, id: InstanceId) {
+        let rows = id.index() + 1;
+        self.manners.resize(rows, Manner::UNKNOWN);
+        let blocks = rows * self.blocks;
+        self.ends.resize(blocks, [0; BLOCK]);
+        self.rests.resize(blocks * BLOCK, Rest::NONE);
+        self.slowings.resize(blocks * BLOCK, Slowing::None);
+        if self.pools > 1 {
+            self.through.resize(blocks * BLOCK, 0);
+            self.through_pool.resize(rows * self.pools, 0);
+        }
     }
 }
 
@@ -177,6 +284,25 @@ fn columns(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
+/// Has an item fetched into the processor's cache; nothing depends on it.
+#[inline(always)]
+fn prefetch<T>(items: &[T], place: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(item) = items.get(place) {
+        // SAFETY: the address is that of an item, and fetching it ahead has no effect but time. It buys a third of `cargo bench
+        // --bench ratios -- growth-10000`; elsewhere the same code runs without it.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (items, place);
+}
+
+/// Services that are counted as answered and go on, by version.
+pub(in crate::engine) type Unfinished = [Answered; Version::COUNT];
+
 impl Engine<'_> {
     /// A first attempt whose way is the plainest there is, and whose end can be left to be looked up: it is sent. Whether
     /// it was; else nothing has happened. [`Engine::send`] comes to the same.
@@ -185,168 +311,184 @@ impl Engine<'_> {
         if !self.requests.lazy.is_on() {
             return false;
         }
-        let balancer = self.pools.drawn(request.luck, 1);
-        let pair = self.balancers[usize::from(balancer)].pair(luck(request.luck, LuckOf::Choice, 1), self.now.nanos());
-        let Some((one, other)) = pair else { return false };
-        self.bring_up(InstanceId(one.0));
-        self.bring_up(InstanceId(other.0));
-        let id = InstanceId(self.balancers[usize::from(balancer)].lesser(one, other).0);
-        let desk = &self.desks[id.index()];
-        let has_free_worker = matches!(&desk.server, Server::Fifo(fifo) if fifo.busy() < self.requests.workers);
-        if desk.phase != Phase::Ready || !has_free_worker {
-            return false;
-        }
+        let now = self.now.nanos();
+        let pool = self.pools.drawn(request.luck, 1);
+        let balancer = &mut self.balancers[usize::from(pool)];
+        balancer.follow_the_time(now);
+        let Some((one, other)) = balancer.pair(luck(request.luck, LuckOf::Choice, 1)) else { return false };
+        let lazy = &self.requests.lazy;
+        let [open_there, open_at_other] =
+            [one, other].map(|endpoint| lazy.open_through(pool, InstanceId(endpoint.0), now));
+        let chosen = if balancer.is_lesser((other, open_at_other), (one, open_there)) { other } else { one };
+        let id = InstanceId(chosen.0);
         request.attempts = 1;
-        let is_sent = self.serve_lazily(request, balancer, id);
+        let is_sent = self.serve_lazily(request, pool, id);
         self.history.attempts.sent += u64::from(is_sent);
         request.attempts = u8::from(is_sent);
         is_sent
     }
 
-    /// An instance with a free worker begins with an attempt, if its end can be left to be looked up; the attempt is open
-    /// at the endpoint of that instance from now on. Whether it did.
+    /// An instance that is ready begins with an attempt, if its end can be left to be looked up. Whether it did.
     #[inline]
-    pub(super) fn serve_lazily(&mut self, request: &Request, balancer: u16, id: InstanceId) -> bool {
-        if !self.requests.lazy.is_on() {
+    pub(super) fn serve_lazily(&mut self, request: &Request, pool: u16, id: InstanceId) -> bool {
+        let desk = &self.desks[id.index()];
+        if !self.requests.lazy.is_on() || desk.phase != Phase::Ready {
             return false;
         }
         let now = self.now.nanos();
-        let desk = &mut self.desks[id.index()];
-        let is_suspect =
-            desk.error_rate > 0.0 && unit(luck(request.luck, LuckOf::Error, request.attempts)) < desk.error_rate;
-        let is_suspect = is_suspect || self.scenario.service.error_rate > 0.0 || request.attempts > 1;
+        if id.index() >= self.requests.lazy.manners.len() {
+            self.requests.lazy.add_rows(id);
+        }
+        let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
+        let is_plain = desk.error_rate == 0.0 && desk.speed.is_plain(now);
+        self.requests.lazy.manners[id.index()] = Manner { is_plain, others: fifo.busy() as u8, version: desk.version };
+        let is_suspect = request.attempts > 1
+            || self.is_common_error(request)
+            || desk.error_rate > 0.0 && unit(luck(request.luck, LuckOf::Error, request.attempts)) < desk.error_rate;
         let (service, slowing) = desk.speed.service(request.work, now, self.scenario.release.warm_up.as_ref());
         let ends = now.saturating_add(service);
-        if desk.phase != Phase::Ready || service > self.requests.patience || ends >= NEVER || is_suspect {
+        let seen = self.requests.lazy.survey(id, now);
+        if is_suspect
+            || service > self.requests.patience
+            || self.is_late(request.class, service)
+            || ends >= NEVER
+            || !self.requests.lazy.has_free(seen, fifo.busy())
+        {
             return false;
         }
-        desk.speed.note_begun();
-        let Server::Fifo(fifo) = &mut desk.server else { unreachable!("workers that are shared are not lazy") };
-        fifo.begin();
-        self.requests.count_busy(1, now);
-        self.balancers[usize::from(balancer)].opened(Endpoint(id.0));
-        let Request { number, work, luck, .. } = *request;
-        let mark = request.mark(balancer);
-        let (part, is_late) = (self.part_of(request.arrived), self.is_late(request.class, service));
         debug_assert_eq!(request.arrived, now, "a first attempt is sent at once");
-        self.measure::<false>(&mark, service, is_late);
-        let rest = Rest { number, work, luck, sent: now, slowing };
-        self.requests.lazy.add(id, ends, mark, rest, part, is_late);
+        let Request { number, arrived, work, luck, .. } = *request;
+        let lazy = &mut self.requests.lazy;
+        let place = lazy.begin(id, seen, pool, ends);
+        lazy.note_rest(place, &Rest { number, arrived, work, luck });
+        lazy.slowings[place] = slowing;
+        let part = self.part_of(arrived);
+        self.measure::<false>(&request.mark(), service, false);
+        let desk = &mut self.desks[id.index()];
+        desk.speed.note_begun();
+        let version = desk.version;
+        self.count_answered(version, &Answered::of(part, 1));
+        self.history.events += 1;
         if part == Some(Part::Observed) {
             self.count_wait(0);
         }
         true
     }
 
-    /// Counts what has ended at an instance by now.
-    #[inline]
-    pub(super) fn bring_up(&mut self, id: InstanceId) {
-        self.bring_up_to(id, self.now.nanos());
-    }
-
-    #[inline]
-    fn bring_up_to(&mut self, id: InstanceId, moment: u64) {
-        if self.requests.lazy.next_end(id) <= moment {
-            self.end_services(id, moment);
+    /// Somebody waits at an instance: the first end of a service there is an event, if it is none yet.
+    pub(super) fn call_at_next_end(&mut self, id: InstanceId) {
+        let now = self.now.nanos();
+        let lazy = &mut self.requests.lazy;
+        let later = lazy.row(id).as_flattened().iter().filter(|end| **end > now);
+        let Some(first) = later.min().copied() else { return };
+        if id.index() >= lazy.calls.len() {
+            lazy.calls.resize(id.index() + 1, 0);
+        }
+        let call = &mut lazy.calls[id.index()];
+        if *call <= now || first < *call {
+            *call = first;
+            self.requests.departures.push(Reverse(Departure::new(first, id, Departure::CALL)));
         }
     }
 
-    /// Counts everything that has ended until such a moment, itself included.
-    pub(in crate::engine) fn bring_all_up_to(&mut self, moment: u64) {
-        for id in (0..self.requests.lazy.rows.len() as u32).map(InstanceId) {
-            self.bring_up_to(id, moment);
+    /// A service of an instance ends where somebody waited.
+    pub(super) fn called(&mut self, id: InstanceId) {
+        self.history.events -= 1; // That end was counted when the service began.
+        let now = self.now.nanos();
+        let call = &mut self.requests.lazy.calls[id.index()];
+        if *call != now {
+            return; // There was another reason to look before.
         }
-    }
-
-    fn end_services(&mut self, id: InstanceId, moment: u64) {
-        let first = id.index() * self.requests.lazy.workers;
-        let row = &self.requests.lazy.rows[id.index()];
-        let has_late = row.taken & row.late & row.observed != 0;
-        let late_at = if has_late { self.late_ends(id, moment) } else { Vec::new() };
-        if cfg!(debug_assertions) {
-            self.note_lazy_work(id, moment);
-        }
-        let ended = self.requests.lazy.take_ended(id, moment);
-        let count = ended.taken.count_ones();
-        // Nearly always all of them or none.
-        let of = |places: u64| match ended.taken & places {
-            0 => 0,
-            all if all == ended.taken => u64::from(count),
-            some => u64::from(some.count_ones()),
-        };
-        self.history.events += u64::from(count);
-        let desk = &mut self.desks[id.index()];
-        let version = desk.version;
-        let Server::Fifo(fifo) = &mut desk.server else { unreachable!("it serves lazily") };
-        fifo.end_all(count);
-        self.requests.busy -= u64::from(count);
-        let (late, baseline, observed) = (of(ended.late), of(ended.baseline), of(ended.observed));
-        self.count_answered(version, &Answered { all: u64::from(count), late, baseline, observed });
-        if let [balancer] = &mut self.balancers[..] {
-            balancer.closed_at_once(Endpoint(id.0), count);
-        } else {
-            for column in columns(ended.taken) {
-                let balancer = self.requests.lazy.marks[first + column].balancer;
-                self.balancers[usize::from(balancer)].closed_at_once(Endpoint(id.0), 1);
+        *call = 0;
+        loop {
+            let busy = self.requests.lazy.survey(id, now).open;
+            let Server::Fifo(fifo) = &self.desks[id.index()].server else { unreachable!("it serves lazily") };
+            if fifo.waiting() == 0 {
+                return;
             }
+            if fifo.busy() + busy >= self.scenario.service.workers.get() {
+                break;
+            }
+            self.go_on(id);
         }
-        for (place, at) in late_at {
-            self.note_lateness(id, place, at);
-        }
+        self.call_at_next_end(id);
     }
 
-    /// The places of requests of the observation window that end late by such a moment, and when.
-    #[cold]
-    fn late_ends(&self, id: InstanceId, moment: u64) -> Vec<(usize, u64)> {
+    /// What is counted as answered and will end only after this moment.
+    pub(in crate::engine) fn unfinished(&self, moment: u64) -> Unfinished {
+        let mut unfinished = [Answered::NONE; Version::COUNT];
         let lazy = &self.requests.lazy;
-        let (row, first) = (lazy.rows[id.index()], id.index() * lazy.workers);
-        let late =
-            columns(row.taken & row.late & row.observed).map(|column| (first + column, lazy.ends[first + column]));
-        late.filter(|(_, end)| *end <= moment).collect()
-    }
-
-    /// What the books are checked by.
-    fn note_lazy_work(&mut self, id: InstanceId, moment: u64) {
-        let first = id.index() * self.requests.lazy.workers;
-        for place in columns(self.requests.lazy.rows[id.index()].taken).map(|column| first + column) {
-            let end = self.requests.lazy.ends[place];
-            if end <= moment {
-                self.requests.busy_time += i128::from(end);
-                self.requests.note_work(self.requests.lazy.rests[place].sent, end);
-            }
+        if lazy.latest <= moment {
+            return unfinished;
         }
+        for (place, _) in lazy.ends.as_flattened().iter().enumerate().filter(|(_, end)| **end > moment) {
+            let part = self.part_of(lazy.rests[place].arrived);
+            unfinished[self.desks[place / BLOCK / lazy.blocks].version.index()].add(&Answered::of(part, 1));
+        }
+        unfinished
     }
 
-    #[cold]
-    fn note_lateness(&mut self, id: InstanceId, place: usize, at: u64) {
-        let present = std::mem::replace(&mut self.now, SimTime::from_nanos(at));
-        let attempt = self.requests.lazy.attempt(id, place, at);
-        self.note_harm(Harm::Late(self.delayed_by(&attempt)), &attempt.request, Some(id));
-        self.now = present;
+    /// The same of all versions.
+    pub(in crate::engine) fn unfinished_in_all(&self, moment: u64) -> u64 {
+        self.unfinished(moment).iter().map(|version| version.all).sum()
+    }
+
+    /// Whether all that is counted as answered has ended by such a moment, after which nothing begins.
+    pub(in crate::engine) fn all_have_ended(&mut self, moment: u64) -> bool {
+        let lazy = &mut self.requests.lazy;
+        if lazy.latest > moment && !lazy.is_latest_exact {
+            lazy.latest = lazy.ends.as_flattened().iter().copied().max().unwrap_or(0);
+            lazy.is_latest_exact = true;
+        }
+        lazy.latest <= moment
     }
 
     /// From now on the ends of all services at an instance are events, those begun until now.
     pub(in crate::engine) fn foresee_departures(&mut self, id: InstanceId) {
-        if self.requests.lazy.next_end(id) == NEVER {
-            return;
+        let now = self.now.nanos();
+        let lazy = &self.requests.lazy;
+        let first = id.index() * lazy.blocks * BLOCK;
+        for place in columns(lazy.survey(id, now).taken).map(|column| first + column) {
+            self.make_an_attempt(id, place);
         }
-        self.bring_up(id);
-        let Lazy { workers, rows, .. } = &mut self.requests.lazy;
-        let first = id.index() * *workers;
-        let row = std::mem::replace(&mut rows[id.index()], Row::EMPTY);
-        for column in columns(row.taken) {
-            let end = std::mem::replace(&mut self.requests.lazy.ends[first + column], NEVER);
-            let attempt = self.requests.lazy.attempt(id, first + column, end);
-            let is_late = row.late >> column & 1 == 1;
-            self.measure::<true>(&attempt.request.mark(attempt.balancer), end - attempt.request.arrived, is_late);
-            let place = self.requests.attempts.keep(attempt);
-            self.requests.departures.push(Reverse(Departure::new(end, id, place)));
-        }
+    }
+
+    /// A lazy service becomes an attempt: it is not counted any more.
+    fn make_an_attempt(&mut self, id: InstanceId, place: usize) {
+        let lazy = &mut self.requests.lazy;
+        let departs = std::mem::replace(&mut lazy.ends[place / BLOCK][place % BLOCK], 0);
+        lazy.is_latest_exact = false;
+        let Rest { number, arrived, work, luck } = lazy.rests[place];
+        // Where nothing slows services down nobody says so.
+        let slowing = if departs - arrived == work.max(1) { Slowing::None } else { lazy.slowings[place] };
+        let (interval, class) = (self.requests.source.interval_of(arrived), self.requests.source.class_of(luck));
+        let request = Request { number, arrived, work, luck, interval, attempts: 1, class };
+        let pool = lazy.through.get(place).copied().unwrap_or(0);
+        let attempt = Attempt {
+            begun: arrived,
+            departs,
+            endpoint: Endpoint(id.0),
+            instance: id,
+            state: State::InService,
+            slowing,
+            ..Attempt::new(request, pool, arrived)
+        };
+        self.measure::<true>(&request.mark(), departs - arrived, false);
+        self.discount_answered(self.desks[id.index()].version, &Answered::of(self.part_of(arrived), 1));
+        self.history.events -= 1;
+        self.requests.count_busy(1, arrived);
+        let Server::Fifo(fifo) = &mut self.desks[id.index()].server else { unreachable!("it serves lazily") };
+        fifo.begin();
+        self.requests.lazy.note_others(id, fifo.busy());
+        self.balancers[usize::from(pool)].opened(attempt.endpoint);
+        let place = self.requests.attempts.keep(attempt);
+        self.requests.departures.push(Reverse(Departure::new(departs, id, place)));
     }
 
     /// The same at all instances.
     pub(in crate::engine) fn foresee_all_departures(&mut self) {
-        for id in (0..self.requests.lazy.rows.len() as u32).map(InstanceId) {
+        debug_assert!(self.now.nanos() < NEVER, "a run ends");
+        for id in (0..self.requests.lazy.manners.len() as u32).map(InstanceId) {
             self.foresee_departures(id);
         }
     }

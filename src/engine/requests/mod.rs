@@ -1,9 +1,10 @@
-//! The request plane: arrival → balancer → instance queue → fate, one event at a time.
+//! The request plane: arrival → balancer → instance queue → fate.
 
 mod ahead;
 mod dispatch;
 mod fates;
 mod lazy;
+mod plain;
 mod records;
 mod serve;
 mod source;
@@ -17,7 +18,7 @@ use crate::random::Streams;
 use crate::scenario::Scenario;
 use crate::time::{SimTime, nanos};
 use lazy::Lazy;
-use records::Records;
+use records::{Part, Records};
 use source::Source;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -31,6 +32,9 @@ use table::{Attempts, Request};
 struct Departure(u128);
 
 impl Departure {
+    /// No attempt: a lazy service ends where somebody waits.
+    const CALL: u32 = u32::MAX;
+
     fn new(at: u64, instance: InstanceId, what: u32) -> Self {
         Departure(u128::from(at) << 64 | u128::from(instance.0) << 32 | u128::from(what))
     }
@@ -85,7 +89,6 @@ pub(super) struct Requests<'a> {
     timeout: Option<u64>,
     /// The longest service that a client waits for, nanoseconds.
     patience: u64,
-    workers: u32,
     /// Attempts that wait in queues, and workers that serve.
     waiting: u64,
     busy: u64,
@@ -108,7 +111,7 @@ impl<'a> Requests<'a> {
         Requests {
             source: Source::new(scenario, streams),
             attempts: Attempts::default(),
-            lazy: Lazy::new(scenario),
+            lazy: Lazy::new(scenario, pools),
             departures: BinaryHeap::new(),
             due: DueList::new(),
             endings: BinaryHeap::new(),
@@ -120,7 +123,6 @@ impl<'a> Requests<'a> {
             tried: BTreeMap::new(),
             timeout: scenario.client.timeout.map(nanos),
             patience: scenario.client.timeout.map_or(u64::MAX, nanos),
-            workers: scenario.service.workers.get(),
             waiting: 0,
             busy: 0,
             busy_time: 0,
@@ -141,6 +143,21 @@ impl<'a> Requests<'a> {
     /// From now on every end of a service is an event.
     pub(super) fn foresee_everything(&mut self) {
         self.lazy.switch_off();
+    }
+
+    /// An instance changes its phase or its speed.
+    pub(super) fn forget_plainness(&mut self, id: InstanceId) {
+        self.lazy.forget(id);
+    }
+
+    /// Which window a request belongs to that arrived at that moment.
+    #[inline]
+    fn part_of(&self, arrived: u64) -> Option<Part> {
+        if arrived >= self.window_from {
+            Some(Part::Observed)
+        } else {
+            (arrived >= self.baseline_from).then_some(Part::Baseline)
+        }
     }
 
     fn next_departure(&self) -> u64 {
@@ -204,12 +221,15 @@ impl Engine<'_> {
             if at >= self.requests.next_sample {
                 self.sample_load(at);
             }
+            let others = bound.min(work_ends).min(again).min(retry).min(self.requests.next_sample);
+            if arrival < others {
+                self.take_arrivals(others);
+                continue;
+            }
             self.now = SimTime::from_nanos(at);
             self.history.events += 1;
-            if arrival == at && work_ends.min(again).min(retry) > at {
-                let others = bound.min(work_ends).min(again).min(retry).min(self.requests.next_sample);
-                self.take_arrivals(others);
-            } else if departure == at {
+            self.history.effort.request_events += 1;
+            if departure == at {
                 self.depart();
             } else if due == at {
                 self.time_out();
@@ -230,18 +250,20 @@ impl Engine<'_> {
     /// them has let something happen.
     fn take_arrivals(&mut self, others: u64) {
         loop {
-            let mut request = self.requests.source.arrive();
-            self.count_arrival(&request);
-            if !self.send_lazily(&mut request) {
-                self.send(request);
-                return;
-            }
+            self.send_plain_arrivals(others);
             let next = self.requests.source.next_arrival();
             if next >= others {
                 return;
             }
             self.now = SimTime::from_nanos(next);
             self.history.events += 1;
+            self.history.effort.sent_singly += 1;
+            let mut request = self.requests.source.arrive();
+            self.count_arrival(&request);
+            if !self.send_lazily(&mut request) {
+                self.send(request);
+                return;
+            }
         }
     }
 
@@ -249,15 +271,14 @@ impl Engine<'_> {
     pub(super) fn sample_load(&mut self, at: u64) {
         let length = nanos(self.scenario.study.interval);
         while self.requests.next_sample <= at {
-            self.bring_all_up_to(self.requests.next_sample.saturating_sub(1));
-            let ledger = &self.history.ledger;
-            let open = ledger.arrivals - ledger.served - ledger.lost_in_all();
-            let load = Load { open, waiting: self.requests.waiting, busy: self.requests.busy };
+            let unfinished = self.unfinished_in_all(self.requests.next_sample.saturating_sub(1));
             let Some(interval) = self.history.intervals.get_mut(self.requests.sampled) else {
                 self.requests.next_sample = u64::MAX;
                 return;
             };
-            interval.load = load;
+            let ledger = &self.history.ledger;
+            let open = ledger.arrivals - ledger.served - ledger.lost_in_all() + unfinished;
+            interval.load = Load { open, waiting: self.requests.waiting, busy: self.requests.busy + unfinished };
             self.requests.sampled += 1;
             self.requests.next_sample = self.requests.next_sample.saturating_add(length);
         }

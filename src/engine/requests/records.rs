@@ -1,5 +1,6 @@
 //! Served requests and their latencies while the run goes on; the history gets them at its end.
 
+use super::table::WARM_UP;
 use crate::history::{ClassCounts, History, Window};
 use crate::scenario::Scenario;
 use crate::tally::Tally;
@@ -13,11 +14,29 @@ pub(super) enum Part {
 
 /// How many requests were answered well: all, those later than their target, and those of each window.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answered {
-    pub(super) all: u64,
+pub(in crate::engine) struct Answered {
+    pub(in crate::engine) all: u64,
     pub(super) late: u64,
     pub(super) baseline: u64,
-    pub(super) observed: u64,
+    pub(in crate::engine) observed: u64,
+}
+
+impl Answered {
+    pub(super) const NONE: Answered = Answered { all: 0, late: 0, baseline: 0, observed: 0 };
+
+    /// So many requests of a window, or of none, in time.
+    #[inline]
+    pub(super) fn of(part: Option<Part>, count: u64) -> Self {
+        let [baseline, observed] = [Part::Baseline, Part::Observed].map(|of| u64::from(part == Some(of)) * count);
+        Answered { all: count, late: 0, baseline, observed }
+    }
+
+    pub(super) fn add(&mut self, other: &Answered) {
+        self.all += other.all;
+        self.late += other.late;
+        self.baseline += other.baseline;
+        self.observed += other.observed;
+    }
 }
 
 /// Latencies in microseconds.
@@ -53,6 +72,15 @@ impl Records {
             self.add_intervals(place);
         }
         self.intervals[place].count::<BACK>(micros);
+    }
+
+    /// Where requests of a window, if any, and of an interval are counted, where there is one class.
+    pub(super) fn tallies(&mut self, part: Option<Part>, interval: u32) -> [Option<&mut Tally>; 2] {
+        if interval != WARM_UP && interval as usize >= self.intervals.len() {
+            self.add_intervals(interval as usize);
+        }
+        let of_interval = self.intervals.get_mut(interval as usize); // WARM_UP is beyond all of them.
+        [part.map(|part| &mut self.windows[part as usize][0]), of_interval]
     }
 
     #[cold]

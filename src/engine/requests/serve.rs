@@ -18,7 +18,7 @@ impl Engine<'_> {
             Admission::Serve => self.begin(place),
             Admission::Wait => {
                 let id = self.requests.attempts[place].instance;
-                self.foresee_departures(id); // Whoever waits goes on when one of them ends.
+                self.call_at_next_end(id); // Then whoever waits goes on.
                 let Server::Fifo(fifo) = &mut self.desks[id.index()].server else {
                     unreachable!("nobody waits where workers are shared")
                 };
@@ -62,6 +62,7 @@ impl Engine<'_> {
         match &mut desk.server {
             Server::Fifo(fifo) => {
                 fifo.begin();
+                self.requests.lazy.note_others(id, fifo.busy());
                 self.requests.count_busy(1, now);
                 self.requests.departures.push(Reverse(Departure::new(departs, id, place)));
             }
@@ -89,6 +90,10 @@ impl Engine<'_> {
     pub(super) fn depart(&mut self) {
         let Reverse(departure) = self.requests.departures.pop().expect("it was seen");
         let (at, id) = (departure.at(), departure.instance());
+        if departure.what() == Departure::CALL {
+            self.called(id);
+            return;
+        }
         let workers = self.scenario.service.workers.get();
         let place = match &mut self.desks[id.index()].server {
             Server::Fifo(_) => {
@@ -131,6 +136,7 @@ impl Engine<'_> {
         match &mut self.desks[id.index()].server {
             Server::Fifo(fifo) => {
                 fifo.end();
+                self.requests.lazy.note_others(id, fifo.busy());
                 self.requests.count_busy(-1, now);
             }
             Server::Sharing(sharing) => {
@@ -142,7 +148,7 @@ impl Engine<'_> {
     }
 
     /// A worker takes the next one from the queue; or nothing is left to do.
-    fn go_on(&mut self, id: InstanceId) {
+    pub(super) fn go_on(&mut self, id: InstanceId) {
         while let Some(next) = self.take_next(id) {
             let attempt = self.requests.attempts[next];
             let limit = self.scenario.service.shed_after.map_or(u64::MAX, nanos);
@@ -211,7 +217,8 @@ impl Engine<'_> {
         self.room_at(attempt.balancer);
     }
 
-    fn is_common_error(&self, request: &Request) -> bool {
+    #[inline]
+    pub(super) fn is_common_error(&self, request: &Request) -> bool {
         let rate = self.scenario.service.error_rate;
         rate > 0.0 && unit(luck(request.luck, LuckOf::CommonError, request.attempts)) < rate
     }
@@ -346,6 +353,7 @@ impl Engine<'_> {
         let desk = &mut self.desks[id.index()];
         self.requests.count_busy(-i64::from(desk.server.busy(self.scenario.service.workers.get())), now);
         desk.server.clear();
+        self.requests.lazy.note_others(id, 0);
         let there = |attempt: &Attempt| attempt.state.is_at_instance() && attempt.instance == id;
         let mut balancers = Vec::new();
         for place in self.requests.attempts.all(there) {
@@ -382,9 +390,7 @@ impl Engine<'_> {
 
     /// A balancer closes what it has open at an endpoint; the instance works on for nobody.
     pub(in crate::engine) fn cut_open_requests(&mut self, balancer: u16, endpoint: Endpoint) {
-        if self.requests.lazy.is_on() {
-            self.foresee_departures(InstanceId(endpoint.0));
-        }
+        self.foresee_departures(InstanceId(endpoint.0)); // Where endpoints are places, nothing is lazy.
         if self.balancers[usize::from(balancer)].open(endpoint) == 0 {
             return;
         }

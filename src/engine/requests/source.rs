@@ -1,5 +1,6 @@
 //! Where requests come from: an open stream of arrivals, or users who ask again once they have been answered.
 
+pub(super) use super::ahead::Batch;
 use super::ahead::{Ahead, Drawn};
 use super::table::{Request, WARM_UP};
 use crate::client::{LuckOf, luck};
@@ -9,6 +10,14 @@ use crate::scenario::{Class, Load, Scenario};
 use crate::time::nanos;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+
+/// A piece of the time series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    pub(super) number: u32,
+    /// Nanoseconds.
+    pub(super) ends: u64,
+}
 
 /// Where requests come from.
 #[derive(Debug)]
@@ -22,6 +31,8 @@ pub(super) struct Source<'a> {
     interval: u32,
     interval_ends: u64,
     interval_length: u64,
+    /// When the time series begins, nanoseconds.
+    series_from: u64,
     is_closed: bool,
 }
 
@@ -62,6 +73,7 @@ impl<'a> Source<'a> {
             cumulated: cumulated.collect(),
             interval: WARM_UP,
             interval_ends: nanos(scenario.study.series_from()),
+            series_from: nanos(scenario.study.series_from()),
             interval_length: nanos(scenario.study.interval),
             is_closed: false,
         };
@@ -88,6 +100,45 @@ impl<'a> Source<'a> {
         self.next_arrival
     }
 
+    /// The interval of the next arrival; `None` where users ask.
+    pub(super) fn interval(&mut self) -> Option<Stretch> {
+        self.follow_intervals();
+        matches!(self.kind, Kind::Open(_)).then_some(Stretch { number: self.interval, ends: self.interval_ends })
+    }
+
+    /// The next requests of an open stream in a row, as many as are at hand and wanted, before such a moment.
+    pub(super) fn batch(&self, until: u64, most: usize) -> Batch<'_> {
+        let Kind::Open(ahead) = &self.kind else { unreachable!("users' requests come one by one") };
+        ahead.batch(until, most)
+    }
+
+    /// So many of them are gone.
+    pub(super) fn skip(&mut self, count: usize) {
+        let Kind::Open(ahead) = &mut self.kind else { unreachable!("users' requests come one by one") };
+        ahead.skip(count);
+        if ahead.is_used_up() {
+            ahead.fill(self.classes, &self.cumulated);
+        }
+        self.next_arrival = ahead.next_at();
+    }
+
+    /// The interval of the time series that a moment belongs to.
+    pub(super) fn interval_of(&self, moment: u64) -> u32 {
+        moment.checked_sub(self.series_from).map_or(WARM_UP, |since| (since / self.interval_length) as u32)
+    }
+
+    /// The class of a request of an open stream by its luck.
+    pub(super) fn class_of(&self, luck: u64) -> u8 {
+        class(&self.cumulated, luck)
+    }
+
+    fn follow_intervals(&mut self) {
+        while self.next_arrival >= self.interval_ends && self.next_arrival < u64::MAX {
+            self.interval = self.interval.wrapping_add(1);
+            self.interval_ends += self.interval_length;
+        }
+    }
+
     /// From now on nothing arrives.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
@@ -98,10 +149,7 @@ impl<'a> Source<'a> {
     #[inline]
     pub(super) fn arrive(&mut self) -> Request {
         let arrived = self.next_arrival;
-        while arrived >= self.interval_ends {
-            self.interval = self.interval.wrapping_add(1);
-            self.interval_ends += self.interval_length;
-        }
+        self.follow_intervals();
         let mut request =
             Request { number: 0, arrived, work: 0, luck: 0, interval: self.interval, attempts: 0, class: 0 };
         match &mut self.kind {

@@ -29,21 +29,14 @@ pub(super) struct Request {
 pub(super) struct Mark {
     pub(super) arrived: u64,
     pub(super) interval: u32,
-    pub(super) balancer: u16,
-    pub(super) attempts: u8,
     pub(super) class: u8,
 }
 
-impl Mark {
-    /// Of no request.
-    pub(super) const NONE: Mark = Mark { arrived: 0, interval: WARM_UP, balancer: 0, attempts: 0, class: 0 };
-}
-
 impl Request {
-    /// What is counted at its end, of an attempt that met this balancer.
-    pub(super) fn mark(&self, balancer: u16) -> Mark {
-        let Request { arrived, interval, attempts, class, .. } = *self;
-        Mark { arrived, interval, balancer, attempts, class }
+    /// What is counted at its end.
+    pub(super) fn mark(&self) -> Mark {
+        let Request { arrived, interval, class, .. } = *self;
+        Mark { arrived, interval, class }
     }
 }
 

@@ -248,6 +248,17 @@ impl Facts for Settings {
         self.for_each_metric(Metric::ignore_failures);
     }
 
+    fn judges_answers(&self) -> bool {
+        match &self.kind {
+            Kind::BlueGreen(BlueGreen { pre_promotion, post_promotion, .. }) => {
+                !pre_promotion.is_empty() || !post_promotion.is_empty()
+            }
+            Kind::Canary(Canary { analysis, steps, .. }) => {
+                !analysis.is_empty() || steps.iter().any(|step| matches!(step, Step::Analysis(_)))
+            }
+        }
+    }
+
     fn expect_no_answers(&mut self) {
         self.for_each_metric(Metric::expect_no_answers);
     }

@@ -192,6 +192,10 @@ impl Facts for Settings {
         Some(memory.completed)
     }
 
+    fn judges_answers(&self) -> bool {
+        self.alarm.is_some()
+    }
+
     fn ignore_failures(&mut self) {
         (self.circuit_breaker, self.alarm) = (None, None);
     }

@@ -243,6 +243,10 @@ impl Facts for Settings {
         self.deadline
     }
 
+    fn judges_answers(&self) -> bool {
+        self.analysis.is_some()
+    }
+
     fn ignore_failures(&mut self) {
         self.on_failure = OnFailure::Continue;
     }

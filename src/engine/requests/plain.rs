@@ -1,0 +1,203 @@
+//! Nearly all requests of nearly all runs: arrivals in a row that go the plainest way there is, from a balancer that
+//! chooses between two to a free worker of a plain instance. What they have in common is looked up once for all of them, and
+//! what is counted of them is added once.
+//!
+//! Each comes to what [`Engine::send`] makes of it. The first one that is not as plain as that ends the row before
+//! anything of it has happened.
+
+use super::Engine;
+use super::lazy::{Lazy, Rest};
+use super::records::{Answered, Part};
+use super::source::Batch;
+use super::table::WARM_UP;
+use crate::balancer::{Balancer, Endpoint};
+use crate::client::{LuckOf, luck};
+use crate::engine::pools::Pools;
+use crate::fleet::{InstanceId, Version};
+use crate::tally::Tally;
+use crate::time::SimTime;
+use std::hint::select_unpredictable;
+
+/// Requests whose instances are looked at before the first of them is sent, so that their memory is on its way.
+const AHEAD: usize = 16;
+
+/// What such arrivals have in common.
+struct Row<'a> {
+    lazy: &'a mut Lazy,
+    balancers: &'a [Balancer],
+    pools: &'a Pools,
+    /// The longest service that is plain, nanoseconds.
+    longest: u64,
+    window: Option<&'a mut Tally>,
+    of_interval: Option<&'a mut Tally>,
+    /// What those sent came to: the sum of their latencies, nanoseconds, and how many each version serves.
+    latency_sum: u128,
+    by_version: [u64; Version::COUNT],
+}
+
+/// The pool that a request meets, and between whom it chooses.
+type Drawn = (u16, Endpoint, Endpoint);
+
+impl Row<'_> {
+    /// Sends requests until one is not plain. How many were sent.
+    fn send(&mut self, batch: &Batch<'_>) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if is_modern() {
+            // SAFETY: the processor has what the function is compiled for. It buys a fifth of `cargo bench --bench ratios --
+            // floor`; its checked twin is the same code, which the tests compare with this.
+            #[expect(unsafe_code, reason = "see above")]
+            return unsafe { self.send_on_modern_processors(batch) };
+        }
+        self.send_plainly(batch)
+    }
+
+    /// The same, with the instructions that all processors of the last ten years have.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn send_on_modern_processors(&mut self, batch: &Batch<'_>) -> usize {
+        self.send_plainly(batch)
+    }
+
+    #[inline(always)] // So that it is compiled for either.
+    fn send_plainly(&mut self, batch: &Batch<'_>) -> usize {
+        let mut drawn = [(0, Endpoint(0), Endpoint(0)); AHEAD];
+        let mut count = 0;
+        for (drawn, luck) in drawn.iter_mut().zip(batch.lucks) {
+            let Some(pair) = self.draw(*luck) else { break };
+            *drawn = pair;
+            self.lazy.fetch(InstanceId(pair.1.0));
+            self.lazy.fetch(InstanceId(pair.2.0));
+            count += 1;
+        }
+        let mut places = [0; AHEAD];
+        let mut sent = 0;
+        for ((now, work), (drawn, place)) in
+            batch.at.iter().zip(batch.works).zip(drawn[..count].iter().zip(&mut places))
+        {
+            let Some(begun_at) = self.send_one(*now, *work, *drawn) else { break };
+            *place = begun_at;
+            sent += 1;
+        }
+        let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..sent]);
+        for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
+            self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
+        }
+        sent
+    }
+
+    #[inline(always)]
+    fn draw(&self, request: u64) -> Option<Drawn> {
+        let pool = self.pools.drawn(request, 1);
+        let (one, other) = self.balancers[usize::from(pool)].pair(luck(request, LuckOf::Choice, 1))?;
+        Some((pool, one, other))
+    }
+
+    /// Sends a request. The place that it is served at; `None`: it is not plain.
+    #[inline(always)]
+    fn send_one(&mut self, now: u64, work: u64, (pool, one, other): Drawn) -> Option<usize> {
+        let service = work.max(1);
+        let here = (InstanceId(one.0), self.lazy.survey(InstanceId(one.0), now));
+        let there = (InstanceId(other.0), self.lazy.survey(InstanceId(other.0), now));
+        let [first, second] = [here, there].map(|(id, seen)| self.lazy.seen_through(pool, id, seen));
+        let is_other = self.balancers[usize::from(pool)].is_lesser((other, second), (one, first));
+        // Chance decides it, so nothing branches on it.
+        let (id, seen) = select_unpredictable(is_other, there, here);
+        if service > self.longest {
+            return None;
+        }
+        let (place, version) = self.lazy.begin_plainly(id, seen, pool, now + service)?;
+        self.by_version[version.index()] += 1;
+        self.latency_sum += u128::from(service);
+        let micros = (service + 500) / 1000;
+        if let Some(window) = &mut self.window {
+            window.record(micros);
+        }
+        if let Some(interval) = &mut self.of_interval {
+            interval.record(micros);
+        }
+        Some(place)
+    }
+}
+
+/// Whether this processor has what is compiled for modern ones.
+#[cfg(target_arch = "x86_64")]
+fn is_modern() -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    has!("avx2") && has!("bmi1") && has!("bmi2") && has!("lzcnt") && has!("popcnt")
+}
+
+impl Engine<'_> {
+    /// Sends the arrivals before such a moment, until one of them is not plain.
+    pub(super) fn send_plain_arrivals(&mut self, until: u64) {
+        let requests = &mut self.requests;
+        let is_plain = requests.lazy.is_on()
+            && self.scenario.service.error_rate == 0.0
+            && self.scenario.traffic.classes.len() == 1;
+        let first = requests.source.next_arrival();
+        if first >= until || !is_plain {
+            return;
+        }
+        let Some(interval) = requests.source.interval() else { return };
+        let part = requests.part_of(first);
+        let part_ends = [requests.baseline_from, requests.window_from].into_iter().find(|from| *from > first);
+        let weights_change_at = self.balancers.iter().map(Balancer::weights_change_at).min();
+        let ends = [part_ends, weights_change_at].map(|end| end.unwrap_or(u64::MAX));
+        let until = ends.into_iter().fold(until.min(interval.ends), u64::min);
+        if first >= until {
+            return; // A balancer must follow the time first, as its next request comes.
+        }
+        let [window, of_interval] = requests.records.tallies(part, interval.number);
+        let longest = requests.patience.min(requests.targets[0]);
+        let mut row = Row {
+            lazy: &mut requests.lazy,
+            balancers: &self.balancers,
+            pools: &self.pools,
+            longest,
+            window,
+            of_interval,
+            latency_sum: 0,
+            by_version: [0; Version::COUNT],
+        };
+        let mut last = None;
+        while requests.source.next_arrival() < until {
+            let batch = requests.source.batch(until, AHEAD);
+            let sent = row.send(&batch);
+            last = batch.at[..sent].last().copied().or(last);
+            let is_over = sent < batch.at.len();
+            requests.source.skip(sent);
+            if is_over {
+                break;
+            }
+        }
+        let Row { latency_sum, by_version, .. } = row;
+        if let Some(last) = last {
+            self.now = SimTime::from_nanos(last);
+            self.count_row(interval.number, part, latency_sum, &by_version);
+        }
+    }
+
+    /// Counts plain requests of one interval and part.
+    fn count_row(&mut self, interval: u32, part: Option<Part>, latency_sum: u128, by_version: &[u64; Version::COUNT]) {
+        let count: u64 = by_version.iter().sum();
+        self.history.events += 2 * count; // Arrivals and ends.
+        self.history.attempts.sent += count;
+        self.history.ledger.arrivals += count;
+        if let Some(part) = part {
+            let window = match part {
+                Part::Baseline => &mut self.history.baseline,
+                Part::Observed => &mut self.history.window,
+            };
+            window.all.ledger.arrivals += count;
+            window.all.latency_sum += latency_sum;
+            if part == Part::Observed {
+                window.waits.begun += count;
+            }
+        }
+        if interval != WARM_UP {
+            self.history.intervals[interval as usize].ledger.arrivals += count;
+        }
+        for (version, count) in Version::all().zip(by_version) {
+            self.count_answered(version, &Answered::of(part, *count));
+        }
+    }
+}
