@@ -33,7 +33,7 @@ pub enum LuckOf {
 }
 
 /// 64 random bits of one attempt (counted from 1, at most 255) for one use.
-#[inline(always)]
+#[inline]
 pub fn luck(request: u64, of: LuckOf, attempt: u8) -> u64 {
     let (row, column) = (of as u64 / 4, of as u64 % 4);
     let place = row * 1024 + u64::from(attempt) * 4 + column;

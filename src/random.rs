@@ -91,7 +91,7 @@ pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The finaliser of SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014): a
 /// bijection in which every input bit moves about half of the output bits.
-#[inline(always)]
+#[inline]
 pub const fn mix(word: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -108,7 +108,7 @@ pub fn unit(bits: u64) -> f64 {
 
 /// A number below `bound` from 32 bits, by multiplication (Lemire 2019, without the rejection step: with bounds below
 /// 2^20 the bias stays below 2^-12 of one choice's share).
-#[inline(always)]
+#[inline]
 pub fn below(bits: u32, bound: u32) -> u32 {
     ((u64::from(bits) * u64::from(bound)) >> 32) as u32
 }

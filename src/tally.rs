@@ -24,7 +24,7 @@ impl Tally {
     }
 
     /// Counts a number.
-    #[inline(always)]
+    #[inline]
     pub fn record(&mut self, number: u64) {
         let cell = self.cell(number);
         match self.cells.get_mut(cell) {
@@ -65,7 +65,7 @@ impl Tally {
         self.cells[cell] = 1;
     }
 
-    #[inline(always)]
+    #[inline]
     fn cell(&self, number: u64) -> usize {
         let exact = (1 << self.bits) - 1;
         let shift = (64 - self.bits) - (number | exact).leading_zeros();

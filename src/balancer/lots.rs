@@ -121,7 +121,7 @@ impl Lots {
 
     /// Two distinct members, each drawn by its weight from those that are left; `None` where there are no two, or where
     /// somebody has left since the last draw of the other kinds.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         if !self.are_even() {
             return self.weighed_pair(luck);

@@ -280,14 +280,14 @@ impl Balancer {
 
     /// The two endpoints of which a request takes the one with fewer open requests, by weight, where a choice is as plain
     /// as that.
-    #[inline(always)]
+    #[inline]
     pub fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         self.policy.pair(luck)
     }
 
     /// Whether one more request costs less at the first one; so many are open there beside those that this balancer was told
     /// of.
-    #[inline(always)]
+    #[inline]
     pub fn is_lesser(&self, (one, more): (Endpoint, u32), (other, more_there): (Endpoint, u32)) -> bool {
         if self.policy.weighs_alike() {
             self.loads.open(one) + more < self.loads.open(other) + more_there

@@ -183,7 +183,7 @@ impl Policy {
     }
 
     /// Two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
-    #[inline(always)]
+    #[inline]
     pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         match self {
             Policy::LeastRequest { lots, choices: 2 } => lots.pair(luck),
@@ -192,7 +192,7 @@ impl Policy {
     }
 
     /// Whether all members of a plain choice weigh the same.
-    #[inline(always)]
+    #[inline]
     pub(super) fn weighs_alike(&self) -> bool {
         matches!(self, Policy::LeastRequest { lots, .. } if lots.are_even())
     }

@@ -111,7 +111,7 @@ impl<'a> Ahead<'a> {
     pub(super) fn fill(&mut self, classes: &[Class], cumulated: &[f64]) {
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has what the function is compiled for. It buys a fifth of `cargo bench --bench ratios --
+            // SAFETY: the processor has what the function is compiled for. It buys a sixth of `cargo bench --bench ratios --
             // floor`; its checked twin is the test below.
             #[expect(unsafe_code, reason = "see above")]
             unsafe {

@@ -4,9 +4,9 @@
 //! When a service is lazy is decided as it begins, and all that could make its end matter is either ruled out by the
 //! scenario ([`Lazy::new`]) or seen then: a free worker, an instance that is ready, an answer in time that is neither late
 //! nor an error. It is counted as answered at once; whoever reads a count before its end takes those off that go on
-//! ([`Engine::unfinished`]). An instance that ceases to be plain (a request has to wait there, it changes its phase, a balancer
-//! cuts it off) has its services made attempts with departures like all others, and they are counted when they end.
-//! So whichever services are lazy, a run comes to the same bits: ends of one instance and moment commute, and ends at
+//! ([`Engine::unfinished`]). Where somebody waits, the first end is an event, a *call*: then whoever waits goes on. An instance
+//! that changes its phase, or that a balancer cuts off, has its services made attempts with departures like all others, and
+//! they are counted when they end. So whichever services are lazy, a run comes to the same bits: ends of one instance and moment commute, and ends at
 //! different instances meet only in sums.
 
 use super::records::{Answered, Part};
@@ -37,7 +37,7 @@ const NEVER: u64 = u64::MAX / 2;
 struct Manner {
     /// It is ready and without a defect, work takes just its time there, and nobody has said since that this may be over.
     is_plain: bool,
-    /// How many of its workers are at work on what is not lazy; while it is plain.
+    /// How many of its workers are at work on what is not lazy.
     others: u8,
     version: Version,
 }
@@ -102,7 +102,7 @@ impl Survey {
 
 /// Those of a block, which are counted in the lowest byte of a sum and marked in the next one: so processors that add two
 /// numbers at once can do it.
-#[inline(always)]
+#[inline]
 fn survey(block: &[u64; BLOCK], now: u64) -> Survey {
     let mut sum = 0;
     for (column, end) in block.iter().enumerate() {
@@ -112,7 +112,7 @@ fn survey(block: &[u64; BLOCK], now: u64) -> Survey {
 }
 
 /// 1 if a moment is later than another, both before [`NEVER`]; nothing branches on it.
-#[inline(always)]
+#[inline]
 fn is_later(end: u64, now: u64) -> u64 {
     now.wrapping_sub(end) >> 63
 }
@@ -162,7 +162,7 @@ impl Lazy {
     }
 
     /// The services of an instance that go on.
-    #[inline(always)]
+    #[inline]
     pub(super) fn survey(&self, id: InstanceId, now: u64) -> Survey {
         if self.blocks == 1 {
             return self.ends.get(id.index()).map_or(Survey::NOTHING, |block| survey(block, now));
@@ -180,7 +180,7 @@ impl Lazy {
     }
 
     /// How many of those that go on came through a pool.
-    #[inline(always)]
+    #[inline]
     pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
         if self.pools <= 1 {
             return seen.open;
@@ -190,14 +190,14 @@ impl Lazy {
     }
 
     /// Has what an instance's services are known by fetched into the processor's cache.
-    #[inline(always)]
+    #[inline]
     pub(super) fn fetch(&self, id: InstanceId) {
         prefetch(&self.ends, id.index() * self.blocks);
     }
 
     /// A service begins, if an instance is plain and has a free worker. Its place, where [`Lazy::note_rest`] must follow, and
     /// the instance's version; `None`: it does not begin.
-    #[inline(always)]
+    #[inline]
     pub(super) fn begin_plainly(
         &mut self,
         id: InstanceId,
@@ -215,19 +215,19 @@ impl Lazy {
     }
 
     /// Whether a worker is free of those of whom so many are at work on what is not lazy.
-    #[inline(always)]
+    #[inline]
     fn has_free(&self, seen: Survey, others: u32) -> bool {
         seen.open + others < self.workers
     }
 
     /// What a service that began at a place would become.
-    #[inline(always)]
+    #[inline]
     pub(super) fn note_rest(&mut self, place: usize, request: &Rest) {
         self.rests[place] = *request;
     }
 
     /// A free worker begins with a service. Its place.
-    #[inline(always)]
+    #[inline]
     fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
         let free = (!seen.taken).trailing_zeros() as usize;
         debug_assert!(free < self.workers as usize, "a worker of {id:?} is free");
@@ -285,11 +285,11 @@ fn columns(mut bits: u64) -> impl Iterator<Item = usize> {
 }
 
 /// Has an item fetched into the processor's cache; nothing depends on it.
-#[inline(always)]
+#[inline]
 fn prefetch<T>(items: &[T], place: usize) {
     #[cfg(target_arch = "x86_64")]
     if let Some(item) = items.get(place) {
-        // SAFETY: the address is that of an item, and fetching it ahead has no effect but time. It buys a third of `cargo bench
+        // SAFETY: the address is that of an item, and fetching it ahead has no effect but time. It buys a sixth of `cargo bench
         // --bench ratios -- growth-10000`; elsewhere the same code runs without it.
         #[expect(unsafe_code, reason = "see above")]
         unsafe {

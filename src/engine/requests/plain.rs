@@ -41,25 +41,6 @@ type Drawn = (u16, Endpoint, Endpoint);
 impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     fn send(&mut self, batch: &Batch<'_>) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if is_modern() {
-            // SAFETY: the processor has what the function is compiled for. It buys a fifth of `cargo bench --bench ratios --
-            // floor`; its checked twin is the same code, which the tests compare with this.
-            #[expect(unsafe_code, reason = "see above")]
-            return unsafe { self.send_on_modern_processors(batch) };
-        }
-        self.send_plainly(batch)
-    }
-
-    /// The same, with the instructions that all processors of the last ten years have.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    fn send_on_modern_processors(&mut self, batch: &Batch<'_>) -> usize {
-        self.send_plainly(batch)
-    }
-
-    #[inline(always)] // So that it is compiled for either.
-    fn send_plainly(&mut self, batch: &Batch<'_>) -> usize {
         let mut drawn = [(0, Endpoint(0), Endpoint(0)); AHEAD];
         let mut count = 0;
         for (drawn, luck) in drawn.iter_mut().zip(batch.lucks) {
@@ -85,7 +66,7 @@ impl Row<'_> {
         sent
     }
 
-    #[inline(always)]
+    #[inline]
     fn draw(&self, request: u64) -> Option<Drawn> {
         let pool = self.pools.drawn(request, 1);
         let (one, other) = self.balancers[usize::from(pool)].pair(luck(request, LuckOf::Choice, 1))?;
@@ -93,7 +74,7 @@ impl Row<'_> {
     }
 
     /// Sends a request. The place that it is served at; `None`: it is not plain.
-    #[inline(always)]
+    #[inline]
     fn send_one(&mut self, now: u64, work: u64, (pool, one, other): Drawn) -> Option<usize> {
         let service = work.max(1);
         let here = (InstanceId(one.0), self.lazy.survey(InstanceId(one.0), now));
@@ -117,13 +98,6 @@ impl Row<'_> {
         }
         Some(place)
     }
-}
-
-/// Whether this processor has what is compiled for modern ones.
-#[cfg(target_arch = "x86_64")]
-fn is_modern() -> bool {
-    use std::arch::is_x86_feature_detected as has;
-    has!("avx2") && has!("bmi1") && has!("bmi2") && has!("lzcnt") && has!("popcnt")
 }
 
 impl Engine<'_> {
