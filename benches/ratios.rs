@@ -266,8 +266,8 @@ fn study_takes(scenario: &Scenario, threads: usize) -> f64 {
 }
 
 fn main() {
-    // `cargo bench -- --test` asks only whether it runs.
-    let is_test = std::env::args().any(|argument| argument == "--test");
+    // `cargo test --benches` asks only whether it runs.
+    let is_test = !std::env::args().any(|argument| argument == "--bench");
     let (pairs, millis) = if is_test { (1, 20) } else { (3, 10_000) };
     let thousand = reference(1_000, "power-of-two", millis, 1.0, NO_ROLLOUT, "");
     ratio("floor", 3.0, pairs, || (cost(&thousand), cost_of_draws(3_000_000)));
