@@ -6,7 +6,7 @@ a fast wrong answer counts for nothing.
 
     cargo build --release --locked
     pip install simpy==4.1.2 ciw==3.2.7
-    python benches/peers.py
+    python benches/peers.py [INSTANCES]
 """
 
 import csv
@@ -47,14 +47,14 @@ def with_simpy(instances, seconds):
 
     environment = simpy.Environment()
     servers = [simpy.Resource(environment, capacity=WORKERS) for _ in range(instances)]
-    latencies = []
+    ended = []
 
     def serve(server):
         arrived = environment.now
         with server.request() as turn:
             yield turn
             yield environment.timeout(random.lognormvariate(math.log(MEDIAN), SIGMA))
-        latencies.append(environment.now - arrived)
+        ended.append((arrived, environment.now - arrived))
 
     def arrive():
         while True:
@@ -68,7 +68,7 @@ def with_simpy(instances, seconds):
 
     environment.process(arrive())
     environment.run(until=seconds)
-    return latencies
+    return sorted(ended)
 
 
 def with_ciw(instances, seconds):
@@ -94,8 +94,7 @@ def with_ciw(instances, seconds):
     simulation = ciw.Simulation(network)
     simulation.simulate_until_max_time(seconds)
     records = [record for record in simulation.get_all_records() if record.node > 1]
-    records.sort(key=lambda record: record.arrival_date)
-    return [record.exit_date - record.arrival_date for record in records]
+    return sorted((record.arrival_date, record.exit_date - record.arrival_date) for record in records)
 
 
 def with_rollsim(instances, seconds):
@@ -108,6 +107,8 @@ queue = 4096
 [traffic]
 rate = {RATE_OF_ONE * instances}
 work = {{ lognormal = {{ median = "{MEDIAN * 1e6:.0f}us", p95 = "{P95 * 1e6:.0f}us" }} }}
+[balancer]
+policy = "power-of-two"
 [release]
 start = "1s"
 [strategy.none.kubernetes]
@@ -127,7 +128,7 @@ interval = "1s"
         command = [binary, "run", "--quiet", "--no-plots", "--threads", "1", "--out", Path(folder) / "out", path]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         took = time.perf_counter() - begun
-        (written,) = Path(folder, "out").rglob("runs.csv")
+        (written,) = Path(folder, "out").rglob("replications.csv")
         with written.open() as lines:
             runs = list(csv.DictReader(lines))
     simulated = BATCHES * RATE_OF_ONE * instances * (seconds + 2)
@@ -139,16 +140,18 @@ def say(name, cost, mean, p99):
 
 
 def main():
-    instances = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    instances = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     random.seed(1)
     ours = with_rollsim(instances, max(1, 10_000 // instances))
     say("rollsim", *ours)
     # Ciw looks at every node at every event, so it gets fewer requests.
     for name, run, requests in [("SimPy", with_simpy, 400_000), ("Ciw", with_ciw, 5_000_000 // (instances + 100))]:
         begun = time.perf_counter()
-        latencies = run(instances, requests / (RATE_OF_ONE * instances))
-        cost = (time.perf_counter() - begun) / len(latencies)
-        theirs = figures(latencies[len(latencies) // 4 :])
+        seconds = requests / (RATE_OF_ONE * instances)
+        ended = run(instances, seconds)
+        cost = (time.perf_counter() - begun) / len(ended)
+        # Neither who came before things were steady nor who would not end in time if its service were long.
+        theirs = figures([latency for arrived, latency in ended if 0.5 < arrived < seconds - 1.0])
         say(name, cost, *theirs)
         agrees = all(abs(one[0] - other[0]) <= one[1] + other[1] for one, other in zip(ours[1:], theirs))
         print(f"{'':8} rollsim is {cost / ours[0]:.0f} times as fast; the figures {'agree' if agrees else 'DO NOT AGREE'}")
