@@ -1,6 +1,10 @@
 //! The fleet: instances, versions, zones, phases, and which phase may follow which. What an orchestrator wants of it
 //! and how long anything takes is absent here.
 
+mod ready;
+
+pub use ready::{Group, Ready, Second, second_of};
+
 use crate::time::SimTime;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -183,6 +187,10 @@ pub struct Instance {
     pub under_repair: bool,
     phase: Phase,
     since: SimTime,
+    /// Its place among all that became ready, while it is.
+    ready_place: u32,
+    /// It is among the changed ones.
+    has_changed: bool,
 }
 
 impl Instance {
@@ -241,11 +249,14 @@ pub struct Fleet {
     gone_of_existing: usize,
     /// Those of them in each slot, oldest first.
     in_slot: Vec<Vec<InstanceId>>,
-    /// When the ready ones of each version became so.
-    ready: [BTreeSet<(SimTime, InstanceId)>; Version::COUNT],
+    /// Those of each version that are ready.
+    ready: [Ready; Version::COUNT],
+    /// Those of each version that are not, and not on their way out.
+    not_ready: [BTreeSet<InstanceId>; Version::COUNT],
     launched: [u32; Version::COUNT],
     failures: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
+    changed: Vec<InstanceId>,
     zones: u32,
 }
 
@@ -259,9 +270,11 @@ impl Fleet {
             gone_of_existing: 0,
             in_slot: Vec::new(),
             ready: Default::default(),
+            not_ready: Default::default(),
             launched: [0; Version::COUNT],
             failures: [0; Version::COUNT],
             counts: [[0; Phase::COUNT]; Version::COUNT],
+            changed: Vec::new(),
             zones,
         }
     }
@@ -289,15 +302,19 @@ impl Fleet {
             under_repair: false,
             phase: Phase::Pulling,
             since: now,
+            ready_place: 0,
+            has_changed: false,
         });
         self.launched[launch.version.index()] += 1;
         self.counts[launch.version.index()][Phase::Pulling as usize] += 1;
+        self.not_ready[launch.version.index()].insert(id);
         self.existing.push(id);
         let place = slot.0 as usize;
         if place >= self.in_slot.len() {
             self.in_slot.resize_with(place + 1, Vec::new);
         }
         self.in_slot[place].push(id);
+        self.note_change(id);
         id
     }
 
@@ -316,6 +333,7 @@ impl Fleet {
     /// # Panics
     /// When the step is not legal: our own mistake.
     pub fn enter(&mut self, id: InstanceId, next: Phase, now: SimTime) {
+        self.note_change(id);
         let instance = &mut self.instances[id.index()];
         let from = instance.phase;
         assert!(from.may_become(next), "{id:?} cannot go from {from:?} to {next:?} at {now:?}");
@@ -327,10 +345,16 @@ impl Fleet {
         instance.fails_checks = false;
         let ready = &mut self.ready[instance.version.index()];
         if let Some(since) = instance.ready_since {
-            ready.remove(&(since, id));
+            ready.leave(id, instance, since, instance.ready_place);
         }
         if next == Phase::Ready {
-            ready.insert((now, id));
+            instance.ready_place = ready.enter(id, instance, now);
+        }
+        let not_ready = &mut self.not_ready[instance.version.index()];
+        match (from != Phase::Ready, next.is_live() && next != Phase::Ready) {
+            (false, true) => _ = not_ready.insert(id),
+            (true, false) => _ = not_ready.remove(&id),
+            _ => {}
         }
         instance.ready_since = (next == Phase::Ready).then_some(now);
         match next {
@@ -358,26 +382,48 @@ impl Fleet {
 
     /// Keeps an instance out of the balancers, or lets it in.
     pub fn hold_out(&mut self, id: InstanceId, held_out: bool) {
+        self.note_change(id);
         self.instances[id.index()].held_out = held_out;
     }
 
     /// Notes that the probes of a starting instance have failed often enough.
     pub fn note_failing_checks(&mut self, id: InstanceId) {
         debug_assert_eq!(self[id].phase, Phase::Starting);
+        self.note_change(id);
         self.instances[id.index()].fails_checks = true;
     }
 
     /// Notes that an instance is down because its place is, and comes back with it.
     pub fn note_repair(&mut self, id: InstanceId) {
         debug_assert_eq!(self[id].phase, Phase::Down);
+        self.note_change(id);
         self.instances[id.index()].under_repair = true;
     }
 
     /// Notes that an instance's process is up, and from when on a defect of it shows.
     pub fn note_started(&mut self, id: InstanceId, now: SimTime, misbehaves_from: Option<SimTime>) {
+        self.note_change(id);
         let instance = &mut self.instances[id.index()];
         instance.first_started.get_or_insert(now);
         instance.misbehaves_from = misbehaves_from;
+    }
+
+    fn note_change(&mut self, id: InstanceId) {
+        if !std::mem::replace(&mut self.instances[id.index()].has_changed, true) {
+            self.changed.push(id);
+        }
+    }
+
+    /// Every instance of which something has changed since changes were forgotten last, each once.
+    pub fn changed(&self) -> &[InstanceId] {
+        &self.changed
+    }
+
+    /// Somebody has looked at all that has changed.
+    pub fn forget_changes(&mut self) {
+        for id in self.changed.drain(..) {
+            self.instances[id.index()].has_changed = false;
+        }
     }
 
     /// How many instances of a version are in a phase.
@@ -385,9 +431,24 @@ impl Fleet {
         self.counts[version.index()][phase as usize]
     }
 
-    /// When the ready instances of a version became so, in the order of time.
-    pub fn ready_times(&self, version: Version) -> impl DoubleEndedIterator<Item = SimTime> + '_ {
-        self.ready[version.index()].iter().map(|(since, _)| *since)
+    /// The ready instances of a version.
+    pub fn ready(&self, version: Version) -> &Ready {
+        &self.ready[version.index()]
+    }
+
+    /// Every instance of a version that exists, is not on its way out and not ready, oldest first.
+    pub fn not_ready(&self, version: Version) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
+        self.not_ready[version.index()].iter().map(|id| (*id, &self.instances[id.index()]))
+    }
+
+    /// Every instance that is down, oldest first.
+    pub fn down(&self) -> Vec<InstanceId> {
+        let is_there = |version: &Version| self.count(*version, Phase::Down) > 0;
+        let not_ready = Version::all().filter(is_there).flat_map(|version| self.not_ready(version));
+        let mut down: Vec<InstanceId> =
+            not_ready.filter(|(_, instance)| instance.phase == Phase::Down).map(|(id, _)| id).collect();
+        down.sort_unstable();
+        down
     }
 
     /// How many instances of a version exist and are not on their way out.

@@ -19,79 +19,111 @@ pub(super) struct LeastOpen {
     fewest: usize,
     /// The others by the bits of their cost, which have the order of the costs themselves because these are positive.
     others: BTreeMap<u64, Vec<Endpoint>>,
-    /// By endpoint; `None` for those who are no members.
-    places: Vec<Option<Place>>,
+    /// By endpoint.
+    places: Vec<Place>,
+    /// The costs of the others.
+    costs: BTreeMap<Endpoint, u64>,
 }
 
 /// Where a member stands, and at which position there.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    among: Among,
+    bucket: u32,
     position: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Among {
-    /// Those of the ordinary weight with so many open requests.
-    Ordinary(u32),
-    /// Others with a cost of these bits.
-    Others(u64),
-}
+impl Place {
+    /// The place of those who are no members.
+    const NONE: Place = Place { bucket: u32::MAX, position: 0 };
 
-impl Among {
-    fn of(weight: Weight, open: u32) -> Self {
-        if weight == Weight::ONE { Among::Ordinary(open) } else { Among::Others(weight.cost(open).to_bits()) }
-    }
+    /// The bucket of those who stand in none, for their weight is another one.
+    const OTHERS: u32 = u32::MAX - 1;
 }
 
 impl LeastOpen {
     /// A member joins.
     pub(super) fn join(&mut self, member: Endpoint, loads: &Loads) {
-        let among = Among::of(loads.weight(member), loads.open(member));
-        let peers = match among {
-            Among::Ordinary(open) => {
-                let bucket = open as usize;
-                if bucket >= self.buckets.len() {
-                    self.buckets.resize_with(bucket + 1, Vec::new);
-                }
-                self.fewest = self.fewest.min(bucket);
-                &mut self.buckets[bucket]
-            }
-            Among::Others(cost) => self.others.entry(cost).or_default(),
-        };
+        let (weight, open) = (loads.weight(member), loads.open(member));
+        if weight == Weight::ONE {
+            self.enter(member, open);
+            return;
+        }
+        let cost = weight.cost(open).to_bits();
+        let peers = self.others.entry(cost).or_default();
         let position = peers.len() as u32;
         peers.push(member);
-        if member.index() >= self.places.len() {
-            self.places.resize(member.index() + 1, None);
-        }
-        self.places[member.index()] = Some(Place { among, position });
+        self.costs.insert(member, cost);
+        self.note_place(member, Place { bucket: Place::OTHERS, position });
     }
 
     /// Somebody leaves. Returns whether it was a member.
     pub(super) fn leave(&mut self, member: Endpoint) -> bool {
-        let place = self.places.get_mut(member.index()).and_then(Option::take);
-        let Some(Place { among, position }) = place else { return false };
-        let peers = match among {
-            Among::Ordinary(open) => &mut self.buckets[open as usize],
-            Among::Others(cost) => self.others.get_mut(&cost).expect("it stood there"),
-        };
+        let Some(place) = self.places.get_mut(member.index()) else { return false };
+        let Place { bucket, position } = std::mem::replace(place, Place::NONE);
+        if bucket < Place::OTHERS {
+            self.depart(bucket, position);
+        } else if bucket == Place::OTHERS {
+            let cost = self.costs.remove(&member).expect("it is one of the others");
+            let peers = self.others.get_mut(&cost).expect("it stood there");
+            peers.swap_remove(position as usize);
+            if let Some(moved) = peers.get(position as usize) {
+                self.places[moved.index()].position = position;
+            } else if peers.is_empty() {
+                self.others.remove(&cost);
+            }
+        }
+        bucket != u32::MAX
+    }
+
+    /// Somebody of the ordinary weight enters a bucket.
+    #[inline]
+    fn enter(&mut self, member: Endpoint, open: u32) {
+        let bucket = open as usize;
+        if bucket >= self.buckets.len() {
+            self.buckets.resize_with(bucket + 1, Vec::new);
+        }
+        self.fewest = self.fewest.min(bucket);
+        let peers = &mut self.buckets[bucket];
+        let position = peers.len() as u32;
+        peers.push(member);
+        self.note_place(member, Place { bucket: open, position });
+    }
+
+    /// Whoever stands at a position of a bucket leaves it.
+    #[inline]
+    fn depart(&mut self, bucket: u32, position: u32) {
+        let peers = &mut self.buckets[bucket as usize];
         peers.swap_remove(position as usize);
         if let Some(moved) = peers.get(position as usize) {
-            let place = self.places[moved.index()].as_mut().expect("it stands there");
-            place.position = position;
+            self.places[moved.index()].position = position;
         }
-        if let Among::Others(cost) = among
-            && peers.is_empty()
-        {
-            self.others.remove(&cost);
+    }
+
+    #[inline]
+    fn note_place(&mut self, member: Endpoint, place: Place) {
+        if member.index() >= self.places.len() {
+            self.places.resize(member.index() + 1, Place::NONE);
         }
-        true
+        self.places[member.index()] = place;
     }
 
     /// Somebody's count or weight changed; nothing happens where it is no member.
     pub(super) fn update(&mut self, member: Endpoint, loads: &Loads) {
         if self.leave(member) {
             self.join(member, loads);
+        }
+    }
+
+    /// Somebody's count changed, and nothing else: [`LeastOpen::update`], faster.
+    #[inline]
+    pub(super) fn recount(&mut self, member: Endpoint, loads: &Loads) {
+        match self.places.get(member.index()) {
+            Some(Place { bucket, position }) if *bucket < Place::OTHERS => {
+                debug_assert_eq!(loads.weight(member), Weight::ONE, "{member:?} stands in a bucket");
+                self.depart(*bucket, *position);
+                self.enter(member, loads.open(member));
+            }
+            _ => self.update(member, loads),
         }
     }
 
@@ -110,7 +142,9 @@ impl LeastOpen {
         chosen
     }
 
-    fn least(&mut self, luck: u32) -> Option<Endpoint> {
+    /// One of those where a request costs least; ties by luck.
+    #[inline]
+    pub(super) fn least(&mut self, luck: u32) -> Option<Endpoint> {
         while self.buckets.get(self.fewest).is_some_and(Vec::is_empty) {
             self.fewest += 1;
         }

@@ -285,6 +285,12 @@ impl Balancer {
         self.policy.pair(luck)
     }
 
+    /// The endpoint that a request takes, where a choice is the one with the fewest open requests, by weight.
+    #[inline]
+    pub fn least(&mut self, luck: u64) -> Option<Endpoint> {
+        self.policy.least(luck).filter(|_| self.usable > 0)
+    }
+
     /// Whether one more request costs less at the first one; so many are open there beside those that this balancer was told
     /// of.
     #[inline]

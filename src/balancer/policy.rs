@@ -151,7 +151,7 @@ impl Policy {
     /// One more request is open at an endpoint, which need not be a member.
     pub(super) fn opened(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
-            Policy::LeastConnections(least) => least.update(endpoint, loads),
+            Policy::LeastConnections(least) => least.recount(endpoint, loads),
             Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.opened(endpoint),
             _ => {}
@@ -161,7 +161,7 @@ impl Policy {
     /// One fewer is open.
     pub(super) fn closed(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
-            Policy::LeastConnections(least) => least.update(endpoint, loads),
+            Policy::LeastConnections(least) => least.recount(endpoint, loads),
             Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.closed(endpoint),
             _ => {}
@@ -187,6 +187,15 @@ impl Policy {
     pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         match self {
             Policy::LeastRequest { lots, choices: 2 } => lots.pair(luck),
+            _ => None,
+        }
+    }
+
+    /// The member that [`Policy::choose`] comes to, where it is the one with the fewest open requests.
+    #[inline]
+    pub(super) fn least(&mut self, luck: u64) -> Option<Endpoint> {
+        match self {
+            Policy::LeastConnections(least) => least.least((luck >> 32) as u32),
             _ => None,
         }
     }

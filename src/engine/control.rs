@@ -205,9 +205,9 @@ impl Engine<'_> {
                 answers: &answers,
             };
             self.history.effort.decisions += 1;
-            let decision = self.strategy.decide(&view, &self.rollout.memory);
-            let content = decision.actions.is_empty() && decision.memory == self.rollout.memory;
-            self.rollout.memory = decision.memory;
+            let decision = self.strategy.decide(&view, &mut self.rollout.memory);
+            let content = decision.actions.is_empty() && decision.settled;
+            self.fleet.forget_changes();
             if !decision.actions.is_empty() {
                 self.rollout.step += 1;
             }

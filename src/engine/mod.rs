@@ -480,6 +480,7 @@ impl<'a> Engine<'a> {
             }
             debug_assert!(at >= self.now, "time never goes back: {:?} after {:?}", at, self.now);
             self.sample_load(at.nanos());
+            self.hear_of_ends(at.nanos(), None);
             self.now = at;
             let mut concerns_the_orchestrator = false;
             while let Some(event) = self.control.pop_due(at) {

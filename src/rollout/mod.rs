@@ -16,6 +16,7 @@
 //!
 //! Nothing else knows orchestrators apart: neither the engine nor the reports need a line.
 
+mod agenda;
 pub mod argo;
 mod command;
 pub mod ecs;
@@ -41,7 +42,8 @@ use std::time::Duration;
 pub struct View<'a> {
     /// Now.
     pub now: SimTime,
-    /// The fleet as it is now.
+    /// The fleet as it is now. Whoever has much to look at goes by [`Fleet::changed`]: what has changed since the decision
+    /// before, all of it at the first one.
     pub fleet: &'a Fleet,
     /// How many instances the service is to have.
     pub desired: u32,
@@ -166,11 +168,11 @@ pub enum Status {
 
 /// What to do now, and when to be asked again even if nothing happens.
 #[derive(Clone, Debug)]
-pub struct Decision<M> {
+pub struct Decision {
     /// To be performed at once, in this order.
     pub actions: Vec<Action>,
-    /// What to remember.
-    pub memory: M,
+    /// What is remembered is what was remembered before.
+    pub settled: bool,
     /// When to be asked again at the latest.
     pub ask_again: Option<SimTime>,
     /// How the rollout stands.
@@ -181,20 +183,6 @@ pub struct Decision<M> {
     pub desired: [u32; Version::COUNT],
     /// The orchestrator's own failure rule demands the version before.
     pub roll_back: bool,
-}
-
-impl<M> Decision<M> {
-    fn map<N>(self, wrap: impl FnOnce(M) -> N) -> Decision<N> {
-        Decision {
-            actions: self.actions,
-            memory: wrap(self.memory),
-            ask_again: self.ask_again,
-            status: self.status,
-            reported: self.reported,
-            desired: self.desired,
-            roll_back: self.roll_back,
-        }
-    }
 }
 
 /// A test of instances of the new version.
@@ -401,10 +389,10 @@ macro_rules! orchestrators {
             ///
             /// # Panics
             /// When the memory is another orchestrator's: our own mistake.
-            pub fn decide(&self, view: &View<'_>, memory: &Memory) -> Decision<Memory> {
+            pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
                 match (self, memory) {
                     $((Strategy::$variant(settings), Memory::$variant(memory)) => {
-                        settings.decide(view, memory).map(Memory::$variant)
+                        settings.decide(view, memory)
                     })*
                     (strategy, memory) => unreachable!("{strategy:?} was handed {memory:?}"),
                 }
@@ -574,25 +562,28 @@ impl Walk {
         }
     }
 
-    /// What the orchestrator does at a moment, until it is content.
+    /// What the orchestrator does at a moment, until it is content; it then stays so.
     fn at(&mut self, second: u64) -> String {
         self.now = SimTime::START + Duration::from_secs(second);
         let mut done = Vec::new();
+        let mut was_content = false;
         loop {
             let shown = shown(&self.fleet, self.desired, &[]);
             let (target, revision, rolling_back, halted) = (self.target, self.revision, self.rolling_back, self.halted);
             let (promotions, aborts) = (self.promotions, self.aborts);
             let told = View { target, revision, rolling_back, halted, promotions, aborts, ..shown };
             let view = View { now: self.now, answers: &self.answers, ..told };
-            let decision = self.strategy.decide(&view, &self.memory);
-            let is_content = decision.actions.is_empty() && decision.memory == self.memory;
-            (self.memory, self.status) = (decision.memory, decision.status);
-            (self.reported, self.wanted) = (decision.reported, decision.desired);
+            let decision = self.strategy.decide(&view, &mut self.memory);
+            let is_content = decision.actions.is_empty() && decision.settled;
+            self.fleet.forget_changes();
+            (self.status, self.reported, self.wanted) = (decision.status, decision.reported, decision.desired);
+            assert!(is_content || !was_content, "it was content before");
             if decision.roll_back && !self.rolling_back {
                 (self.target, self.revision, self.rolling_back) = (Version::OLD, self.revision + 1, true);
-            } else if is_content {
+            } else if was_content {
                 return written(&done);
             }
+            was_content = is_content;
             for action in decision.actions {
                 self.perform(action);
                 done.push(action);

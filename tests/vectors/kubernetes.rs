@@ -526,7 +526,8 @@ fn recreate(fleet: &Fleet, size: u32, status_replicas: u32) -> Memory {
         aborts: 0,
         slot_order: &[],
     };
-    settings.decide(&view, &before).memory
+    settings.decide(&view, &mut before);
+    before
 }
 
 /// A pod of the old version: one that failed or succeeded is gone here.

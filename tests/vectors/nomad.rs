@@ -347,7 +347,7 @@ fn starts_paused(inputs: &Value) -> Option<Value> {
         answers: &Answers::NONE,
         slot_order: &[],
     };
-    let decision = settings.decide(&view, &settings.memory(1));
+    let decision = settings.decide(&view, &mut settings.memory(1));
     Some(json!({ "paused": decision.status == Status::Paused }))
 }
 

@@ -273,9 +273,10 @@ impl Service {
                 aborts: 0,
                 slot_order: &order,
             };
-            let decision = self.settings.decide(&view, &self.memory);
-            let is_content = decision.actions.is_empty() && decision.memory == self.memory;
-            (self.memory, self.reported) = (decision.memory, decision.reported);
+            let decision = self.settings.decide(&view, &mut self.memory);
+            let is_content = decision.actions.is_empty() && decision.settled;
+            self.fleet.forget_changes();
+            self.reported = decision.reported;
             decision.actions.into_iter().for_each(|action| self.perform(action));
             if decision.roll_back {
                 self.aim_at(Version::OLD, true);

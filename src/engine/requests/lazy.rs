@@ -11,8 +11,9 @@
 
 use super::records::{Answered, Part};
 use super::table::{Attempt, Request, State};
+use super::wheel::Wheel;
 use super::{Departure, Engine};
-use crate::balancer::Endpoint;
+use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::random::unit;
@@ -70,8 +71,19 @@ pub(super) struct Lazy {
     /// No service ends later; and whether one does end then, if it has not become an attempt since.
     latest: u64,
     is_latest_exact: bool,
+    /// Where balancers are told of each end.
+    order: Option<Order>,
     /// By instance where somebody waited: when the queue is looked at next because a service ends; 0: that is over.
     calls: Vec<u64>,
+}
+
+/// The ends of services in their order, for a balancer that must know who has the fewest open requests.
+#[derive(Debug)]
+struct Order {
+    /// The places, by their end; for some of them nothing ends there any more, for it became an attempt.
+    ends: Wheel,
+    /// The last end of which a balancer was told.
+    told: (u64, u32),
 }
 
 /// What makes a service an attempt: all that cannot be told from the rest. Half a cache line.
@@ -118,14 +130,14 @@ fn is_later(end: u64, now: u64) -> u64 {
 }
 
 impl Lazy {
-    /// No service yet. Services are lazy unless it matters in which order they end, or to whom at that moment: what a
-    /// policy, an ejection, a retry budget or a client's memory learns from answers, whoever waits for an answer to go on,
+    /// No service yet. Services are lazy unless it matters to whom they end at that moment: what a policy, an ejection, a retry budget or a client's memory learns from answers, whoever waits for an answer to go on,
     /// and the log.
     pub(super) fn new(scenario: &Scenario, pools: u32) -> Self {
         let balancer = &scenario.balancer;
+        let is_told_of_ends = matches!(balancer.policy, Choice::LeastConnections(_));
         let is_told_of_choices_only =
             matches!(balancer.policy, Choice::Random | Choice::RoundRobin | Choice::LeastRequest(_));
-        let is_plain = is_told_of_choices_only
+        let is_plain = (is_told_of_choices_only || is_told_of_ends)
             && balancer.discovery == Discovery::Service
             && balancer.max_connections.is_none()
             && balancer.ejection.is_none()
@@ -141,7 +153,9 @@ impl Lazy {
             return Lazy::default();
         }
         let workers = scenario.service.workers.get();
-        Lazy { workers, blocks: (workers as usize).div_ceil(BLOCK), pools: pools as usize, ..Lazy::default() }
+        let apart = 1e9 / scenario.traffic.load.peak();
+        let order = is_told_of_ends.then(|| Order { ends: Wheel::new(apart), told: (0, 0) });
+        Lazy { workers, blocks: (workers as usize).div_ceil(BLOCK), pools: pools as usize, order, ..Lazy::default() }
     }
 
     /// From now on every service is an event.
@@ -234,6 +248,9 @@ impl Lazy {
         let place = id.index() * self.blocks * BLOCK + free;
         self.ends[place / BLOCK][place % BLOCK] = ends;
         self.latest = self.latest.max(ends);
+        if let Some(order) = &mut self.order {
+            order.ends.insert(ends, place as u32);
+        }
         if self.pools > 1 {
             let before = std::mem::replace(&mut self.through[place], pool);
             let first = id.index() * self.pools;
@@ -241,6 +258,33 @@ impl Lazy {
             self.through_pool[first + usize::from(pool)] |= 1 << free;
         }
         place
+    }
+
+    /// Whether balancers are told of the beginnings and ends of services.
+    #[inline]
+    pub(super) fn is_ordered(&self) -> bool {
+        self.order.is_some()
+    }
+
+    /// Tells balancers of what ends up to a moment, and up to a place at that moment.
+    #[inline]
+    fn close_ended(&mut self, balancers: &mut [Balancer], until: (u64, u32)) {
+        let Some(order) = &mut self.order else { return };
+        while let Some(end) = order.ends.next(until) {
+            let (at, place) = (end.0, end.1 as usize);
+            // Where one service became an attempt, another one may end at the same moment.
+            if self.ends[place / BLOCK][place % BLOCK] == at && order.told != end {
+                order.told = end;
+                let pool = self.through.get(place).copied().unwrap_or(0);
+                balancers[usize::from(pool)].closed(Endpoint((place / BLOCK / self.blocks) as u32));
+            }
+        }
+    }
+
+    /// Tells balancers of all that has ended by a moment.
+    #[inline]
+    pub(super) fn close_by(&mut self, balancers: &mut [Balancer], moment: u64) {
+        self.close_ended(balancers, (moment, u32::MAX));
     }
 
     /// An instance may have ceased to be plain.
@@ -367,12 +411,24 @@ impl Engine<'_> {
         let desk = &mut self.desks[id.index()];
         desk.speed.note_begun();
         let version = desk.version;
+        if self.requests.lazy.is_ordered() {
+            self.balancers[usize::from(pool)].opened(Endpoint(id.0));
+        }
         self.count_answered(version, &Answered::of(part, 1));
         self.history.events += 1;
         if part == Some(Part::Observed) {
             self.count_wait(0);
         }
         true
+    }
+
+    /// Balancers that must know of ends hear of those before whatever happens now, in the order of moments and, within one, of
+    /// instances: `departing` is the one where an attempt ends; else it is something that comes after all ends.
+    pub(in crate::engine) fn hear_of_ends(&mut self, moment: u64, departing: Option<InstanceId>) {
+        let lazy = &mut self.requests.lazy;
+        let places = (lazy.blocks * BLOCK) as u32;
+        let last = departing.map_or(u32::MAX, |id| id.0 * places + (places - 1));
+        lazy.close_ended(&mut self.balancers, (moment, last));
     }
 
     /// Somebody waits at an instance: the first end of a service there is an event, if it is none yet.
@@ -480,7 +536,9 @@ impl Engine<'_> {
         let Server::Fifo(fifo) = &mut self.desks[id.index()].server else { unreachable!("it serves lazily") };
         fifo.begin();
         self.requests.lazy.note_others(id, fifo.busy());
-        self.balancers[usize::from(pool)].opened(attempt.endpoint);
+        if !self.requests.lazy.is_ordered() {
+            self.balancers[usize::from(pool)].opened(attempt.endpoint);
+        }
         let place = self.requests.attempts.keep(attempt);
         self.requests.departures.push(Reverse(Departure::new(departs, id, place)));
     }

@@ -9,6 +9,7 @@ mod records;
 mod serve;
 mod source;
 mod table;
+mod wheel;
 
 use super::Engine;
 use crate::client::{DueList, Restraint};
@@ -229,6 +230,10 @@ impl Engine<'_> {
             self.now = SimTime::from_nanos(at);
             self.history.events += 1;
             self.history.effort.request_events += 1;
+            if self.requests.lazy.is_ordered() {
+                let first = self.requests.departures.peek().filter(|_| departure == at);
+                self.hear_of_ends(at, first.map(|Reverse(departure)| departure.instance()));
+            }
             if departure == at {
                 self.depart();
             } else if due == at {
@@ -258,6 +263,9 @@ impl Engine<'_> {
             self.now = SimTime::from_nanos(next);
             self.history.events += 1;
             self.history.effort.sent_singly += 1;
+            if self.requests.lazy.is_ordered() {
+                self.hear_of_ends(next, None);
+            }
             let mut request = self.requests.source.arrive();
             self.count_arrival(&request);
             if !self.send_lazily(&mut request) {

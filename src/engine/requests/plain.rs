@@ -6,7 +6,7 @@
 //! anything of it has happened.
 
 use super::Engine;
-use super::lazy::{Lazy, Rest};
+use super::lazy::{Lazy, Rest, Survey};
 use super::records::{Answered, Part};
 use super::source::Batch;
 use super::table::WARM_UP;
@@ -24,7 +24,7 @@ const AHEAD: usize = 16;
 /// What such arrivals have in common.
 struct Row<'a> {
     lazy: &'a mut Lazy,
-    balancers: &'a [Balancer],
+    balancers: &'a mut [Balancer],
     pools: &'a Pools,
     /// The longest service that is plain, nanoseconds.
     longest: u64,
@@ -41,6 +41,32 @@ type Drawn = (u16, Endpoint, Endpoint);
 impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     fn send(&mut self, batch: &Batch<'_>) -> usize {
+        let mut places = [0; AHEAD];
+        let sent = if self.lazy.is_ordered() {
+            self.send_one_by_one(batch, &mut places)
+        } else {
+            self.send_ahead(batch, &mut places)
+        };
+        let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..sent]);
+        for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
+            self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
+        }
+        sent
+    }
+
+    /// Nobody knows where one goes before those before it were sent. Where each is served, and how many were sent.
+    fn send_one_by_one(&mut self, batch: &Batch<'_>, places: &mut [usize; AHEAD]) -> usize {
+        let mut sent = 0;
+        for (((now, work), luck), place) in batch.at.iter().zip(batch.works).zip(batch.lucks).zip(places) {
+            let Some(begun_at) = self.send_to_the_least(*now, *work, *luck) else { break };
+            *place = begun_at;
+            sent += 1;
+        }
+        sent
+    }
+
+    /// The same where all are looked at before the first is sent.
+    fn send_ahead(&mut self, batch: &Batch<'_>, places: &mut [usize; AHEAD]) -> usize {
         let mut drawn = [(0, Endpoint(0), Endpoint(0)); AHEAD];
         let mut count = 0;
         for (drawn, luck) in drawn.iter_mut().zip(batch.lucks) {
@@ -50,18 +76,11 @@ impl Row<'_> {
             self.lazy.fetch(InstanceId(pair.2.0));
             count += 1;
         }
-        let mut places = [0; AHEAD];
         let mut sent = 0;
-        for ((now, work), (drawn, place)) in
-            batch.at.iter().zip(batch.works).zip(drawn[..count].iter().zip(&mut places))
-        {
+        for ((now, work), (drawn, place)) in batch.at.iter().zip(batch.works).zip(drawn[..count].iter().zip(places)) {
             let Some(begun_at) = self.send_one(*now, *work, *drawn) else { break };
             *place = begun_at;
             sent += 1;
-        }
-        let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..sent]);
-        for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
-            self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
         }
         sent
     }
@@ -76,13 +95,31 @@ impl Row<'_> {
     /// Sends a request. The place that it is served at; `None`: it is not plain.
     #[inline]
     fn send_one(&mut self, now: u64, work: u64, (pool, one, other): Drawn) -> Option<usize> {
-        let service = work.max(1);
         let here = (InstanceId(one.0), self.lazy.survey(InstanceId(one.0), now));
         let there = (InstanceId(other.0), self.lazy.survey(InstanceId(other.0), now));
         let [first, second] = [here, there].map(|(id, seen)| self.lazy.seen_through(pool, id, seen));
         let is_other = self.balancers[usize::from(pool)].is_lesser((other, second), (one, first));
         // Chance decides it, so nothing branches on it.
         let (id, seen) = select_unpredictable(is_other, there, here);
+        self.serve(now, work.max(1), pool, id, seen)
+    }
+
+    /// The same for a balancer that has told who has the fewest open requests.
+    #[inline]
+    fn send_to_the_least(&mut self, now: u64, work: u64, request: u64) -> Option<usize> {
+        self.lazy.close_by(self.balancers, now);
+        let pool = self.pools.drawn(request, 1);
+        let balancer = &mut self.balancers[usize::from(pool)];
+        let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
+        let id = InstanceId(least.0);
+        let place = self.serve(now, work.max(1), pool, id, self.lazy.survey(id, now))?;
+        self.balancers[usize::from(pool)].opened(least);
+        Some(place)
+    }
+
+    /// A request is served at an instance. The place; `None`: it is not plain.
+    #[inline]
+    fn serve(&mut self, now: u64, service: u64, pool: u16, id: InstanceId, seen: Survey) -> Option<usize> {
         if service > self.longest {
             return None;
         }
@@ -124,7 +161,7 @@ impl Engine<'_> {
         let longest = requests.patience.min(requests.targets[0]);
         let mut row = Row {
             lazy: &mut requests.lazy,
-            balancers: &self.balancers,
+            balancers: &mut self.balancers,
             pools: &self.pools,
             longest,
             window,

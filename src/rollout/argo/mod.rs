@@ -326,8 +326,8 @@ impl Settings {
     }
 
     /// One decision: a pass of the controller.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut pass = Pass::new(self, view, before.clone());
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let mut pass = Pass::new(self, view, memory);
         pass.hear();
         match &self.kind {
             Kind::Canary(canary) => pass.canary(canary),

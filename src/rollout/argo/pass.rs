@@ -40,14 +40,16 @@ pub fn size_while_kept(size: u32, kept: &mut u32, limit: Option<u32>, is_over: b
 pub(super) struct Pass<'a> {
     pub settings: &'a Settings,
     pub view: &'a View<'a>,
-    pub memory: Memory,
+    pub memory: &'a mut Memory,
+    before: Memory,
     pub actions: Vec<Action>,
     pub ask_again: Option<SimTime>,
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: Memory) -> Self {
-        Pass { settings, view, memory, actions: Vec::new(), ask_again: None }
+    pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: &'a mut Memory) -> Self {
+        let before = memory.clone();
+        Pass { settings, view, memory, before, actions: Vec::new(), ask_again: None }
     }
 
     /// Whether this moment has come; else the controller looks again then.
@@ -66,12 +68,10 @@ impl<'a> Pass<'a> {
         let (min_ready, view) = (self.settings.min_ready, self.view);
         let mut available = view.fleet.count(version, Life::Ready);
         if !min_ready.is_zero() {
-            for since in view.fleet.ready_times(version).rev() {
-                if self.has_come(available_at(since, min_ready, true)) {
-                    break;
-                }
-                available -= 1;
-            }
+            let available_at = |since| available_at(since, min_ready, true);
+            let (later, first) = view.fleet.ready(version).later(|since| available_at(since) <= view.now);
+            available -= later;
+            first.map(|since| self.has_come(available_at(since)));
         }
         Set { size: self.memory.sizes[version.index()], available, created: view.fleet.live(version) }
     }
@@ -92,7 +92,7 @@ impl<'a> Pass<'a> {
 
     /// Whether it goes back over few enough revisions (`isRollbackWithinWindow`).
     pub(super) fn is_within_window(&self) -> bool {
-        let Memory { target, stable, .. } = self.memory;
+        let Memory { target, stable, .. } = *self.memory;
         let between = u32::from(stable.0.saturating_sub(target.0)).saturating_sub(1);
         is_within_window(target < stable, between, self.settings.rollback_window)
     }
@@ -244,7 +244,7 @@ impl<'a> Pass<'a> {
 
     /// Sets that are stable or asked for lose their deadline (`removeScaleDownDeadlines`).
     pub(super) fn remove_deadlines(&mut self) {
-        let Memory { target, stable, .. } = self.memory;
+        let Memory { target, stable, .. } = *self.memory;
         self.memory.leaves_at[stable.index()] = None;
         if self.abort_delay().is_none() {
             self.memory.leaves_at[target.index()] = None;
@@ -304,6 +304,7 @@ impl<'a> Pass<'a> {
         let Memory { step, stable, active, .. } = self.memory;
         let (updated, available) = (new.created, new.available);
         let ready = view.fleet.count(target, Life::Ready);
+        let (step, stable, active) = (*step, *stable, *active);
         let now = Progress { at: before.at, updated, old, ready, available, step, stable, active };
         let has_come_on = updated != before.updated
             || old < before.old
@@ -348,8 +349,8 @@ impl<'a> Pass<'a> {
         }
     }
 
-    pub(super) fn decision(self) -> Decision<Memory> {
-        let Pass { memory, actions, ask_again, view, .. } = self;
+    pub(super) fn decision(self) -> Decision {
+        let Pass { memory, before, actions, ask_again, view, .. } = self;
         let waits_for_somebody = match (&self.settings.kind, memory.pause) {
             _ if view.halted => true,
             (_, None) => false,
@@ -366,6 +367,6 @@ impl<'a> Pass<'a> {
             () => (Status::Progressing, "Progressing"),
         };
         let desired = memory.sizes;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back: false }
+        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back: false }
     }
 }

@@ -226,8 +226,8 @@ impl Settings {
     }
 
     /// One decision: how tasks and the alarm are, whether the deployment has failed, and what starts and stops.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut turn = Turn::new(self, view, before.clone());
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let mut turn = Turn::new(self, view, memory);
         turn.begin_a_deployment();
         turn.look_at_tasks();
         turn.look_at_the_alarm();

@@ -90,7 +90,7 @@ fn the_minimum_rounds_up_and_the_maximum_down() {
 
 fn decided(settings: &Settings, letters: &str, desired: u32) -> String {
     let fleet = crate::fleet::drawn::fleet(letters);
-    written(&settings.decide(&shown(&fleet, desired, &[]), &settings.memory(desired)).actions)
+    written(&settings.decide(&shown(&fleet, desired, &[]), &mut settings.memory(desired)).actions)
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn too_many_tasks_stop_where_most_of_them_are() {
         }
     }
     let settings = settings(50, 200);
-    let stopped = |desired| written(&settings.decide(&shown(&fleet, desired, &[]), &settings.memory(4)).actions);
+    let stopped = |desired| written(&settings.decide(&shown(&fleet, desired, &[]), &mut settings.memory(4)).actions);
     assert_eq!((stopped(3).as_str(), stopped(2).as_str()), ("-1", "-1 -2"), "the first one is alone in its zone");
     assert_eq!(stopped(1), "-1 -2 -0", "a tie goes by the order among equals");
 }
@@ -353,23 +353,24 @@ fn an_alarm_goes_on_after_so_many_bad_datapoints_in_a_row() {
 fn an_alarm_that_goes_on_fails_the_deployment_while_it_bakes_too() {
     let settings = Settings { alarm: Some(ALARM), bake_time: ALARM.looks_back(), ..settings(100, 200) };
     let fleet = crate::fleet::drawn::fleet("nn");
-    let at = |minute: u64, revision: u32, answers: &[Answers; Version::COUNT], memory: &Memory| {
+    let at = |minute: u64, revision: u32, answers: &[Answers; Version::COUNT], memory: &mut Memory| {
         let now = SimTime::START + Duration::from_mins(minute);
         settings.decide(&View { now, revision, answers, ..shown(&fleet, 2, &[]) }, memory)
     };
-    let begun = at(0, 1, &answered(0, 0), &settings.memory(2));
+    let mut memory = settings.memory(2);
+    let begun = at(0, 1, &answered(0, 0), &mut memory);
     assert_eq!((begun.status, begun.ask_again), (Status::Progressing, Some(SimTime::START + Duration::from_mins(1))));
-    let once = at(1, 1, &answered(0, 9), &begun.memory);
-    let sound = at(2, 1, &answered(900, 9), &once.memory);
+    at(1, 1, &answered(0, 9), &mut memory);
+    let sound = at(2, 1, &answered(900, 9), &mut memory.clone());
     assert_eq!(sound.status, Status::Completed, "it has baked for two minutes");
-    let twice = at(2, 1, &answered(0, 18), &once.memory);
+    let twice = at(2, 1, &answered(0, 18), &mut memory);
     assert_eq!((twice.reported, twice.roll_back), ("ROLLBACK_REQUESTED", true));
     // An alarm that is on when a deployment begins says nothing of it.
-    let next = at(2, 2, &answered(0, 18), &twice.memory);
+    let next = at(2, 2, &answered(0, 18), &mut memory);
     assert_eq!(next.reported, "IN_PROGRESS");
-    let next = at(3, 2, &answered(0, 27), &next.memory);
+    let next = at(3, 2, &answered(0, 27), &mut memory);
     assert_eq!((next.reported, next.roll_back), ("IN_PROGRESS", false));
-    assert_eq!(at(4, 2, &answered(0, 36), &next.memory).status, Status::Completed);
+    assert_eq!(at(4, 2, &answered(0, 36), &mut memory).status, Status::Completed);
 }
 
 #[test]

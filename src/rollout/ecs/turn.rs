@@ -42,7 +42,8 @@ fn count(tasks: &[InstanceId]) -> u32 {
 pub(super) struct Turn<'a> {
     settings: &'a Settings,
     view: &'a View<'a>,
-    memory: Memory,
+    memory: &'a mut Memory,
+    before: Memory,
     /// Tasks of the version that is asked for, and of the others.
     wanted: Tasks,
     others: Tasks,
@@ -57,10 +58,11 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: Memory) -> Self {
+    pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: &'a mut Memory) -> Self {
         Turn {
             settings,
             view,
+            before: memory.clone(),
             memory,
             wanted: Tasks::default(),
             others: Tasks::default(),
@@ -351,7 +353,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    pub(super) fn decision(self) -> Decision<Memory> {
+    pub(super) fn decision(self) -> Decision {
         let (status, reported) = match self.memory.deployment.standing {
             Standing::Completed => (Status::Completed, "COMPLETED"),
             Standing::Failed if self.roll_back => (Status::Progressing, "ROLLBACK_REQUESTED"),
@@ -365,7 +367,7 @@ impl<'a> Turn<'a> {
             desired[version.index()] += i64::from(fleet.live(version));
         }
         let desired = desired.map(|count| u32::try_from(count).expect("nobody is sent away who is not there"));
-        let Turn { actions, memory, ask_again, roll_back, .. } = self;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+        let Turn { actions, memory, before, ask_again, roll_back, .. } = self;
+        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
     }
 }

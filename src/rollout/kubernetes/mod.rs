@@ -261,21 +261,21 @@ impl Settings {
     }
 
     /// One decision: whatever of the controllers' work is due.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut memory = before.clone();
-        self.hear(view, &mut memory);
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let before = memory.clone();
+        self.hear(view, memory);
         let mut actions = Vec::new();
         for place in 0..memory.sets.len() {
-            self.sync_set(view, &mut memory, place, &mut actions);
+            self.sync_set(view, memory, place, &mut actions);
         }
-        self.run_passes(view.now, &mut memory);
+        self.run_passes(view.now, memory);
         for set in &mut memory.sets {
             self.wake_set(view, set);
         }
         for client in [&mut memory.deployment_client, &mut memory.set_client] {
             client.write_events(self.control_plane.limit, self.control_plane.call, view.now);
         }
-        let ask_again = self.next_step(view, &memory);
+        let ask_again = self.next_step(view, memory);
         let status = match memory.condition.reason {
             _ if memory.complete => Status::Completed,
             _ if view.halted => Status::Paused,
@@ -288,7 +288,7 @@ impl Settings {
             reason => reason.word(),
         };
         let desired = memory.sizes();
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back: false }
+        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back: false }
     }
 
     /// The Deployment controller notes what happened outside it.
@@ -342,23 +342,24 @@ impl Settings {
 
     /// How many of a version are available.
     fn available(&self, view: &View<'_>, version: Version) -> u32 {
-        let ready = view.fleet.count(version, Phase::Ready);
-        ready - self.not_yet_available(view, version).count() as u32
+        view.fleet.count(version, Phase::Ready) - self.not_yet_available(view, version).0
     }
 
-    /// When those ready instances of a version become available that are not yet, the latest first.
-    fn not_yet_available(&self, view: &View<'_>, version: Version) -> impl Iterator<Item = SimTime> {
-        let (now, min_ready, kubelet) = (view.now, self.min_ready, nanos(self.control_plane.kubelet));
-        let ready = view.fleet.ready_times(version).rev().filter(move |_| !min_ready.is_zero());
-        let found_ready = move |since: SimTime| SimTime::from_nanos(since.nanos().saturating_sub(kubelet));
-        ready
-            .map(move |since| available_at(found_ready(since), min_ready, true).max(since))
-            .take_while(move |at| *at > now)
+    /// How many ready instances of a version are not available yet, and when the first of them is.
+    fn not_yet_available(&self, view: &View<'_>, version: Version) -> (u32, Option<SimTime>) {
+        if self.min_ready.is_zero() {
+            return (0, None);
+        }
+        let kubelet = nanos(self.control_plane.kubelet);
+        let found_ready = |since: SimTime| SimTime::from_nanos(since.nanos().saturating_sub(kubelet));
+        let available = |since: SimTime| available_at(found_ready(since), self.min_ready, true).max(since);
+        let (count, first) = view.fleet.ready(version).later(|since| available(since) <= view.now);
+        (count, first.map(available))
     }
 
     /// When the next instance becomes available if nothing happens to it.
     fn next_available(&self, view: &View<'_>) -> Option<SimTime> {
-        Version::all().filter_map(|version| self.not_yet_available(view, version).last()).min()
+        Version::all().filter_map(|version| self.not_yet_available(view, version).1).min()
     }
 }
 

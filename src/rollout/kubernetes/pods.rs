@@ -2,10 +2,9 @@
 //! (`controller_utils.go`, `replica_set.go`).
 
 use super::super::View;
-use crate::fleet::{Instance, InstanceId, Phase, Version};
+use crate::fleet::{Instance, InstanceId, Phase, Second, Version, second_of};
 use crate::time::SimTime;
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How far a pod has come.
@@ -44,10 +43,6 @@ impl Pod {
     /// What decides of an instance. Nodes and deletion costs are unknown here, and timestamps are kept in whole seconds.
     /// Whatever is there from the start of the run on has been ready for long.
     fn of(instance: &Instance, now: SimTime) -> Self {
-        let age = |since: SimTime| match since {
-            SimTime::START => Duration::MAX,
-            since => now.since(since.whole_second()),
-        };
         let is_running = instance.phase() >= Phase::Starting;
         Pod {
             assigned: true,
@@ -55,9 +50,9 @@ impl Pod {
             ready: instance.ready_since.is_some(),
             deletion_cost: 0,
             doubled_up: 0,
-            ready_age: instance.ready_since.map(age),
+            ready_age: instance.ready_since.map(|since| age(second_of(since), now)),
             restarts: instance.failures,
-            created_age: Some(age(instance.launched_at)),
+            created_age: Some(age(second_of(instance.launched_at), now)),
         }
     }
 
@@ -88,22 +83,38 @@ fn magnitude(age: Duration) -> u128 {
     age.as_nanos().checked_ilog2().map_or(0, |log| u128::from(log) + 1)
 }
 
+/// How long ago a second was; what has been so from the start of the run on has been so for long.
+fn age(second: Second, now: SimTime) -> Duration {
+    second.map_or(Duration::MAX, |second| now.since(second))
+}
+
 /// The instances of a set that go first, by chance where [`Pod::goes_before`] leaves it to that. Those ready since the
 /// same second stay together, or their order could go round in a circle.
 pub(in crate::rollout) fn first_to_go(view: &View<'_>, version: Version, count: usize) -> Vec<InstanceId> {
-    let of_set = view.fleet.all_live().filter(|(_, instance)| instance.version == version);
+    let not_ready = view.fleet.not_ready(version);
     let mut order: Vec<(Pod, u64, InstanceId)> =
-        of_set.map(|(id, instance)| (Pod::of(instance, view.now), instance.rank, id)).collect();
-    let mut luck: BTreeMap<Option<Duration>, u64> = BTreeMap::new();
-    for (pod, rank, _) in &order {
-        let first = luck.entry(pod.ready_age).or_insert(*rank);
-        *first = (*first).min(*rank);
-    }
+        not_ready.map(|(id, instance)| (Pod::of(instance, view.now), instance.rank, id)).collect();
     order.sort_unstable_by(|(pod, rank, id), (other, other_rank, other_id)| {
-        let together = (luck[&pod.ready_age], pod.ready_age).cmp(&(luck[&other.ready_age], other.ready_age));
-        pod.goes_before(other, true).then(together).then((rank, id).cmp(&(other_rank, other_id)))
+        pod.goes_before(other, true).then((rank, id).cmp(&(other_rank, other_id)))
     });
-    order.into_iter().take(count).map(|(.., id)| id).collect()
+    let mut going: Vec<InstanceId> = order.into_iter().take(count).map(|(.., id)| id).collect();
+    // Ready ones: the youngest by magnitude first, of equal ones the group with the luckiest member.
+    let of_second = |second| magnitude(age(second, view.now));
+    let mut groups = view.fleet.ready(version).groups().peekable();
+    while going.len() < count
+        && let Some((second, _)) = groups.peek()
+    {
+        let of_first = of_second(*second);
+        let mut equals = Vec::new();
+        while let Some((second, group)) = groups.next_if(|(second, _)| of_second(*second) == of_first) {
+            equals.push((group.least_rank(), age(second, view.now), group));
+        }
+        equals.sort_unstable_by_key(|(luck, age, _)| (*luck, *age));
+        for (.., group) in equals {
+            going.extend(group.first(count - going.len(), |one, other| of_second(one) == of_second(other)));
+        }
+    }
+    going
 }
 
 /// How many pods are created at once after a batch of so many, where so many are missing: twice as many, and one to
@@ -116,19 +127,22 @@ pub fn batch_after(created: u32, missing: u32) -> u32 {
 mod tests {
     use super::*;
     use crate::fleet::{Fleet, Launch};
+    use crate::random::{GOLDEN, mix};
     use crate::rollout::shown;
+    use std::collections::BTreeMap;
 
     /// A fleet a minute after the start: what each instance went through, seconds before now; and its luck.
     fn fleet(lives: &[(&[(Phase, u64)], u64)]) -> Fleet {
         let mut fleet = Fleet::new(1);
         let ago = |seconds| SimTime::START + Duration::from_secs(60 - seconds);
+        let mut changes = Vec::new();
         for (life, rank) in lives {
             let launch = Launch { version: Version::OLD, slot: None, rank: *rank, held_out: false };
             let id = fleet.launch(ago(life[0].1), launch);
-            for (phase, seconds) in &life[1..] {
-                fleet.enter(id, *phase, ago(*seconds));
-            }
+            changes.extend(life[1..].iter().map(|(phase, seconds)| (ago(*seconds), id, *phase)));
         }
+        changes.sort_by_key(|(at, ..)| *at);
+        changes.into_iter().for_each(|(at, id, phase)| fleet.enter(id, phase, at));
         fleet
     }
 
@@ -153,6 +167,70 @@ mod tests {
         // Pending; not ready, restarted ones first; ready ones, the latest first; and who was there from the start on.
         assert_eq!(going, [6, 5, 4, 2, 3, 1, 0].map(InstanceId));
         assert_eq!(first_to_go(&shown(&fleet, 7, &[]), Version::OLD, 1), [InstanceId(6)]);
+    }
+
+    /// What the index spares: all of a set, sorted.
+    fn all_sorted(view: &View<'_>, version: Version) -> Vec<InstanceId> {
+        let of_set = view.fleet.all_live().filter(|(_, instance)| instance.version == version);
+        let mut order: Vec<(Pod, u64, InstanceId)> =
+            of_set.map(|(id, instance)| (Pod::of(instance, view.now), instance.rank, id)).collect();
+        let mut luck: BTreeMap<Option<Duration>, u64> = BTreeMap::new();
+        for (pod, rank, _) in &order {
+            let first = luck.entry(pod.ready_age).or_insert(*rank);
+            *first = (*first).min(*rank);
+        }
+        order.sort_unstable_by(|(pod, rank, id), (other, other_rank, other_id)| {
+            let together = (luck[&pod.ready_age], pod.ready_age).cmp(&(luck[&other.ready_age], other.ready_age));
+            pod.goes_before(other, true).then(together).then((rank, id).cmp(&(other_rank, other_id)))
+        });
+        order.into_iter().map(|(.., id)| id).collect()
+    }
+
+    #[test]
+    fn the_index_of_the_ready_ones_knows_the_order() {
+        use Phase::{Down, Gone, Prepared, Ready, Starting, Unready};
+        let mut luck = 1;
+        let mut drawn = |below: u64| {
+            luck = mix(luck ^ GOLDEN);
+            luck % below
+        };
+        for _ in 0..300 {
+            let mut fleet = Fleet::new(1);
+            let spread = 1 + drawn(60_000);
+            let mut lives = Vec::new();
+            for _ in 0..drawn(40) {
+                lives.push((drawn(3) * drawn(spread) / 3, drawn(5), drawn(6)));
+            }
+            lives.sort_unstable();
+            for (launched, rank, _) in &lives {
+                let launch = Launch { version: Version::OLD, slot: None, rank: *rank, held_out: false };
+                fleet.launch(SimTime::START + Duration::from_millis(*launched), launch);
+            }
+            let mut at = lives.last().map_or(0, |(launched, ..)| *launched);
+            for step in 0..6 {
+                for (place, (.., steps)) in lives.iter().enumerate() {
+                    at += drawn(2) * drawn(1 + spread / 40);
+                    let (id, now) = (InstanceId(place as u32), SimTime::START + Duration::from_millis(at.min(59_000)));
+                    let next = match (fleet[id].phase(), drawn(8)) {
+                        _ if step >= *steps => continue,
+                        (_, 0) if fleet[id].phase() != Gone => Gone,
+                        (Phase::Pulling, _) => Prepared,
+                        (Prepared | Down, _) => Starting,
+                        (Starting | Unready, 1..=5) | (Unready, _) => Ready,
+                        (Ready, 1) => Unready,
+                        (Ready | Starting, _) => Down,
+                        _ => continue,
+                    };
+                    fleet.enter(id, next, now);
+                }
+            }
+            let view = shown(&fleet, 7, &[]);
+            let all = all_sorted(&view, Version::OLD);
+            for count in [0, 1, 2, 5, all.len(), 99] {
+                let expected = &all[..count.min(all.len())];
+                assert_eq!(first_to_go(&view, Version::OLD, count), expected, "{count} of {fleet:?}");
+            }
+        }
     }
 
     #[test]

@@ -40,12 +40,12 @@ fn under_way(settings: &Settings, fleet: &Fleet, desired: u32) -> Memory {
 /// What the sets' controllers do first about a fleet, and the sizes (old, new) that they go by.
 fn decide(letters: &str, settings: &Settings) -> (String, u32, u32) {
     let (fleet, desired) = (drawn::fleet(letters), 4);
-    let memory = under_way(settings, &fleet, desired);
+    let mut memory = under_way(settings, &fleet, desired);
     let view = shown(&fleet, desired, &[]);
-    let passed = settings.decide(&view, &memory);
+    let passed = settings.decide(&view, &mut memory);
     assert_eq!(passed.actions, []);
-    let decision = settings.decide(&view, &passed.memory);
-    let sizes = decision.memory.sizes();
+    let decision = settings.decide(&view, &mut memory);
+    let sizes = memory.sizes();
     (written(&decision.actions), sizes[0], sizes[1])
 }
 
@@ -118,8 +118,8 @@ fn terminating_instances_hold_room_where_the_policy_says_so() {
     // And completion waits for them.
     for (settings, status) in [(patient, Status::Progressing), (settings(rolling(1, 1)), Status::Completed)] {
         let fleet = drawn::fleet("dnnnn");
-        let memory = under_way(&settings, &fleet, 4);
-        assert_eq!(settings.decide(&shown(&fleet, 4, &[]), &memory).status, status);
+        let mut memory = under_way(&settings, &fleet, 4);
+        assert_eq!(settings.decide(&shown(&fleet, 4, &[]), &mut memory).status, status);
     }
 }
 
@@ -150,13 +150,14 @@ impl Cluster {
         self.fleet.enter(InstanceId(place), Phase::Ready, self.now);
     }
 
-    fn decide(&mut self) -> Decision<Memory> {
+    fn decide(&mut self) -> Decision {
         let (revision, target) = self.asked;
         let view = View { now: self.now, revision, target, ..shown(&self.fleet, 4, &[]) };
-        let decision = self.settings.decide(&view, &self.memory);
+        let sizes = self.memory.sizes();
+        let decision = self.settings.decide(&view, &mut self.memory);
         let ms = self.now.since(self.began).as_micros() as f64 / 1000.0;
         for version in Version::all() {
-            let (before, after) = (self.memory.sizes()[version.index()], decision.desired[version.index()]);
+            let (before, after) = (sizes[version.index()], decision.desired[version.index()]);
             if before != after {
                 self.log.push(format!("{ms}: {version} {after}"));
             }
@@ -181,8 +182,7 @@ impl Cluster {
         let until = self.began + Duration::from_millis(until_ms);
         loop {
             let decision = self.decide();
-            let is_content = decision.actions.is_empty() && decision.memory == self.memory;
-            self.memory = decision.memory;
+            let is_content = decision.actions.is_empty() && decision.settled;
             if !is_content {
                 continue;
             }
@@ -366,15 +366,15 @@ fn a_third_version_overtakes_the_second() {
 fn pausing_fills_the_surge_and_stops_the_clock() {
     let settings = settings(rolling(1, 1));
     let fleet = drawn::fleet("ooon");
-    let memory = under_way(&settings, &fleet, 4);
+    let mut memory = under_way(&settings, &fleet, 4);
     let view = View { halted: true, ..shown(&fleet, 4, &[]) };
-    let decision = settings.decide(&view, &memory);
-    assert_eq!(decision.memory.sizes()[..2], [4, 1]);
+    let decision = settings.decide(&view, &mut memory);
+    assert_eq!(memory.sizes()[..2], [4, 1]);
     assert_eq!((decision.status, decision.reported), (Status::Paused, "DeploymentPaused"));
     let view = View { now: view.now + Duration::from_hours(1), halted: false, ..view };
-    let decision = settings.decide(&view, &decision.memory);
+    let decision = settings.decide(&view, &mut memory);
     assert_eq!(decision.status, Status::Progressing);
-    assert_eq!(decision.memory.condition.at, view.now);
+    assert_eq!(memory.condition.at, view.now);
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn what_was_complete_is_never_stuck() {
     let mut memory = under_way(&settings, &fleet, 4);
     memory.condition = Condition::new(Reason::NewReplicaSetAvailable, SimTime::START);
     memory.complete = true;
-    let decision = settings.decide(&shown(&fleet, 4, &[]), &memory);
+    let decision = settings.decide(&shown(&fleet, 4, &[]), &mut memory);
     assert_eq!((decision.status, decision.reported), (Status::Completed, "NewReplicaSetAvailable"));
 }
 
@@ -438,10 +438,10 @@ fn the_lack_of_progress_is_reported_a_second_after_the_deadline() {
     let mut memory = under_way(&settings, &fleet, 4);
     memory.condition = Condition::new(Reason::ReplicaSetUpdated, SimTime::from_nanos(59_950_000_000));
     let mut view = shown(&fleet, 4, &[]);
-    let decision = settings.decide(&view, &memory);
+    let decision = settings.decide(&view, &mut memory);
     assert_eq!(decision.status, Status::Progressing);
     assert_eq!(decision.ask_again, Some(SimTime::START + Duration::from_secs(70)));
     view.now = SimTime::START + Duration::from_secs(70);
-    let decision = settings.decide(&view, &decision.memory);
+    let decision = settings.decide(&view, &mut memory);
     assert_eq!((decision.status, decision.reported), (Status::Stuck, "ProgressDeadlineExceeded"));
 }

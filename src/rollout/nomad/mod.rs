@@ -372,8 +372,8 @@ impl Settings {
     }
 
     /// One decision: clients tell, the deployment watcher looks, and the scheduler evaluates the job where that is due.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut turn = Turn::new(self, view, before.clone());
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let mut turn = Turn::new(self, view, memory);
         turn.register();
         turn.hear_of_tasks();
         turn.hear_of_health();

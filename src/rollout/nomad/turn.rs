@@ -8,7 +8,7 @@ use super::{
     Deployment, GroupState, Job, Memory, NODE_DOWN_AFTER, Record, Revert, Settings, Spec, Standing, Unhealthy, Update,
     progress_cutoff, promotes_itself, revert, unhealthy,
 };
-use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
+use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::rollout::{Action, Decision, Status, View, earlier};
 use crate::time::SimTime;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use std::sync::Arc;
 pub(super) struct Turn<'a> {
     settings: &'a Settings,
     view: &'a View<'a>,
-    memory: Memory,
+    memory: &'a mut Memory,
+    before: Memory,
     actions: Vec<Action>,
     ask_again: Option<SimTime>,
     launched: u32,
@@ -26,9 +27,10 @@ pub(super) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: Memory) -> Self {
+    pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: &'a mut Memory) -> Self {
         let (actions, ask_again, launched, roll_back) = (Vec::new(), None, 0, false);
-        Turn { settings, view, memory, actions, ask_again, launched, more: [0; Version::COUNT], roll_back }
+        let before = memory.clone();
+        Turn { settings, view, memory, before, actions, ask_again, launched, more: [0; Version::COUNT], roll_back }
     }
 
     /// Whether a moment has come; until then the servers wish to be asked again.
@@ -98,12 +100,8 @@ impl<'a> Turn<'a> {
     /// hears anything, until they are lost.
     pub(super) fn hear_of_tasks(&mut self) {
         let fleet = self.view.fleet;
-        if Version::all().all(|version| fleet.count(version, Phase::Down) == 0) {
-            return;
-        }
-        let down: Vec<(InstanceId, &Instance)> =
-            fleet.all_live().filter(|(_, alloc)| alloc.phase() == Phase::Down).collect();
-        for (id, alloc) in down {
+        for id in fleet.down() {
+            let alloc = &fleet[id];
             let answered = self.record(id).map_or(0, |record| record.failures);
             if alloc.under_repair {
                 if self.has_come(alloc.since() + NODE_DOWN_AFTER) {
@@ -437,14 +435,14 @@ impl<'a> Turn<'a> {
     // --- the decision
     // --------------------------------------------------------------------------------------------------
 
-    pub(super) fn decision(mut self) -> Decision<Memory> {
+    pub(super) fn decision(mut self) -> Decision {
         let (status, reported) = self.status();
         let desired = self.desired();
         if let Some(at) = self.memory.evaluate_at {
             self.has_come(at);
         }
-        let Turn { actions, memory, ask_again, roll_back, .. } = self;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+        let Turn { actions, memory, before, ask_again, roll_back, .. } = self;
+        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
     }
 
     fn status(&mut self) -> (Status, &'static str) {

@@ -20,11 +20,13 @@
 //! whoever asks for it cancels the task before. A target that is added is deployed to when all others were, and one
 //! that is removed is stopped: that is how a service on targets is scaled, with a deployment target trigger.
 
+use super::agenda::Agenda;
 use super::{Action, Command, Decision, Facts, Resolved, Status, Test, View, as_written, earlier};
 use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{GOLDEN, mix, unit};
 use crate::time::SimTime;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Targets in flight where no window size is given: the step is then not a rolling one and runs on ten at a time.
@@ -100,9 +102,14 @@ struct Deployment {
     target: Version,
     /// The next slot in the order of names.
     next: u32,
-    in_flight: Vec<InFlight>,
-    /// Left out because they could not be reached.
-    skipped: Vec<Slot>,
+    in_flight: BTreeMap<Slot, InFlight>,
+    /// Targets in flight that are to be looked at.
+    agenda: Agenda<Slot>,
+    /// Targets in flight of which a human is asked.
+    questions: BTreeSet<Slot>,
+    /// Left out because they could not be reached, and those of them that can be now.
+    skipped: BTreeSet<Slot>,
+    back: BTreeSet<Slot>,
     failed: bool,
 }
 
@@ -156,7 +163,8 @@ struct Draft<'a> {
     target: Version,
     actions: Vec<Action>,
     launched: u32,
-    ask_again: Option<SimTime>,
+    /// Nothing that is remembered has changed.
+    settled: bool,
 }
 
 impl Draft<'_> {
@@ -235,33 +243,26 @@ impl Settings {
     }
 
     /// One decision of the server.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut memory = before.clone();
-        let mut deployment = match memory.deployment.take() {
-            Some(deployment) if deployment.revision == view.revision || !deployment.in_flight.is_empty() => deployment,
-            _ => Deployment {
-                revision: view.revision,
-                target: view.target,
-                next: 0,
-                in_flight: Vec::new(),
-                skipped: Vec::new(),
-                failed: false,
-            },
-        };
-        let mut draft = Draft { view, target: deployment.target, actions: Vec::new(), launched: 0, ask_again: None };
-        self.remove_targets(&mut draft, &mut deployment, &mut memory);
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let taken = memory.deployment.take();
+        let under_way = taken.filter(|taken| taken.revision == view.revision || !taken.in_flight.is_empty());
+        let settled = under_way.is_some();
+        let mut deployment = under_way.unwrap_or_else(|| Deployment::new(view.revision, view.target));
+        deployment.hear(view);
+        let mut draft = Draft { view, target: deployment.target, actions: Vec::new(), launched: 0, settled };
+        self.remove_targets(&mut draft, &mut deployment, memory);
+        deployment.look_at_skipped(&draft);
         let superseded = deployment.revision != view.revision;
         // A target that leaves frees its place at once, so look again until nothing moves.
         loop {
-            let left = self.advance(&mut draft, &mut deployment, &mut memory);
-            let may_start = !deployment.failed && !superseded && !view.halted && !deployment.is_interrupted();
-            let entered = may_start && self.enter_targets(&mut draft, &mut deployment, &mut memory);
-            if !left && !entered {
+            self.advance(&mut draft, &mut deployment, memory);
+            let may_start = !deployment.failed && !superseded && !view.halted && deployment.questions.is_empty();
+            if !may_start || !self.enter_targets(&mut draft, &mut deployment, memory) {
                 break;
             }
         }
         let (status, reported) = match () {
-            () if deployment.is_interrupted() => (Status::Paused, "Paused"),
+            () if !deployment.questions.is_empty() => (Status::Paused, "Paused"),
             () if superseded => (Status::Progressing, "Cancelling"),
             () if !deployment.in_flight.is_empty() => (Status::Progressing, "Executing"),
             () if deployment.failed => (Status::Failed, "Failed"),
@@ -269,55 +270,64 @@ impl Settings {
             () => (Status::Paused, "Paused"),
         };
         let desired = memory.wanted;
+        let ask_again = deployment.agenda.wakes_next(view.now);
         memory.deployment = Some(deployment);
-        let Draft { actions, ask_again, .. } = draft;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back: false }
+        let Draft { actions, settled, .. } = draft;
+        Decision { actions, settled, ask_again, status, reported, desired, roll_back: false }
     }
 
     /// Targets that are no more are stopped, whatever the deployment does.
     fn remove_targets(&self, draft: &mut Draft<'_>, deployment: &mut Deployment, memory: &mut Memory) {
         let desired = draft.view.desired;
+        if desired == memory.targets {
+            return;
+        }
         for slot in (desired..memory.targets).map(Slot) {
-            let is_in_flight = deployment.in_flight.iter().any(|flight| flight.slot == slot);
+            let is_in_flight = deployment.in_flight.contains_key(&slot);
             let held = draft.target_in(slot).map(|instance| instance.version);
             if let Some(version) = if is_in_flight { Some(deployment.target) } else { held } {
                 memory.wanted[version.index()] -= 1;
             }
             self.stop(draft, slot);
         }
-        deployment.in_flight.retain(|flight| flight.slot.0 < desired);
-        deployment.skipped.retain(|slot| slot.0 < desired);
+        deployment.in_flight.split_off(&Slot(desired));
+        for slots in [&mut deployment.questions, &mut deployment.skipped, &mut deployment.back] {
+            slots.split_off(&Slot(desired));
+        }
         deployment.next = deployment.next.min(desired);
         memory.targets = desired;
+        draft.settled = false;
     }
 
-    /// Brings the targets in flight forward; whether one has left.
-    fn advance(&self, draft: &mut Draft<'_>, deployment: &mut Deployment, memory: &mut Memory) -> bool {
-        let before = deployment.in_flight.len();
-        let failed = &mut deployment.failed;
-        deployment.in_flight.retain_mut(|flight| {
-            loop {
-                match self.look(draft, flight) {
-                    Next::Stay(until) => {
-                        draft.ask_again = earlier(draft.ask_again, until);
-                        *failed |= flight.failed;
-                        return true;
-                    }
-                    Next::Begin(step) => self.begin(draft, flight, step),
-                    Next::Leave => {
-                        *failed |= flight.failed;
-                        if flight.instance.is_none() {
-                            memory.wanted[draft.target.index()] -= 1;
-                            if let Some(instance) = draft.target_in(flight.slot) {
-                                memory.wanted[instance.version.index()] += 1;
-                            }
-                        }
-                        return false;
-                    }
+    /// Brings the targets in flight forward that are to be looked at.
+    fn advance(&self, draft: &mut Draft<'_>, deployment: &mut Deployment, memory: &mut Memory) {
+        while let Some(slot) = deployment.agenda.next(draft.view.now) {
+            let Some(before) = deployment.in_flight.get(&slot).copied() else { continue };
+            let mut flight = before;
+            let until = loop {
+                match self.look(draft, &mut flight) {
+                    Next::Stay(until) => break Some(until),
+                    Next::Begin(step) => self.begin(draft, &mut flight, step),
+                    Next::Leave => break None,
+                }
+            };
+            deployment.failed |= flight.failed;
+            draft.settled &= flight == before && until.is_some();
+            if let Some(until) = until {
+                until.inspect(|until| deployment.agenda.wake_at(*until, slot));
+                deployment.note_question(&flight);
+                deployment.in_flight.insert(slot, flight);
+                continue;
+            }
+            deployment.in_flight.remove(&slot);
+            deployment.questions.remove(&slot);
+            if flight.instance.is_none() {
+                memory.wanted[draft.target.index()] -= 1;
+                if let Some(instance) = draft.target_in(slot) {
+                    memory.wanted[instance.version.index()] += 1;
                 }
             }
-        });
-        deployment.in_flight.len() < before
+        }
     }
 
     /// The next targets enter the window, by name, and after them those that are back; whether there was one.
@@ -327,15 +337,16 @@ impl Settings {
             let slot = if deployment.next < draft.view.desired {
                 let slot = Slot(deployment.next);
                 deployment.next += 1;
+                draft.settled = false;
                 if self.skip_unavailable && !draft.can_reach(slot) {
-                    deployment.skipped.push(slot);
+                    deployment.skipped.insert(slot);
                     continue;
                 }
                 slot
             } else {
-                let back = deployment.skipped.iter().position(|slot| draft.can_reach(*slot));
-                let Some(place) = back else { break };
-                deployment.skipped.remove(place)
+                let Some(slot) = deployment.back.pop_first() else { break };
+                deployment.skipped.remove(&slot);
+                slot
             };
             if let Some(instance) = draft.target_in(slot) {
                 memory.wanted[instance.version.index()] -= 1;
@@ -352,7 +363,9 @@ impl Settings {
                 failed: false,
             };
             self.begin(draft, &mut flight, first);
-            deployment.in_flight.push(flight);
+            deployment.in_flight.insert(slot, flight);
+            deployment.agenda.call(slot);
+            draft.settled = false;
         }
         deployment.in_flight.len() > before
     }
@@ -508,9 +521,51 @@ impl Settings {
 }
 
 impl Deployment {
-    /// Whether a human is asked.
-    fn is_interrupted(&self) -> bool {
-        self.in_flight.iter().any(|flight| flight.answered_at.is_some())
+    fn new(revision: u32, target: Version) -> Self {
+        Deployment {
+            revision,
+            target,
+            next: 0,
+            in_flight: BTreeMap::new(),
+            agenda: Agenda::default(),
+            questions: BTreeSet::new(),
+            skipped: BTreeSet::new(),
+            back: BTreeSet::new(),
+            failed: false,
+        }
+    }
+
+    /// Something has happened to targets in flight.
+    fn hear(&mut self, view: &View<'_>) {
+        for slot in view.fleet.changed().iter().map(|id| view.fleet[*id].slot) {
+            if self.in_flight.contains_key(&slot) {
+                self.agenda.call(slot);
+            }
+        }
+    }
+
+    /// Which of the targets that were left out are within reach.
+    fn look_at_skipped(&mut self, draft: &Draft<'_>) {
+        if self.skipped.is_empty() {
+            return;
+        }
+        for id in draft.view.fleet.changed() {
+            let slot = draft.view.fleet[*id].slot;
+            if !self.skipped.contains(&slot) || !draft.can_reach(slot) {
+                self.back.remove(&slot);
+            } else {
+                self.back.insert(slot);
+            }
+        }
+    }
+
+    /// Whether a human is asked about a target.
+    fn note_question(&mut self, flight: &InFlight) {
+        if flight.answered_at.is_some() {
+            self.questions.insert(flight.slot);
+        } else {
+            self.questions.remove(&flight.slot);
+        }
     }
 }
 

@@ -32,7 +32,7 @@ fn a_window_of_targets_is_taken_in_order() {
     assert_eq!(Walk::new("oooo", slow).at(0), "out0 out1 out2");
     let careless = Settings { take_out: None, ..settings(1) };
     let fleet = drawn::fleet("oo");
-    let decision = careless.decide(&shown(&fleet, 2, &[]), &careless.memory(2));
+    let decision = careless.decide(&shown(&fleet, 2, &[]), &mut careless.memory(2));
     assert_eq!(decision.actions, [Action::Terminate { instance: InstanceId(0), drain: false }]);
 }
 

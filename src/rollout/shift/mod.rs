@@ -271,26 +271,26 @@ impl Settings {
     }
 
     /// One decision.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut memory = *before;
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let before = *memory;
         let mut draft = Draft { view, actions: Vec::new(), ask_again: None };
         if memory.revision != view.revision {
-            self.begin_anew(view, &mut memory);
+            self.begin_anew(view, memory);
         }
         let had_failed = memory.failed;
-        self.note_failures(&draft, &mut memory);
-        while self.advance(&mut draft, &mut memory) {}
-        self.follow_the_sizes(&mut draft, &memory);
+        self.note_failures(&draft, memory);
+        while self.advance(&mut draft, memory) {}
+        self.follow_the_sizes(&mut draft, memory);
         // Demanded once: where there is nothing to go back to it has failed.
         let roll_back = memory.failed && !had_failed && self.on_failure == OnFailure::RollBack && !view.rolling_back;
         let (status, reported) =
-            if roll_back { (Status::Progressing, "rolling back") } else { status_of(view, &memory) };
+            if roll_back { (Status::Progressing, "rolling back") } else { status_of(view, memory) };
         let mut desired = [0; Version::COUNT];
         for version in Version::all() {
-            desired[version.index()] = self.wanted(view, &memory, version);
+            desired[version.index()] = self.wanted(view, memory, version);
         }
         let Draft { actions, ask_again, .. } = draft;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
     }
 
     /// Another version was asked for.

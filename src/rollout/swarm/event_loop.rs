@@ -21,7 +21,7 @@ impl Settings {
     pub(super) fn run_event_loop(&self, turn: &mut Turn<'_>, memory: &mut Memory) -> bool {
         let mut has_acted = false;
         for (at, id) in ended(turn) {
-            if memory.delay_of(id).is_ok() {
+            if memory.delays.contains(id) {
                 continue; // It ended before its own delay was over, and is replaced then.
             }
             let comes_first = memory.changed_at.is_none_or(|changed| at <= changed);
@@ -35,6 +35,7 @@ impl Settings {
             && memory.has_stored(turn, &self.manager, changed + self.manager.event_loop)
         {
             memory.changed_at = None;
+            turn.settled = false;
             self.reconcile(turn, memory);
         }
         has_acted
@@ -52,7 +53,7 @@ impl Settings {
         if let Some(replacement) = memory.restarts.ended(&self.restart, slot, ended, spec, view.now) {
             let task = turn.launch(memory, slot, true);
             let until = view.now + replacement.starts_after;
-            memory.delay(DelayedStart { task, since: view.now, until, waits_for: None });
+            memory.delays.insert(DelayedStart { task, since: view.now, until, waits_for: None });
         }
     }
 
@@ -138,11 +139,9 @@ impl Settings {
 /// The tasks that have ended and are still wanted, with the moment at which the manager can know, in the order of time.
 fn ended(turn: &mut Turn<'_>) -> Vec<(SimTime, InstanceId)> {
     let fleet = turn.view.fleet;
-    if Version::all().all(|version| fleet.count(version, Phase::Down) == 0) {
-        return Vec::new();
-    }
     let mut ended = Vec::new();
-    for (id, task) in fleet.all_live().filter(|(_, task)| task.phase() == Phase::Down) {
+    for id in fleet.down() {
+        let task = &fleet[id];
         let known_at = if task.under_repair { task.since() + NODE_DOWN_AFTER } else { task.since() };
         if turn.has_come(known_at) {
             ended.push((known_at, id));
@@ -160,7 +159,7 @@ pub fn oldest_first(mut tasks: Vec<(SimTime, InstanceId)>) -> Vec<(SimTime, Inst
 /// The slots in use, in order, with the tasks that an update is about: those that are wanted, or else the last one that
 /// was not replaced when it ended (`UpdatableTasksInSlot`).
 fn updatable(view: &View<'_>, memory: &Memory) -> Vec<(Slot, Tasks)> {
-    let wanted = |id| if memory.delay_of(id).is_ok() { Wanted::Ready } else { Wanted::Running };
+    let wanted = |id| if memory.delays.contains(id) { Wanted::Ready } else { Wanted::Running };
     let mut tasks: Vec<(Slot, InstanceId, Wanted)> =
         view.fleet.all_live().map(|(id, task)| (task.slot, id, wanted(id))).collect();
     let is_empty = |slot: Slot| view.fleet.live_in_slot(slot).next().is_none();

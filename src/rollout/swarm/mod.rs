@@ -10,6 +10,7 @@
 //! Swarm has no command that pauses an update. Where somebody pauses the rollout all the same, workers finish the slots
 //! they are at and take no others, and nobody looks at failures, until it is resumed.
 
+mod delays;
 mod event_loop;
 mod restart;
 mod scale;
@@ -25,6 +26,7 @@ pub use scale::{Occupied, in_order_of_keeping};
 use super::{Action, Command, Decision, Facts, Resolved, Restart, Status, View, as_written, earlier};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::time::SimTime;
+use delays::{DelayedStart, Delays};
 use std::time::Duration;
 use updater::Run;
 
@@ -204,8 +206,8 @@ pub struct Memory {
     run: Option<Run>,
     /// Slots that are still to hold another version than the target.
     behind: [u32; Version::COUNT],
-    /// Tasks that are prepared and not started yet, by id.
-    delays: Vec<DelayedStart>,
+    /// Tasks that are prepared and not started yet.
+    delays: Delays,
     restarts: Supervisor,
 }
 
@@ -231,27 +233,19 @@ enum State {
     RollbackCompleted,
 }
 
-/// A task that waits for its start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct DelayedStart {
-    task: InstanceId,
-    since: SimTime,
-    until: SimTime,
-    /// It waits for this one to stop, but not for ever.
-    waits_for: Option<InstanceId>,
-}
-
 /// A decision in the making.
 struct Turn<'a> {
     view: &'a View<'a>,
     actions: Vec<Action>,
     ask_again: Option<SimTime>,
     next_id: u32,
+    /// Nothing that is remembered has changed.
+    settled: bool,
 }
 
 impl<'a> Turn<'a> {
     fn new(view: &'a View<'a>) -> Self {
-        Turn { view, actions: Vec::new(), ask_again: None, next_id: view.fleet.len() as u32 }
+        Turn { view, actions: Vec::new(), ask_again: None, next_id: view.fleet.len() as u32, settled: true }
     }
 
     /// Whether a moment has come; until then the orchestrator wishes to be asked again.
@@ -285,11 +279,13 @@ impl<'a> Turn<'a> {
 
 impl Memory {
     /// The specification may be another one than before.
-    fn note_the_specification(&mut self, view: &View<'_>) {
+    fn note_the_specification(&mut self, turn: &mut Turn<'_>) {
+        let view = turn.view;
         let before = self.spec;
         if before.is_some_and(|spec| (spec.revision, spec.desired) == (view.revision, view.desired)) {
             return;
         }
+        turn.settled = false;
         let in_force = self.spec_version();
         let is_asked_for = before.is_none_or(|spec| spec.revision != view.revision);
         let rolls_back = is_asked_for && view.rolling_back;
@@ -312,18 +308,6 @@ impl Memory {
         later.checked_sub(1).map_or(SpecVersion::default(), |place| self.in_force[place].1)
     }
 
-    fn delay_of(&self, task: InstanceId) -> Result<usize, usize> {
-        self.delays.binary_search_by_key(&task, |delay| delay.task)
-    }
-
-    /// Delays a start; a delay that the task had already is over.
-    fn delay(&mut self, delay: DelayedStart) {
-        match self.delay_of(delay.task) {
-            Ok(place) => self.delays[place] = delay,
-            Err(place) => self.delays.insert(place, delay),
-        }
-    }
-
     fn change_state(&mut self, view: &View<'_>, state: State) {
         self.state = state;
         self.changed_at = Some(view.now);
@@ -339,37 +323,55 @@ impl Memory {
         self.change_state(view, if is_rollback { State::RollbackPaused } else { State::Paused });
     }
 
-    /// Whether the store has been changed by somebody who turned to it at a moment.
-    fn has_stored(&mut self, turn: &mut Turn<'_>, manager: &Manager, at: SimTime) -> bool {
-        let stored_at = at.max(self.stored_at) + manager.change;
-        let has_stored = turn.has_come(stored_at);
-        if has_stored {
-            self.stored_at = stored_at;
+    /// Something has happened to tasks.
+    fn hear(&mut self, view: &View<'_>) {
+        for id in view.fleet.changed() {
+            self.delays.hear(*id);
+            if let Some(run) = &mut self.run {
+                run.hear(*id);
+            }
         }
-        has_stored
+    }
+
+    /// The store is changed by somebody who turned to it at a moment; otherwise, when it can be.
+    fn store(&mut self, turn: &mut Turn<'_>, manager: &Manager, at: SimTime) -> Result<(), SimTime> {
+        let stored_at = at.max(self.stored_at) + manager.change;
+        if turn.view.now < stored_at {
+            return Err(stored_at);
+        }
+        self.stored_at = stored_at;
+        turn.settled = false;
+        Ok(())
+    }
+
+    /// Whether that has happened; until then the orchestrator wishes to be asked again.
+    fn has_stored(&mut self, turn: &mut Turn<'_>, manager: &Manager, at: SimTime) -> bool {
+        self.store(turn, manager, at).map_err(|at| turn.has_come(at)).is_ok()
     }
 
     /// Starts every task whose delay is over.
     fn start_due(&mut self, turn: &mut Turn<'_>, manager: &Manager) {
         let fleet = turn.view.fleet;
-        let mut delays = std::mem::take(&mut self.delays);
-        delays.retain(|delay| {
-            if !fleet[delay.task].phase().is_live() {
-                return false;
-            }
-            let at_the_latest = delay.until.max(delay.since + OLD_TASK_STOP_WAIT);
-            let over_at = match delay.waits_for.map(|old| &fleet[old]) {
-                Some(old) if old.phase() == Phase::Gone => delay.until.max(old.since() + manager.updater),
-                Some(_) => at_the_latest,
-                None => delay.until,
-            };
-            let is_over = self.has_stored(turn, manager, over_at.min(at_the_latest));
-            if is_over {
+        while let Some(delay) = self.delays.next(turn.view.now) {
+            if fleet[delay.task].phase().is_live() {
+                let at_the_latest = delay.until.max(delay.since + OLD_TASK_STOP_WAIT);
+                let over_at = match delay.waits_for.map(|old| &fleet[old]) {
+                    Some(old) if old.phase() == Phase::Gone => delay.until.max(old.since() + manager.updater),
+                    Some(_) => at_the_latest,
+                    None => delay.until,
+                };
+                if let Err(at) = self.store(turn, manager, over_at.min(at_the_latest)) {
+                    self.delays.wake_at(at, delay.task);
+                    continue;
+                }
                 turn.actions.push(Action::Start(delay.task));
             }
-            !is_over
-        });
-        self.delays = delays;
+            self.delays.remove(delay.task);
+            turn.settled = false;
+            if let Some(run) = &mut self.run {
+                run.hear(delay.task);
+            }
+        }
     }
 
     /// The state in the original's own word.
@@ -498,27 +500,29 @@ impl Settings {
     }
 
     /// One decision. Whoever acts leaves the others to the next one, which sees the fleet as the actions leave it.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut memory = before.clone();
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
         let mut turn = Turn::new(view);
-        memory.note_the_specification(view);
+        memory.note_the_specification(&mut turn);
+        memory.hear(view);
         memory.start_due(&mut turn, &self.manager);
         let mut roll_back = false;
         if turn.actions.is_empty() {
-            self.advance_workers(&mut turn, &mut memory);
+            self.advance_workers(&mut turn, memory);
         }
         if turn.actions.is_empty() {
-            roll_back = self.look_at_failures(&mut turn, &mut memory);
+            roll_back = self.look_at_failures(&mut turn, memory);
         }
         if turn.actions.is_empty() && !roll_back {
-            let replaced = self.run_event_loop(&mut turn, &mut memory);
+            let replaced = self.run_event_loop(&mut turn, memory);
             if !replaced {
-                self.hand_out_slots(&mut turn, &mut memory);
+                self.hand_out_slots(&mut turn, memory);
             }
         }
         let (status, reported, desired) = (memory.status(view), memory.reported(), memory.desired(view));
-        let Turn { actions, ask_again, .. } = turn;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+        let of_run = memory.run.as_mut().and_then(|run| run.wakes_next(view.now));
+        let ask_again = [turn.ask_again, memory.delays.wakes_next(view.now), of_run].into_iter().flatten().min();
+        let Turn { actions, settled, .. } = turn;
+        Decision { actions, settled, ask_again, status, reported, desired, roll_back }
     }
 
     /// Whether a task is not what the current specification asks for.

@@ -85,9 +85,10 @@ impl Played {
                 rolling_back: self.rolling_back,
                 ..shown(&self.fleet, self.desired, &slots)
             };
-            let decision = self.settings.decide(&view, &self.memory);
-            let is_content = decision.actions.is_empty() && decision.memory == self.memory;
-            (self.memory, self.ask_again, self.state) = (decision.memory, decision.ask_again, decision.reported);
+            let decision = self.settings.decide(&view, &mut self.memory);
+            let is_content = decision.actions.is_empty() && decision.settled;
+            self.fleet.forget_changes();
+            (self.ask_again, self.state) = (decision.ask_again, decision.reported);
             decision.actions.iter().for_each(|action| self.perform(*action));
             all.extend(decision.actions);
             if decision.roll_back {

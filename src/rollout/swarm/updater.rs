@@ -2,8 +2,10 @@
 
 use super::{DelayedStart, FailureAction, Memory, Order, Settings, SpecVersion, State, Turn, UpdateConfig};
 use crate::fleet::{Instance, InstanceId, Slot};
-use crate::rollout::View;
+use crate::rollout::agenda::Agenda;
+use crate::rollout::{View, earlier};
 use crate::time::SimTime;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,10 +44,18 @@ pub(super) struct Run {
     taken: usize,
     /// How many slots they are in.
     dirty: u32,
-    /// Slots that a worker is at.
-    in_work: Vec<Work>,
+    /// Slots that a worker is at, by the place of what they held.
+    in_work: BTreeMap<usize, Work>,
+    /// Those that it was given, and has not begun.
+    beginning: BTreeSet<usize>,
+    /// Those in which it waits for a task.
+    waiting: BTreeMap<InstanceId, usize>,
+    /// Those begun that are to be looked at.
+    agenda: Agenda<usize>,
     /// Tasks that this run created and whose failure would still count.
-    watched: Vec<InstanceId>,
+    watched: BTreeSet<InstanceId>,
+    /// Those of them that are to be judged.
+    failing: Agenda<InstanceId>,
     /// Failures that count.
     failures: u32,
     /// When the last monitoring period ends; `None` while workers are busy.
@@ -75,10 +85,13 @@ enum Step {
     Pauses { until: SimTime },
 }
 
-impl Work {
-    fn is_done(&self, turn: &mut Turn<'_>) -> bool {
-        matches!(self.step, Step::Pauses { until } if turn.has_come(until))
-    }
+/// Whether what a worker waits for has come.
+enum Through {
+    Yes,
+    /// It will have then.
+    At(SimTime),
+    /// Not before something happens to the task.
+    No,
 }
 
 impl Run {
@@ -89,8 +102,12 @@ impl Run {
             held,
             taken: 0,
             dirty,
-            in_work: Vec::new(),
-            watched: Vec::new(),
+            in_work: BTreeMap::new(),
+            beginning: BTreeSet::new(),
+            waiting: BTreeMap::new(),
+            agenda: Agenda::default(),
+            watched: BTreeSet::new(),
+            failing: Agenda::default(),
             failures: 0,
             monitored_until: None,
             is_stopped: false,
@@ -111,7 +128,7 @@ impl Run {
     }
 
     /// Gives the next slots to the workers that are free.
-    fn give_slots(&mut self, turn: &Turn<'_>, memory: &mut Memory, config: &UpdateConfig) {
+    fn give_slots(&mut self, turn: &mut Turn<'_>, memory: &mut Memory, config: &UpdateConfig) {
         let workers = if config.parallelism == 0 { usize::MAX } else { config.parallelism as usize };
         while !self.is_stopped && self.in_work.len() < workers {
             let Some(held) = self.next_slot() else { return };
@@ -120,7 +137,9 @@ impl Run {
             if version != turn.view.target {
                 memory.behind[version.index()] = memory.behind[version.index()].saturating_sub(1);
             }
-            self.in_work.push(Work { held, step: Step::Begins { since: turn.view.now } });
+            self.beginning.insert(held.start);
+            self.in_work.insert(held.start, Work { held, step: Step::Begins { since: turn.view.now } });
+            turn.settled = false;
         }
     }
 
@@ -130,6 +149,39 @@ impl Run {
         let slot = left.first()?.slot;
         let count = left.iter().take_while(|held| held.slot == slot).count();
         Some(self.taken..self.taken + count)
+    }
+
+    /// Something has happened to a task.
+    pub(super) fn hear(&mut self, id: InstanceId) {
+        if let Some(place) = self.waiting.get(&id) {
+            self.agenda.call(*place);
+        }
+        if self.watched.contains(&id) {
+            self.failing.call(id);
+        }
+    }
+
+    /// When something is to be looked at even if nothing happens to it.
+    pub(super) fn wakes_next(&mut self, now: SimTime) -> Option<SimTime> {
+        earlier(self.agenda.wakes_next(now), self.failing.wakes_next(now))
+    }
+
+    /// A worker is at another step, or free.
+    fn goes_on(&mut self, turn: &mut Turn<'_>, place: usize, step: Step) {
+        turn.settled = false;
+        match step {
+            Step::Pauses { until } if until <= turn.view.now => {
+                self.in_work.remove(&place);
+                return;
+            }
+            Step::Pauses { until } => self.agenda.wake_at(until, place),
+            Step::Waits { task, .. } => {
+                self.waiting.insert(task, place);
+                self.agenda.call(place);
+            }
+            Step::Begins { .. } => unreachable!("nobody begins twice"),
+        }
+        self.in_work.get_mut(&place).expect("it is in work").step = step;
     }
 
     /// Whether more than the tolerated share of the tasks failed before they ran or soon after.
@@ -143,22 +195,21 @@ impl Run {
             (true, true) => config.last_monitor(),
             (false, _) => config.monitor,
         };
-        let view = turn.view;
+        let now = turn.view.now;
         let mut failures = 0;
-        self.watched.retain(|id| {
-            let task = &view.fleet[*id];
-            // The worker left the task when it ran or failed, whichever came first.
-            let left_at = ran_at(task).or(failed_at(task));
-            let is_past = |period| left_at.is_some_and(|at| view.now.since(at) > period);
+        while let Some(id) = self.failing.next(now) {
+            let task = &turn.view.fleet[id];
             match failed_at(task) {
-                None => !is_past(config.last_monitor()),
-                Some(failed) if turn.has_come(failed + reaction) => {
-                    failures += u32::from(!is_past(monitor));
-                    false
+                Some(failed) if failed + reaction > now => self.failing.wake_at(failed + reaction, id),
+                Some(failed) => {
+                    // The worker left the task when it ran or failed, whichever came first.
+                    failures += u32::from(now.since(ran_at(task).unwrap_or(failed)) <= monitor);
+                    self.watched.remove(&id);
+                    turn.settled = false;
                 }
-                Some(_) => true,
+                None => {}
             }
-        });
+        }
         self.failures += failures;
         // Single precision, as in the original: 29 of 100 do not exceed 0.29.
         failures > 0 && self.failures as f32 / self.dirty as f32 > config.max_failure_ratio as f32
@@ -180,20 +231,26 @@ impl Settings {
     pub(super) fn advance_workers(&self, turn: &mut Turn<'_>, memory: &mut Memory) {
         let Some(mut run) = memory.run.take() else { return };
         let config = run.config(self);
-        let mut in_work = std::mem::take(&mut run.in_work);
-        in_work.retain_mut(|work| {
-            if let Step::Waits { task, is_new } = work.step
-                && self.is_through(turn, memory, task, is_new, config.order)
-            {
-                if is_new && config.order == Order::StartFirst && ran_at(&turn.view.fleet[task]).is_some() {
-                    let old = to_be_stopped(turn.view, &run.held[work.held.clone()], None);
-                    turn.terminate_all(&old.unwrap_or_default());
+        let now = turn.view.now;
+        while let Some(place) = run.agenda.next(now) {
+            let Some(Work { held, step }) = run.in_work.get(&place).cloned() else { continue };
+            let Step::Waits { task, is_new } = step else {
+                run.goes_on(turn, place, step);
+                continue;
+            };
+            match self.is_through(turn, memory, task, is_new, config.order) {
+                Through::At(at) => run.agenda.wake_at(at, place),
+                Through::No => {}
+                Through::Yes => {
+                    if is_new && config.order == Order::StartFirst && ran_at(&turn.view.fleet[task]).is_some() {
+                        let old = to_be_stopped(turn.view, &run.held[held], None);
+                        turn.terminate_all(&old.unwrap_or_default());
+                    }
+                    run.waiting.remove(&task);
+                    run.goes_on(turn, place, Step::Pauses { until: now + config.delay });
                 }
-                work.step = Step::Pauses { until: turn.view.now + config.delay };
             }
-            !work.is_done(turn)
-        });
-        run.in_work = in_work;
+        }
         memory.run = Some(run).filter(|run| !run.is_over());
     }
 
@@ -205,19 +262,22 @@ impl Settings {
         task: InstanceId,
         is_new: bool,
         order: Order,
-    ) -> bool {
-        if memory.delay_of(task).is_ok() {
-            return false;
+    ) -> Through {
+        if memory.delays.contains(task) {
+            return Through::No;
         }
         let task = &turn.view.fleet[task];
         let reaction = self.manager.updater;
-        match (ran_at(task), failed_at(task)) {
-            _ if !is_new => true,
+        let known = match (ran_at(task), failed_at(task)) {
+            _ if !is_new => Ok(()),
             // It has the old task to stop.
-            (Some(at), _) if order == Order::StartFirst => memory.has_stored(turn, &self.manager, at + reaction),
-            (Some(at), _) | (None, Some(at)) => turn.has_come(at + reaction),
-            (None, None) => !task.phase().is_live(),
-        }
+            (Some(at), _) if order == Order::StartFirst => memory.store(turn, &self.manager, at + reaction),
+            (Some(at), _) | (None, Some(at)) if at + reaction > turn.view.now => Err(at + reaction),
+            (Some(_), _) | (None, Some(_)) => Ok(()),
+            (None, None) if task.phase().is_live() => return Through::No,
+            (None, None) => Ok(()),
+        };
+        known.map_or_else(Through::At, |()| Through::Yes)
     }
 
     /// The updater's own failure rule. Returns whether the version before is to be brought back.
@@ -227,6 +287,7 @@ impl Settings {
         if !run.is_stopped && run.failed_too_often(turn, config, self.manager.updater) {
             run.is_stopped = true;
             run.speaks_since = Some(turn.view.now);
+            turn.settled = false;
         }
         let speaks = run.speaks_since.is_some_and(|since| memory.has_stored(turn, &self.manager, since));
         run.speaks_since = run.speaks_since.filter(|_| !speaks);
@@ -245,19 +306,20 @@ impl Settings {
         let config = run.config(self);
         loop {
             run.give_slots(turn, memory, config);
-            let mut in_work = std::mem::take(&mut run.in_work);
             let mut has_begun = false;
-            in_work.retain_mut(|work| {
-                if let Step::Begins { since } = work.step
-                    && memory.has_stored(turn, &self.manager, since)
-                {
-                    work.step = begin(turn, memory, &mut run, work.held.clone(), config);
+            for place in std::mem::take(&mut run.beginning) {
+                let Work { held, step: Step::Begins { since } } = run.in_work[&place].clone() else {
+                    unreachable!("it has not begun")
+                };
+                if memory.has_stored(turn, &self.manager, since) {
+                    let step = begin(turn, memory, &mut run, held, config);
+                    // Where there is nothing to wait for, the worker may be free again at once.
+                    run.goes_on(turn, place, step);
                     has_begun = true;
+                } else {
+                    run.beginning.insert(place);
                 }
-                // Where there is nothing to wait for, the worker may be free again at once.
-                !work.is_done(turn)
-            });
-            run.in_work = in_work;
+            }
             if !has_begun {
                 break;
             }
@@ -266,6 +328,7 @@ impl Settings {
             let until = *run.monitored_until.get_or_insert(turn.view.now + config.last_monitor());
             if turn.has_come(until) {
                 memory.complete(turn.view);
+                turn.settled = false;
                 return;
             }
         }
@@ -295,7 +358,7 @@ fn begin(turn: &mut Turn<'_>, memory: &mut Memory, run: &mut Run, held: Range<us
         if kept.wanted == Wanted::Running {
             return is_done;
         }
-        memory.delay(DelayedStart { task: kept.task, since: now, until: now, waits_for: old.last().copied() });
+        memory.delays.insert(DelayedStart { task: kept.task, since: now, until: now, waits_for: old.last().copied() });
         return Step::Waits { task: kept.task, is_new: false };
     }
     let task = match config.order {
@@ -304,12 +367,12 @@ fn begin(turn: &mut Turn<'_>, memory: &mut Memory, run: &mut Run, held: Range<us
             let Ok(old) = old else { return is_done };
             let task = turn.launch(memory, held[0].slot, true);
             turn.terminate_all(&old);
-            memory.delay(DelayedStart { task, since: now, until: now, waits_for: old.last().copied() });
+            memory.delays.insert(DelayedStart { task, since: now, until: now, waits_for: old.last().copied() });
             task
         }
     };
     if config.failure_action != FailureAction::Continue {
-        run.watched.push(task);
+        run.watched.insert(task);
     }
     Step::Waits { task, is_new: true }
 }
@@ -348,7 +411,8 @@ mod tests {
         let view = View { now: at(1 + ran_and_failed_after.unwrap_or(0)), ..shown(&fleet, 2, &slots) };
         let held = Held { task: InstanceId(1), slot: Slot(1), wanted: Wanted::Running, is_dirty: true };
         let held: &[Held] = if slots_left { &[held] } else { &[] };
-        let mut run = Run { watched: vec![id], ..Run::new(SpecVersion(1), false, held.into(), dirty) };
+        let mut run = Run { watched: [id].into(), ..Run::new(SpecVersion(1), false, held.into(), dirty) };
+        run.hear(id);
         run.failed_too_often(&mut Turn::new(&view), config, Duration::ZERO)
     }
 

@@ -287,32 +287,32 @@ impl Settings {
     }
 
     /// One decision.
-    pub fn decide(&self, view: &View<'_>, before: &Memory) -> Decision<Memory> {
-        let mut memory = before.clone();
+    pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
+        let before = memory.clone();
         let (actions, removed) = (Vec::new(), Vec::new());
         let mut draft = Draft { view, actions, launched: 0, ask_again: None, removed };
         if memory.revision != view.revision {
-            self.begin_anew(&mut draft, &mut memory);
+            self.begin_anew(&mut draft, memory);
         }
-        self.follow_the_size(&mut draft, &mut memory);
+        self.follow_the_size(&mut draft, memory);
         let had_failed = memory.failed;
-        self.advance_beside(&mut draft, &mut memory);
+        self.advance_beside(&mut draft, memory);
         // A wave may be done as soon as it has begun, so look again until nothing moves.
         loop {
-            self.advance_wave(&mut draft, &mut memory);
-            self.skip_what_is_done(&draft, &mut memory);
+            self.advance_wave(&mut draft, memory);
+            self.skip_what_is_done(&draft, memory);
             let may_begin = memory.wave.is_none() && !memory.failed && !view.halted;
-            if !may_begin || !self.begin_wave(&mut draft, &mut memory) {
+            if !may_begin || !self.begin_wave(&mut draft, memory) {
                 break;
             }
         }
         // Demanded once: where there is nothing to go back to it has failed.
         let roll_back = memory.failed && !had_failed && self.on_failure == OnFailure::RollBack && !view.rolling_back;
         let (status, reported) =
-            if roll_back { (Status::Progressing, "rolling back") } else { status_of(view, &memory) };
-        let desired = wanted(&draft, &memory);
+            if roll_back { (Status::Progressing, "rolling back") } else { status_of(view, memory) };
+        let desired = wanted(&draft, memory);
         let Draft { actions, ask_again, .. } = draft;
-        Decision { actions, memory, ask_again, status, reported, desired, roll_back }
+        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
     }
 
     /// The size of the wave after one of this size.

@@ -104,7 +104,7 @@ fn every_step_takes_its_time() {
     assert_eq!([8, 10, 11].map(|second| walk.at(second)), ["", "", "in2 out1"]);
     let fleet = drawn::fleet("o");
     for (settings, drain) in [(settings(1), false), (taken_out(1), true)] {
-        let decision = settings.decide(&shown(&fleet, 1, &[]), &settings.memory(1));
+        let decision = settings.decide(&shown(&fleet, 1, &[]), &mut settings.memory(1));
         assert_eq!(decision.actions.last(), Some(&Action::Terminate { instance: InstanceId(0), drain }));
     }
 }

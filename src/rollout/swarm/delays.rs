@@ -1,0 +1,69 @@
+//! Tasks that are prepared and wait for their start.
+
+use crate::fleet::InstanceId;
+use crate::rollout::agenda::Agenda;
+use crate::time::SimTime;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A task that waits for its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DelayedStart {
+    pub(super) task: InstanceId,
+    pub(super) since: SimTime,
+    pub(super) until: SimTime,
+    /// It waits for this one to stop, but not for ever.
+    pub(super) waits_for: Option<InstanceId>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Delays {
+    by_task: BTreeMap<InstanceId, DelayedStart>,
+    /// Who waits for whom: (old, task).
+    waits: BTreeSet<(InstanceId, InstanceId)>,
+    agenda: Agenda<InstanceId>,
+}
+
+impl Delays {
+    pub(super) fn contains(&self, task: InstanceId) -> bool {
+        self.by_task.contains_key(&task)
+    }
+
+    /// Delays a start; a delay that the task had already is over.
+    pub(super) fn insert(&mut self, delay: DelayedStart) {
+        self.remove(delay.task);
+        self.by_task.insert(delay.task, delay);
+        self.waits.extend(delay.waits_for.map(|old| (old, delay.task)));
+        self.agenda.call(delay.task);
+    }
+
+    pub(super) fn remove(&mut self, task: InstanceId) {
+        self.agenda.strike(task);
+        if let Some(delay) = self.by_task.remove(&task) {
+            delay.waits_for.map(|old| self.waits.remove(&(old, task)));
+        }
+    }
+
+    /// Something has happened to a task.
+    pub(super) fn hear(&mut self, id: InstanceId) {
+        if self.contains(id) {
+            self.agenda.call(id);
+        }
+        for (_, task) in self.waits.range((id, InstanceId(0))..=(id, InstanceId(u32::MAX))) {
+            self.agenda.call(*task);
+        }
+    }
+
+    /// The next one to look at, by task.
+    pub(super) fn next(&mut self, now: SimTime) -> Option<DelayedStart> {
+        self.agenda.next(now).map(|task| self.by_task[&task])
+    }
+
+    pub(super) fn wake_at(&mut self, at: SimTime, task: InstanceId) {
+        self.agenda.wake_at(at, task);
+    }
+
+    pub(super) fn wakes_next(&mut self, now: SimTime) -> Option<SimTime> {
+        self.agenda.wakes_next(now)
+    }
+}
