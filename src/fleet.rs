@@ -456,6 +456,11 @@ impl Fleet {
         Phase::ALL.iter().filter(|phase| phase.is_live()).map(|phase| self.count(version, *phase)).sum()
     }
 
+    /// Whether an instance of a version exists, on its way out or not.
+    pub fn exists(&self, version: Version) -> bool {
+        Phase::ALL.iter().any(|phase| *phase != Phase::Gone && self.count(version, *phase) > 0)
+    }
+
     /// How many instances are on their way out.
     pub fn terminating(&self) -> u32 {
         let count = |version| self.count(version, Phase::Draining) + self.count(version, Phase::Stopping);

@@ -248,9 +248,6 @@ impl Lazy {
         let place = id.index() * self.blocks * BLOCK + free;
         self.ends[place / BLOCK][place % BLOCK] = ends;
         self.latest = self.latest.max(ends);
-        if let Some(order) = &mut self.order {
-            order.ends.insert(ends, place as u32);
-        }
         if self.pools > 1 {
             let before = std::mem::replace(&mut self.through[place], pool);
             let first = id.index() * self.pools;
@@ -264,6 +261,14 @@ impl Lazy {
     #[inline]
     pub(super) fn is_ordered(&self) -> bool {
         self.order.is_some()
+    }
+
+    /// Where balancers are told of ends: they will be of this one.
+    #[inline]
+    pub(super) fn note_end(&mut self, place: usize, ends: u64) {
+        if let Some(order) = &mut self.order {
+            order.ends.insert(ends, place as u32);
+        }
     }
 
     /// Tells balancers of what ends up to a moment, and up to a place at that moment.
@@ -412,6 +417,7 @@ impl Engine<'_> {
         desk.speed.note_begun();
         let version = desk.version;
         if self.requests.lazy.is_ordered() {
+            self.requests.lazy.note_end(place, ends);
             self.balancers[usize::from(pool)].opened(Endpoint(id.0));
         }
         self.count_answered(version, &Answered::of(part, 1));

@@ -112,7 +112,9 @@ impl Row<'_> {
         let balancer = &mut self.balancers[usize::from(pool)];
         let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
         let id = InstanceId(least.0);
-        let place = self.serve(now, work.max(1), pool, id, self.lazy.survey(id, now))?;
+        let service = work.max(1);
+        let place = self.serve(now, service, pool, id, self.lazy.survey(id, now))?;
+        self.lazy.note_end(place, now + service);
         self.balancers[usize::from(pool)].opened(least);
         Some(place)
     }

@@ -24,6 +24,7 @@
 
 mod alarm;
 mod breaker;
+mod roster;
 mod turn;
 
 #[cfg(test)]
@@ -32,9 +33,12 @@ mod tests;
 pub use alarm::Alarm;
 pub use breaker::{CircuitBreaker, Threshold, ThresholdType};
 
+use super::agenda::Agenda;
 use super::{Command, Decision, Facts, Resolved, Restart, View, as_written};
 use crate::fleet::{InstanceId, Version};
 use crate::time::SimTime;
+use roster::Roster;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use turn::Turn;
 
@@ -83,10 +87,21 @@ pub struct Memory {
     deployment: Deployment,
     /// What the last completed deployment brought about, and how many tasks were desired then.
     completed: (Version, u32),
-    /// Tasks that were not healthy yet, or are within their grace period, by id.
-    young: Vec<Young>,
+    /// All tasks by how they are, the version that is asked for being this one; and those to look at later.
+    roster: Roster,
+    sides_of: Version,
+    agenda: Agenda<InstanceId>,
+    /// Tasks that were not healthy yet, or are within their grace period.
+    young: BTreeMap<InstanceId, Young>,
     /// The alarm since the rollout began.
     alarm: Option<alarm::State>,
+}
+
+impl Memory {
+    /// What a decision may change that the next one, of the same moment, could go by.
+    fn outline(&self) -> (Deployment, (Version, u32), Option<alarm::State>) {
+        (self.deployment, self.completed, self.alarm)
+    }
 }
 
 /// The latest deployment.
@@ -113,7 +128,6 @@ enum Standing {
 /// A task that has to show first what it is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Young {
-    id: InstanceId,
     /// Since when it is RUNNING.
     runs_since: Option<SimTime>,
     was_healthy: bool,
@@ -220,7 +234,10 @@ impl Settings {
         Memory {
             deployment: Deployment { revision: 0, standing, failed: 0, heeds_alarm: true },
             completed: (Version::OLD, desired),
-            young: Vec::new(),
+            roster: Roster::default(),
+            sides_of: Version::OLD,
+            agenda: Agenda::default(),
+            young: BTreeMap::new(),
             alarm: None,
         }
     }

@@ -1,52 +1,19 @@
 //! A decision under way: how each task is, what that means for the deployment, and what starts and stops.
 
 use super::alarm::State;
+use super::roster::{Health, Side};
 use super::{Deployment, HEALTHY_WITHOUT_CHECK, HOST_DOWN_AFTER, Memory, Settings, Standing, Young};
 use crate::fleet::{Instance, InstanceId, Phase, Version};
 use crate::rollout::{Action, Decision, Status, View, earlier};
 use crate::time::SimTime;
-use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// How the scheduler finds a task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Health {
-    Healthy,
-    /// PENDING, not checked often enough, or forgiven for now.
-    Undecided,
-    Unhealthy,
-}
-
-/// Tasks of one side of a deployment, by how they are.
-#[derive(Debug, Default)]
-struct Tasks {
-    healthy: Vec<InstanceId>,
-    undecided: Vec<InstanceId>,
-    unhealthy: Vec<InstanceId>,
-}
-
-impl Tasks {
-    fn of(&mut self, health: Health) -> &mut Vec<InstanceId> {
-        match health {
-            Health::Healthy => &mut self.healthy,
-            Health::Undecided => &mut self.undecided,
-            Health::Unhealthy => &mut self.unhealthy,
-        }
-    }
-}
-
-fn count(tasks: &[InstanceId]) -> u32 {
-    tasks.len() as u32
-}
 
 pub(super) struct Turn<'a> {
     settings: &'a Settings,
     view: &'a View<'a>,
     memory: &'a mut Memory,
-    before: Memory,
-    /// Tasks of the version that is asked for, and of the others.
-    wanted: Tasks,
-    others: Tasks,
+    before: (Deployment, (Version, u32), Option<State>),
     actions: Vec<Action>,
     launched: u32,
     /// Tasks that have ended, and are gone as soon as that is said.
@@ -62,10 +29,8 @@ impl<'a> Turn<'a> {
         Turn {
             settings,
             view,
-            before: memory.clone(),
+            before: memory.outline(),
             memory,
-            wanted: Tasks::default(),
-            others: Tasks::default(),
             actions: Vec::new(),
             launched: 0,
             ended: 0,
@@ -101,89 +66,100 @@ impl<'a> Turn<'a> {
     // --- tasks
     // ---------------------------------------------------------------------------------------------------------
 
+    /// Looks at the tasks to which something has happened, and at those whose time has come; at all of them where another
+    /// version is asked for.
     pub(super) fn look_at_tasks(&mut self) {
-        self.follow_the_young();
-        let fleet = self.view.fleet;
-        for (id, task) in fleet.all_live() {
-            let has_ended =
-                task.phase() == Phase::Down && (!task.under_repair || self.has_come(task.since() + HOST_DOWN_AFTER));
-            if has_ended {
-                // A task whose host is lost has failed its checks; who ends by itself fails none that it had passed.
-                let was_healthy = self.young(id).is_none_or(|young| young.was_healthy);
-                if task.under_repair || !was_healthy {
-                    self.count_failure(task);
-                }
-                self.ended += 1;
-                self.terminate(id);
-                continue;
-            }
-            let health = self.health(id, task);
-            let side = if task.version == self.view.target { &mut self.wanted } else { &mut self.others };
-            side.of(health).push(id);
+        let View { fleet, target, now, .. } = *self.view;
+        let is_turned = std::mem::replace(&mut self.memory.sides_of, target) != target;
+        let mut due: BTreeSet<InstanceId> = fleet.changed().iter().copied().collect();
+        due.extend(self.memory.roster.ids().filter(|_| is_turned));
+        while let Some(id) = self.memory.agenda.next(now) {
+            due.insert(id);
+        }
+        due.iter().for_each(|id| self.follow_if_young(*id));
+        for id in due {
+            self.look_at(id);
         }
     }
 
-    fn young(&self, id: InstanceId) -> Option<&Young> {
-        let place = self.memory.young.binary_search_by_key(&id, |young| young.id);
-        place.ok().map(|place| &self.memory.young[place])
+    fn look_at(&mut self, id: InstanceId) {
+        let View { fleet, target, .. } = *self.view;
+        let task = &fleet[id];
+        if !task.phase().is_live() {
+            self.memory.agenda.strike(id);
+            self.memory.roster.remove(id, task);
+            return;
+        }
+        let known_at = if task.under_repair { task.since() + HOST_DOWN_AFTER } else { task.since() };
+        let has_ended = task.phase() == Phase::Down && self.has_come_for(id, known_at);
+        let health = if has_ended { None } else { Some(self.health(id)) };
+        self.memory.roster.put(id, task, target, health);
+        if has_ended {
+            // A task whose host is lost has failed its checks; who ends by itself fails none that it had passed.
+            let was_healthy = self.memory.young.get(&id).is_none_or(|young| young.was_healthy);
+            if task.under_repair || !was_healthy {
+                self.count_failure(task);
+            }
+            self.ended += 1;
+            self.terminate(id);
+        }
     }
 
-    /// Since when young tasks run, and whether they were healthy. Tasks are followed from their launch on, and anew when
+    /// Whether a moment has come; until then it is wished to look at a task again.
+    fn has_come_for(&mut self, id: InstanceId, at: SimTime) -> bool {
+        let has_come = self.view.now >= at;
+        if !has_come {
+            self.memory.agenda.wake_at(at, id);
+        }
+        has_come
+    }
+
+    /// Since when a young task runs, and whether it was healthy. Tasks are followed from their launch on, and anew when
     /// their host comes back.
-    fn follow_the_young(&mut self) {
-        let fleet = self.view.fleet;
-        if Version::all().any(|version| fleet.count(version, Phase::Starting) > 0) {
-            for (id, task) in fleet.all_live().filter(|(_, task)| task.phase() == Phase::Starting) {
-                let young = Young { id, runs_since: Some(task.since()), was_healthy: true };
-                match self.memory.young.binary_search_by_key(&id, |young| young.id) {
-                    Ok(place) => self.memory.young[place].runs_since = young.runs_since,
-                    Err(place) => self.memory.young.insert(place, young),
-                }
+    fn follow_if_young(&mut self, id: InstanceId) {
+        let View { fleet, now, target, .. } = *self.view;
+        let task = &fleet[id];
+        if task.phase() == Phase::Starting {
+            let runs_since = Some(task.since());
+            let young = self.memory.young.entry(id).or_insert(Young { runs_since, was_healthy: true });
+            young.runs_since = runs_since;
+        }
+        let Some(mut young) = self.memory.young.remove(&id).filter(|_| task.phase().is_live()) else { return };
+        if !matches!(task.phase(), Phase::Pulling | Phase::Prepared) {
+            young.runs_since = young.runs_since.or(Some(task.since()));
+        }
+        self.memory.young.insert(id, young);
+        if !young.was_healthy && self.health(id) == Health::Healthy {
+            young.was_healthy = true;
+            let resets = self.settings.circuit_breaker.is_some_and(|breaker| breaker.reset_on_healthy_task);
+            if task.version == target && resets && self.is_in_progress() {
+                self.memory.deployment.failed = 0;
             }
         }
-        let mut young = std::mem::take(&mut self.memory.young);
-        let mut has_new_healthy = false;
-        young.retain_mut(|young| {
-            let task = &fleet[young.id];
-            if !task.phase().is_live() {
-                return false;
-            }
-            if !matches!(task.phase(), Phase::Pulling | Phase::Prepared) {
-                young.runs_since = young.runs_since.or(Some(task.since()));
-            }
-            if !young.was_healthy && self.health_of(task, Some(young)) == Health::Healthy {
-                young.was_healthy = true;
-                has_new_healthy |= task.version == self.view.target;
-            }
-            let is_young = young.runs_since.is_none_or(|since| since + self.youth() > self.view.now);
-            !young.was_healthy || is_young
-        });
-        self.memory.young = young;
-        let resets = self.settings.circuit_breaker.is_some_and(|breaker| breaker.reset_on_healthy_task);
-        if has_new_healthy && resets && self.is_in_progress() {
-            self.memory.deployment.failed = 0;
+        let is_young = young.runs_since.is_none_or(|since| since + self.youth() > now);
+        if young.was_healthy && !is_young {
+            self.memory.young.remove(&id);
+        } else {
+            self.memory.young.insert(id, young);
         }
     }
 
-    fn health(&mut self, id: InstanceId, task: &Instance) -> Health {
-        let young = self.young(id).copied();
-        self.health_of(task, young.as_ref())
-    }
-
-    fn health_of(&mut self, task: &Instance, young: Option<&Young>) -> Health {
+    fn health(&mut self, id: InstanceId) -> Health {
+        let task = &self.view.fleet[id];
+        let young = self.memory.young.get(&id);
         let (phase, runs_since) = (task.phase(), young.map(|young| young.runs_since.unwrap_or(self.view.now)));
         if matches!(phase, Phase::Pulling | Phase::Prepared | Phase::Down) {
             return Health::Undecided;
         }
         if !self.settings.has_health_check {
-            let is_old_enough = runs_since.is_none_or(|since| self.has_come(since + self.youth()));
+            let is_old_enough = runs_since.is_none_or(|since| self.has_come_for(id, since + self.youth()));
             return if is_old_enough { Health::Healthy } else { Health::Undecided };
         }
         if phase == Phase::Ready {
             return Health::Healthy;
         }
         let is_failing = phase == Phase::Unready || task.fails_checks;
-        if is_failing && runs_since.is_none_or(|since| self.has_come(since + self.youth())) {
+        if is_failing && runs_since.is_none_or(|since| self.has_come_for(id, since + self.youth())) {
             Health::Unhealthy
         } else {
             Health::Undecided
@@ -244,81 +220,49 @@ impl<'a> Turn<'a> {
         let most = self.settings.maximum(desired).min(self.settings.quota.unwrap_or(u32::MAX));
         let existing = fleet.existing_count() as u32 - self.ended;
         let room = most.saturating_sub(existing);
-        let (wanted, others) = (std::mem::take(&mut self.wanted), std::mem::take(&mut self.others));
+        let roster = &self.memory.roster;
         let [healthy, undecided, unhealthy] =
-            [&wanted.healthy, &wanted.undecided, &wanted.unhealthy].map(|it| count(it));
-        let all_healthy = healthy + count(&others.healthy);
-        let running = all_healthy + unhealthy + count(&others.unhealthy);
+            [Health::Healthy, Health::Undecided, Health::Unhealthy].map(|health| roster.count(Side::Wanted, health));
+        let all_healthy = healthy + roster.count(Side::Other, Health::Healthy);
+        let running = all_healthy + unhealthy + roster.count(Side::Other, Health::Unhealthy);
         let missing = desired.saturating_sub(healthy + undecided);
 
         // Those of other versions, as the minimum allows.
-        self.stop(&others.undecided, count(&others.undecided));
-        self.stop(&others.unhealthy, running.saturating_sub(minimum));
-        self.stop(&others.healthy, all_healthy.saturating_sub(minimum));
+        self.stop(Side::Other, Health::Undecided, u32::MAX);
+        self.stop(Side::Other, Health::Unhealthy, running.saturating_sub(minimum));
+        self.stop(Side::Other, Health::Healthy, all_healthy.saturating_sub(minimum));
 
         // Too many of them: whoever does not serve goes first.
         let excess = (healthy + undecided).saturating_sub(desired);
-        self.stop(&wanted.undecided, excess);
-        self.stop(&wanted.healthy, excess.saturating_sub(undecided));
+        self.stop(Side::Wanted, Health::Undecided, excess);
+        self.stop(Side::Wanted, Health::Healthy, excess.saturating_sub(undecided));
 
         // Unhealthy ones, once their replacements are known to be healthy or not, or for want of room.
         let surplus = (healthy + unhealthy).saturating_sub(desired);
         let waits_for_room = missing > 0 && room == 0 && undecided == 0 && self.nobody_leaves();
         let makes_room = u32::from(waits_for_room && running > minimum);
-        self.stop_unhealthy(&wanted.unhealthy, surplus.max(makes_room));
+        for id in self.first_to_stop(Side::Wanted, Health::Unhealthy, surplus.max(makes_room)) {
+            self.count_failure(&self.view.fleet[id]);
+            self.terminate(id);
+        }
 
         for _ in 0..missing.min(room) {
             self.launch();
         }
-        (self.wanted, self.others) = (wanted, others);
     }
 
     fn nobody_leaves(&self) -> bool {
         self.actions.is_empty() && self.view.fleet.terminating() == 0
     }
 
-    fn stop_unhealthy(&mut self, tasks: &[InstanceId], most: u32) {
-        for id in self.in_order(tasks, most) {
-            self.count_failure(&self.view.fleet[id]);
+    fn stop(&mut self, side: Side, health: Health, most: u32) {
+        for id in self.first_to_stop(side, health, most) {
             self.terminate(id);
         }
     }
 
-    fn stop(&mut self, tasks: &[InstanceId], most: u32) {
-        for id in self.in_order(tasks, most) {
-            self.terminate(id);
-        }
-    }
-
-    /// Who stops: each time somebody in a zone with the most tasks, at random.
-    fn in_order(&self, tasks: &[InstanceId], most: u32) -> Vec<InstanceId> {
-        let fleet = self.view.fleet;
-        if most >= count(tasks) {
-            return tasks.to_vec();
-        }
-        let zone_of = |id: &InstanceId| fleet[*id].zone as usize;
-        let zones = 1 + fleet.all_live().map(|(_, task)| task.zone as usize).max().unwrap_or(0);
-        let mut in_zone = vec![0_u32; zones];
-        fleet.all_live().for_each(|(_, task)| in_zone[task.zone as usize] += 1);
-        // Of each zone those that may be chosen, the first one last.
-        let order = |id: &InstanceId| (fleet[*id].rank, *id);
-        let mut left: Vec<Vec<InstanceId>> = vec![Vec::new(); zones];
-        for id in tasks {
-            left[zone_of(id)].push(*id);
-        }
-        for ids in &mut left {
-            ids.sort_unstable_by_key(|id| Reverse(order(id)));
-        }
-        let mut chosen = Vec::new();
-        for _ in 0..most {
-            let first =
-                left.iter().filter_map(|ids| ids.last()).max_by_key(|id| (in_zone[zone_of(id)], Reverse(order(id))));
-            let id = *first.expect("fewer are chosen than there are");
-            left[zone_of(&id)].pop();
-            in_zone[zone_of(&id)] -= 1;
-            chosen.push(id);
-        }
-        chosen
+    fn first_to_stop(&self, side: Side, health: Health, most: u32) -> Vec<InstanceId> {
+        self.memory.roster.first_to_stop(self.view.fleet, side, health, most)
     }
 
     fn launch(&mut self) {
@@ -327,7 +271,7 @@ impl<'a> Turn<'a> {
         self.more[version.index()] += 1;
         let id = InstanceId(self.view.fleet.len() as u32 + self.launched);
         self.launched += 1;
-        self.memory.young.push(Young { id, runs_since: None, was_healthy: false });
+        self.memory.young.insert(id, Young { runs_since: None, was_healthy: false });
     }
 
     /// It leaves its target group before it is told to stop.
@@ -340,8 +284,8 @@ impl<'a> Turn<'a> {
     pub(super) fn complete(&mut self) {
         let View { target, desired, fleet, now, .. } = *self.view;
         let is_steady = self.actions.is_empty()
-            && count(&self.wanted.healthy) == desired
-            && fleet.existing().all(|(_, task)| task.version == target);
+            && self.memory.roster.count(Side::Wanted, Health::Healthy) == desired
+            && target.others().all(|version| !fleet.exists(version));
         if self.memory.deployment.standing == Standing::InProgress && is_steady {
             self.memory.deployment.standing = Standing::Baking(now);
         }
@@ -367,7 +311,8 @@ impl<'a> Turn<'a> {
             desired[version.index()] += i64::from(fleet.live(version));
         }
         let desired = desired.map(|count| u32::try_from(count).expect("nobody is sent away who is not there"));
-        let Turn { actions, memory, before, ask_again, roll_back, .. } = self;
-        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
+        let Turn { actions, memory, before, roll_back, .. } = self;
+        let ask_again = earlier(self.ask_again, memory.agenda.wakes_next(self.view.now));
+        Decision { actions, settled: memory.outline() == before, ask_again, status, reported, desired, roll_back }
     }
 }

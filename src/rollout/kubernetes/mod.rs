@@ -306,9 +306,7 @@ impl Settings {
             memory.woken_at = Some(view.now);
         }
         // A Recreate waits for pods, not for what the sets say of them.
-        let exist =
-            |version| Phase::ALL.iter().any(|phase| *phase != Phase::Gone && view.fleet.count(version, *phase) > 0);
-        let old_exist = memory.asked.target.others().any(exist);
+        let old_exist = memory.asked.target.others().any(|version| view.fleet.exists(version));
         if old_exist != memory.old_exist {
             memory.old_exist = old_exist;
             memory.wake(view.now, &self.control_plane);

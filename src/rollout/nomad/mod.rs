@@ -36,13 +36,13 @@ pub use health::{CHECK_LOOKUP, CheckStatus, OnUpdate, checks_pass};
 pub use policies::{DelayFunction, Limit, ReschedulePolicy, RestartPolicy, Tracker};
 pub use reconciler::{Alloc, Annotations, Change, Client, Group, Node, Part, Place, Plan, reconcile};
 
+use super::agenda::Agenda;
 use super::{Command, Decision, Facts, Resolved, Restart, View, as_written};
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::time::SimTime;
 use health::Seen;
 use policies::Restarts;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use turn::Turn;
 
@@ -180,11 +180,11 @@ pub struct Memory {
     settled: Job,
     /// The latest deployment, and the registration that it is of.
     deployment: Option<(u32, Standing, GroupState)>,
-    /// What is known of allocations, by id; of those from before the rollout nothing is unless something happened. It is
-    /// large and rarely written, and shared with the memory before.
-    records: Arc<BTreeMap<InstanceId, Record>>,
-    /// Allocations of the deployment whose clients have not said yet how they are.
-    unknown: Vec<(InstanceId, Seen)>,
+    /// What is known of allocations; of those from before the rollout nothing is unless something happened.
+    records: BTreeMap<InstanceId, Record>,
+    /// Allocations of the deployment whose clients have not said yet how they are, and when they look again.
+    unknown: BTreeMap<InstanceId, Seen>,
+    agenda: Agenda<InstanceId>,
     /// Allocations that have failed and were not replaced yet, by id.
     failed: Vec<InstanceId>,
     /// When the job is evaluated next.
@@ -195,6 +195,36 @@ pub struct Memory {
     promotions: u32,
     /// The last registration that was brought about without a deployment.
     done_without: u32,
+}
+
+/// What a decision may change that the next one, of the same moment, could go by, but for records.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Outline {
+    job: Job,
+    deployment: Option<(u32, Standing, GroupState)>,
+    evaluate_at: Option<SimTime>,
+    has_paused: bool,
+    promotions: u32,
+    done_without: u32,
+}
+
+impl Memory {
+    fn outline(&self) -> Outline {
+        let Memory { job, deployment, evaluate_at, has_paused, promotions, done_without, .. } = *self;
+        Outline { job, deployment, evaluate_at, has_paused, promotions, done_without }
+    }
+
+    /// A client looks at an allocation.
+    fn look_at(&mut self, alloc: InstanceId, seen: Seen) {
+        self.unknown.insert(alloc, seen);
+        self.agenda.call(alloc);
+    }
+
+    /// Nobody looks at any more.
+    fn look_at_nothing(&mut self) {
+        self.unknown.clear();
+        self.agenda = Agenda::default();
+    }
 }
 
 /// What is asked for.
@@ -361,8 +391,9 @@ impl Settings {
             stable: job.spec,
             settled: job,
             deployment: None,
-            records: Arc::default(),
-            unknown: Vec::new(),
+            records: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            agenda: Agenda::default(),
             failed: Vec::new(),
             evaluate_at: None,
             has_paused: false,

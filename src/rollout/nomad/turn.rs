@@ -5,19 +5,20 @@ use super::health::{Seen, Verdict};
 use super::policies::Restarts;
 use super::reconciler::{Alloc, Change, Client, Group, Node, Part, Place, Plan, reconcile};
 use super::{
-    Deployment, GroupState, Job, Memory, NODE_DOWN_AFTER, Record, Revert, Settings, Spec, Standing, Unhealthy, Update,
-    progress_cutoff, promotes_itself, revert, unhealthy,
+    Deployment, GroupState, Job, Memory, NODE_DOWN_AFTER, Outline, Record, Revert, Settings, Spec, Standing, Unhealthy,
+    Update, progress_cutoff, promotes_itself, revert, unhealthy,
 };
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::rollout::{Action, Decision, Status, View, earlier};
 use crate::time::SimTime;
-use std::sync::Arc;
 
 pub(super) struct Turn<'a> {
     settings: &'a Settings,
     view: &'a View<'a>,
     memory: &'a mut Memory,
-    before: Memory,
+    before: Outline,
+    /// What is known of an allocation has changed.
+    has_recorded: bool,
     actions: Vec<Action>,
     ask_again: Option<SimTime>,
     launched: u32,
@@ -29,8 +30,19 @@ pub(super) struct Turn<'a> {
 impl<'a> Turn<'a> {
     pub(super) fn new(settings: &'a Settings, view: &'a View<'a>, memory: &'a mut Memory) -> Self {
         let (actions, ask_again, launched, roll_back) = (Vec::new(), None, 0, false);
-        let before = memory.clone();
-        Turn { settings, view, memory, before, actions, ask_again, launched, more: [0; Version::COUNT], roll_back }
+        let (before, has_recorded) = (memory.outline(), false);
+        Turn {
+            settings,
+            view,
+            memory,
+            before,
+            has_recorded,
+            actions,
+            ask_again,
+            launched,
+            more: [0; Version::COUNT],
+            roll_back,
+        }
     }
 
     /// Whether a moment has come; until then the servers wish to be asked again.
@@ -55,7 +67,8 @@ impl<'a> Turn<'a> {
     }
 
     fn record_mut(&mut self, alloc: InstanceId) -> &mut Record {
-        Arc::make_mut(&mut self.memory.records).entry(alloc).or_default()
+        self.has_recorded = true;
+        self.memory.records.entry(alloc).or_default()
     }
 
     // --- the job
@@ -72,7 +85,7 @@ impl<'a> Turn<'a> {
             self.memory.promotions = 0;
         }
         self.memory.job = Job { registration: before.registration + 1, revision, spec };
-        self.memory.unknown.clear();
+        self.memory.look_at_nothing();
         if let Some((_, standing, _)) = &mut self.memory.deployment
             && standing.is_active()
         {
@@ -128,7 +141,8 @@ impl<'a> Turn<'a> {
         if self.is_of_active(alloc) && self.record(alloc).is_some_and(|record| record.healthy.is_none()) {
             self.became_unhealthy(alloc);
         }
-        self.memory.unknown.retain(|(other, _)| *other != alloc);
+        self.memory.unknown.remove(&alloc);
+        self.memory.agenda.strike(alloc);
         let place = self.memory.failed.partition_point(|other| *other < alloc);
         self.memory.failed.insert(place, alloc);
         self.terminate(alloc, false);
@@ -138,26 +152,23 @@ impl<'a> Turn<'a> {
     pub(super) fn hear_of_health(&mut self) {
         let (now, fleet, update) = (self.view.now, self.view.fleet, self.settings.update);
         let mut unknown = std::mem::take(&mut self.memory.unknown);
-        unknown.retain_mut(|(id, seen)| {
-            // Before the action of this decision is performed nobody looks.
-            if id.index() >= fleet.len() {
-                return true;
-            }
-            if !fleet[*id].phase().is_live() {
-                return false;
-            }
-            match seen.look(&update, &fleet[*id], now) {
-                Verdict::Healthy => self.became_healthy(*id),
-                Verdict::Unhealthy => self.became_unhealthy(*id),
+        let mut agenda = std::mem::take(&mut self.memory.agenda);
+        fleet.changed().iter().filter(|id| unknown.contains_key(id)).for_each(|id| agenda.call(*id));
+        while let Some(id) = agenda.next(now) {
+            let Some(mut seen) = unknown.remove(&id).filter(|_| fleet[id].phase().is_live()) else { continue };
+            match seen.look(&update, &fleet[id], now) {
+                Verdict::Healthy => self.became_healthy(id),
+                Verdict::Unhealthy => self.became_unhealthy(id),
                 Verdict::Unknown(until) => {
-                    self.ask_again = earlier(self.ask_again, until);
-                    return true;
+                    unknown.insert(id, seen);
+                    until.inspect(|until| agenda.wake_at(*until, id));
                 }
             }
-            false
-        });
+        }
         // A deployment that is over waits for nobody.
-        self.memory.unknown = if self.active().is_some() { unknown } else { Vec::new() };
+        if self.active().is_some() {
+            (self.memory.unknown, self.memory.agenda) = (unknown, agenda);
+        }
     }
 
     fn became_healthy(&mut self, alloc: InstanceId) {
@@ -232,7 +243,7 @@ impl<'a> Turn<'a> {
         let Some((standing, state)) = self.active() else { return };
         *standing = Standing::Failed;
         self.roll_back = matches!(revert(&[*state], stable, &current), Revert::To(_));
-        self.memory.unknown.clear();
+        self.memory.look_at_nothing();
         self.evaluate_at(now);
     }
 
@@ -397,9 +408,10 @@ impl<'a> Turn<'a> {
             canary: place.canary,
             ..Record::default()
         };
-        Arc::make_mut(&mut self.memory.records).insert(id, record);
+        self.has_recorded = true;
+        self.memory.records.insert(id, record);
         if is_part {
-            self.memory.unknown.push((id, Seen::new(self.view.now)));
+            self.memory.look_at(id, Seen::new(self.view.now));
         }
         id
     }
@@ -413,7 +425,7 @@ impl<'a> Turn<'a> {
         (record.deployment, record.healthy, record.may_reschedule) = (0, None, false);
         if is_deployed {
             record.deployment = registration;
-            self.memory.unknown.push((alloc, Seen::new(now)));
+            self.memory.look_at(alloc, Seen::new(now));
         }
     }
 
@@ -441,8 +453,17 @@ impl<'a> Turn<'a> {
         if let Some(at) = self.memory.evaluate_at {
             self.has_come(at);
         }
-        let Turn { actions, memory, before, ask_again, roll_back, .. } = self;
-        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
+        let ask_again = earlier(self.ask_again, self.memory.agenda.wakes_next(self.view.now));
+        let Turn { actions, memory, before, has_recorded, roll_back, .. } = self;
+        Decision {
+            actions,
+            settled: !has_recorded && memory.outline() == before,
+            ask_again,
+            status,
+            reported,
+            desired,
+            roll_back,
+        }
     }
 
     fn status(&mut self) -> (Status, &'static str) {

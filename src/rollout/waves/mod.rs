@@ -18,6 +18,7 @@
 //! it soak or keeps it waiting. Places that the service gains are filled at once, beside the waves. A place under repair is
 //! left for when it is back.
 
+mod moves;
 mod order;
 
 use super::{Action, Command, Decision, Facts, OnFailure, Resolved, Status, Test, View, as_written, earlier};
@@ -25,6 +26,7 @@ use crate::distribution::Delay;
 use crate::fleet::{Instance, InstanceId, Phase, Slot, Version};
 use crate::random::{mix, unit};
 use crate::time::SimTime;
+use moves::{Move, Moves, Step};
 use order::Order;
 use std::fmt;
 use std::num::NonZeroU32;
@@ -115,14 +117,40 @@ pub struct Memory {
     size: u32,
     wave: Option<Wave>,
     /// Places that are filled beside the waves.
-    beside: Vec<Move>,
+    beside: Moves,
     failed: bool,
+}
+
+/// What a decision may change that the next one, of the same moment, could go by, but for the steps of places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outline {
+    revision: u32,
+    begun: u32,
+    stage: Option<Stage>,
+    passed: u32,
+    failed: bool,
+}
+
+impl Memory {
+    fn outline(&self) -> Outline {
+        let stage = self.wave.as_ref().map(|wave| wave.stage);
+        let Memory { revision, begun, failed, .. } = *self;
+        Outline { revision, begun, stage, passed: self.order.passed(), failed }
+    }
+
+    /// Something has happened to instances.
+    fn hear(&mut self, view: &View<'_>) {
+        if let Some(wave) = &mut self.wave {
+            wave.moves.hear(view.fleet);
+        }
+        self.beside.hear(view.fleet);
+    }
 }
 
 /// The wave under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wave {
-    moves: Vec<Move>,
+    moves: Moves,
     stage: Stage,
 }
 
@@ -137,33 +165,6 @@ enum Stage {
     Gated(SimTime),
 }
 
-/// A place on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Move {
-    slot: Slot,
-    version: Version,
-    step: Step,
-    since: SimTime,
-    /// What was launched there.
-    instance: Option<InstanceId>,
-    /// It was taken out of the balancers first.
-    is_out: bool,
-}
-
-/// The order of the variants is that of a life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    TakeOut,
-    Stop,
-    Gap,
-    Start,
-    PutBack,
-    Done,
-    Failed,
-    /// Its place is under repair.
-    Left,
-}
-
 /// How the step of a place stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -174,12 +175,6 @@ enum Standing {
     Away,
 }
 
-impl Move {
-    fn is_settled(&self) -> bool {
-        matches!(self.step, Step::Done | Step::Failed)
-    }
-}
-
 /// A decision under way.
 struct Draft<'a> {
     view: &'a View<'a>,
@@ -188,6 +183,8 @@ struct Draft<'a> {
     ask_again: Option<SimTime>,
     /// Who is stopped for good by this very decision.
     removed: Vec<InstanceId>,
+    /// Some place has gone on.
+    moves: bool,
 }
 
 impl Draft<'_> {
@@ -283,14 +280,15 @@ impl Settings {
     /// What is remembered before the rollout.
     pub fn memory(&self, desired: u32) -> Memory {
         let order = Order::new(desired);
-        Memory { revision: 0, order, begun: 0, size: 0, wave: None, beside: Vec::new(), failed: false }
+        Memory { revision: 0, order, begun: 0, size: 0, wave: None, beside: Moves::default(), failed: false }
     }
 
     /// One decision.
     pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
-        let before = memory.clone();
+        let before = memory.outline();
         let (actions, removed) = (Vec::new(), Vec::new());
-        let mut draft = Draft { view, actions, launched: 0, ask_again: None, removed };
+        let mut draft = Draft { view, actions, launched: 0, ask_again: None, removed, moves: false };
+        memory.hear(view);
         if memory.revision != view.revision {
             self.begin_anew(&mut draft, memory);
         }
@@ -311,8 +309,18 @@ impl Settings {
         let (status, reported) =
             if roll_back { (Status::Progressing, "rolling back") } else { status_of(view, memory) };
         let desired = wanted(&draft, memory);
-        let Draft { actions, ask_again, .. } = draft;
-        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back }
+        let of_wave = memory.wave.as_mut().and_then(|wave| wave.moves.wakes_next(view.now));
+        let ask_again = earlier(draft.ask_again, earlier(of_wave, memory.beside.wakes_next(view.now)));
+        let Draft { actions, moves, .. } = draft;
+        Decision {
+            actions,
+            settled: !moves && memory.outline() == before,
+            ask_again,
+            status,
+            reported,
+            desired,
+            roll_back,
+        }
     }
 
     /// The size of the wave after one of this size.
@@ -333,7 +341,7 @@ impl Settings {
     fn begin_anew(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
         let view = draft.view;
         let movable = self.movable(view.desired);
-        let mut moves = Vec::new();
+        let mut moves = Moves::default();
         memory.order.begin_anew();
         for (id, instance) in view.fleet.all_live() {
             let Instance { slot, version, held_out, .. } = *instance;
@@ -342,15 +350,17 @@ impl Settings {
                 memory.order.go_first(slot);
             } else if !is_behind && is_on_its_way(instance) {
                 let (step, instance) = (Step::Start, Some(id));
-                moves.push(Move { slot, version, step, since: view.now, instance, is_out: held_out });
+                moves.push(Move { slot, version, step, since: view.now, instance, is_out: held_out }, view.fleet);
             } else if !is_behind && held_out {
                 draft.actions.push(Action::PutBack(id));
             }
         }
-        let given_up = memory.wave.take().map_or_else(Vec::new, |wave| wave.moves);
-        let given_up = given_up.into_iter().chain(std::mem::take(&mut memory.beside)).map(|place| place.slot);
-        let empty = given_up.filter(|slot| draft.instance_in(*slot).is_none() && slot.0 < view.desired);
-        moves.extend(empty.map(|slot| self.filling(draft, slot)));
+        let of_wave = memory.wave.take().map(|wave| wave.moves).unwrap_or_default();
+        let beside = std::mem::take(&mut memory.beside);
+        let given_up = of_wave.all().chain(beside.all()).map(|place| place.slot);
+        for slot in given_up.filter(|slot| draft.instance_in(*slot).is_none() && slot.0 < view.desired) {
+            moves.push(self.filling(draft, slot), view.fleet);
+        }
         memory.begun = u32::from(!moves.is_empty());
         memory.wave = (!moves.is_empty()).then_some(Wave { moves, stage: Stage::Replacing });
         memory.size = self.size.of(view.desired).max(1);
@@ -368,11 +378,13 @@ impl Settings {
             self.stop(draft, slot);
         }
         memory.order.resize(desired);
-        memory.beside.retain(|place| place.slot.0 < desired);
+        memory.beside.keep_below(Slot(desired));
         if let Some(wave) = &mut memory.wave {
-            wave.moves.retain(|place| place.slot.0 < desired);
+            wave.moves.keep_below(Slot(desired));
         }
-        memory.beside.extend((before..desired).map(|slot| self.filling(draft, Slot(slot))));
+        for slot in (before..desired).map(Slot) {
+            memory.beside.push(self.filling(draft, slot), draft.view.fleet);
+        }
     }
 
     /// A place that nobody is in, or nobody who stays. One that keeps what it has gets the oldest version that is there.
@@ -385,10 +397,12 @@ impl Settings {
     }
 
     fn advance_beside(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
-        for place in &mut memory.beside {
-            self.advance(draft, std::slice::from_mut(place));
+        for number in memory.beside.due(draft.view.now) {
+            self.advance(draft, &mut memory.beside, &[number]);
+            if memory.beside.get(number).is_settled() {
+                memory.beside.remove(number);
+            }
         }
-        memory.beside.retain(|place| !place.is_settled());
     }
 
     // --- waves
@@ -411,14 +425,14 @@ impl Settings {
         memory.begun += 1;
         memory.size = self.grown(memory.size);
         let (version, since, is_out) = (draft.view.target, draft.view.now, self.take_out.is_some());
-        let mut moves = Vec::with_capacity(slots.len());
+        let mut moves = Moves::default();
         for slot in slots {
             let step = if is_out { Step::TakeOut } else { Step::Stop };
             match step {
                 Step::TakeOut => draft.on_all_in(slot, Action::TakeOut),
                 _ => self.stop(draft, slot),
             }
-            moves.push(Move { slot, version, step, since, instance: None, is_out });
+            moves.push(Move { slot, version, step, since, instance: None, is_out }, draft.view.fleet);
         }
         memory.wave = Some(Wave { moves, stage: Stage::Replacing });
         true
@@ -433,21 +447,22 @@ impl Settings {
     /// Brings the wave under way forward, and ends it when it is done.
     fn advance_wave(&self, draft: &mut Draft<'_>, memory: &mut Memory) {
         let Some(mut wave) = memory.wave.take() else { return };
-        self.advance(draft, &mut wave.moves);
-        for place in wave.moves.iter().filter(|place| place.step == Step::Left) {
-            memory.order.go_first(place.slot);
+        let due = wave.moves.due(draft.view.now);
+        // Where all go in step, one that is through may have waited for another one.
+        let due = if self.in_step { wave.moves.numbers() } else { due };
+        self.advance(draft, &mut wave.moves, &due);
+        for number in due {
+            let Move { slot, step, .. } = wave.moves.get(number);
+            if step == Step::Left {
+                memory.order.go_first(slot);
+                wave.moves.remove(number);
+            }
+            memory.failed |= step == Step::Failed && self.on_failure != OnFailure::Continue;
         }
-        wave.moves.retain(|place| place.step != Step::Left);
-        self.note_failures(&wave, memory);
-        let is_over = wave.moves.iter().all(Move::is_settled) && self.pass_stages(draft, &mut wave, memory);
+        let is_over = wave.moves.are_settled() && self.pass_stages(draft, &mut wave, memory);
         if !is_over {
             memory.wave = Some(wave);
         }
-    }
-
-    fn note_failures(&self, wave: &Wave, memory: &mut Memory) {
-        let fails = wave.moves.iter().any(|place| place.step == Step::Failed);
-        memory.failed |= fails && self.on_failure != OnFailure::Continue;
     }
 
     /// Replaced is a wave: it is tested, it soaks, and a human lets it go on. Whether all that is over.
@@ -466,8 +481,8 @@ impl Settings {
                     if !draft.has_come(since + test.takes) {
                         return false;
                     }
-                    find_defects(draft.view, wave, test.finds);
-                    self.note_failures(wave, memory);
+                    let found = find_defects(draft.view, wave, test.finds);
+                    memory.failed |= found && self.on_failure != OnFailure::Continue;
                     Stage::Soaking(now)
                 }
                 Stage::Soaking(since) => {
@@ -489,41 +504,59 @@ impl Settings {
     // --- places
     // ------------------------------------------------------------------------------------------------------
 
-    /// Brings places forward as far as they go now.
-    fn advance(&self, draft: &mut Draft<'_>, places: &mut [Move]) {
+    /// Brings these places forward as far as they go now.
+    fn advance(&self, draft: &mut Draft<'_>, moves: &mut Moves, due: &[u32]) {
         loop {
+            let places: Vec<Move> = due.iter().map(|number| moves.get(*number)).collect();
             let standings: Vec<Standing> = places.iter().map(|place| self.standing(draft, place)).collect();
             let runs = |(place, standing): (&Move, &Standing)| {
                 (*standing == Standing::Running && !place.is_settled()).then_some(place.step)
             };
             let slowest = places.iter().zip(&standings).filter_map(runs).min();
-            let mut moves = false;
-            for (place, standing) in places.iter_mut().zip(standings) {
+            let mut goes_on = false;
+            for ((number, mut place), standing) in due.iter().zip(places).zip(standings) {
                 let waits = self.in_step && slowest.is_some_and(|step| step <= place.step);
                 if standing == Standing::Running || standing == Standing::Passed && waits {
                     continue;
                 }
-                (place.step, place.since) = (self.leave_step(draft, place, standing), draft.view.now);
-                moves = true;
+                (place.step, place.since) = (self.leave_step(draft, &mut place, standing), draft.view.now);
+                moves.put(*number, place);
+                goes_on = true;
             }
-            if !moves {
-                return;
+            draft.moves |= goes_on;
+            if !goes_on {
+                break;
             }
+        }
+        for number in due {
+            let ends = self.ends_at(&moves.get(*number));
+            ends.filter(|at| *at > draft.view.now).inspect(|at| moves.wake_at(*at, *number));
         }
     }
 
-    fn standing(&self, draft: &mut Draft<'_>, place: &Move) -> Standing {
+    /// When the step of a place is over, where that is a matter of time.
+    fn ends_at(&self, place: &Move) -> Option<SimTime> {
+        let takes = match place.step {
+            Step::TakeOut => self.take_out.unwrap_or_default(),
+            Step::Gap => self.gap,
+            Step::PutBack => self.put_back,
+            Step::Stop | Step::Start | Step::Done | Step::Failed | Step::Left => return None,
+        };
+        Some(place.since + takes)
+    }
+
+    fn standing(&self, draft: &Draft<'_>, place: &Move) -> Standing {
         let passed = |passed| if passed { Standing::Passed } else { Standing::Running };
         let instance = launched(draft.view, place).map(|(_, instance)| instance);
         let has_failed = instance.is_some_and(|instance| instance.first_failure.is_some());
         match place.step {
             Step::TakeOut if draft.is_under_repair(place.slot) => Standing::Away,
-            Step::TakeOut => passed(draft.has_come(place.since + self.take_out.unwrap_or_default())),
+            Step::TakeOut | Step::Gap | Step::PutBack => {
+                passed(self.ends_at(place).is_some_and(|at| at <= draft.view.now))
+            }
             Step::Stop => passed(draft.view.fleet.in_slot(place.slot).next().is_none()),
-            Step::Gap => passed(draft.has_come(place.since + self.gap)),
             Step::Start | Step::Done if has_failed => Standing::Failed,
             Step::Start => passed(instance.is_some_and(|instance| instance.phase() == Phase::Ready)),
-            Step::PutBack => passed(draft.has_come(place.since + self.put_back)),
             Step::Done | Step::Failed | Step::Left => Standing::Running,
         }
     }
@@ -574,23 +607,27 @@ fn launched<'a>(view: &View<'a>, place: &Move) -> Option<(InstanceId, &'a Instan
     Some((id, &view.fleet[id]))
 }
 
-/// Instances that are not ready, or whose defect is found, fail the test. An instance's own luck decides, not a draw: the
+/// Instances that are not ready, or whose defect is found, fail the test; whether there were any. An instance's own luck decides, not a draw: the
 /// same one passes or fails under every strategy.
-fn find_defects(view: &View<'_>, wave: &mut Wave, finds: f64) {
-    for place in wave.moves.iter_mut().filter(|place| place.step == Step::Done) {
-        let passes = launched(view, place).is_some_and(|(_, instance)| {
+fn find_defects(view: &View<'_>, wave: &mut Wave, finds: f64) -> bool {
+    let mut found = false;
+    for number in wave.moves.numbers() {
+        let place = wave.moves.get(number);
+        let passes = launched(view, &place).is_some_and(|(_, instance)| {
             let shows = instance.misbehaves_from.is_some_and(|from| from <= view.now);
             instance.phase() == Phase::Ready && !(shows && unit(mix(instance.rank)) < finds)
         });
-        if !passes {
-            place.step = Step::Failed;
+        if place.step == Step::Done && !passes {
+            wave.moves.put(number, Move { step: Step::Failed, ..place });
+            found = true;
         }
     }
+    found
 }
 
 /// The luck of a wave: that of its first instance, but another one than the test's.
 fn luck(view: &View<'_>, wave: &Wave) -> u64 {
-    let first = wave.moves.first().and_then(|place| launched(view, place));
+    let first = wave.moves.all().next().and_then(|place| launched(view, place));
     mix(mix(first.map_or(0, |(_, instance)| instance.rank)))
 }
 
@@ -611,20 +648,18 @@ fn status_of(view: &View<'_>, memory: &Memory) -> (Status, &'static str) {
 fn wanted(draft: &Draft<'_>, memory: &Memory) -> [u32; Version::COUNT] {
     let fleet = draft.view.fleet;
     let mut wanted = [0; Version::COUNT];
+    for moves in memory.wave.iter().map(|wave| &wave.moves).chain([&memory.beside]) {
+        for (wanted, more) in wanted.iter_mut().zip(moves.more()) {
+            *wanted += more;
+        }
+    }
     for version in Version::all() {
-        wanted[version.index()] = fleet.live(version);
+        wanted[version.index()] += i64::from(fleet.live(version));
     }
     for id in &draft.removed {
         wanted[fleet[*id].version.index()] -= 1;
     }
-    let of_wave = memory.wave.iter().flat_map(|wave| &wave.moves);
-    for place in of_wave.chain(&memory.beside) {
-        for (_, instance) in fleet.live_in_slot(place.slot) {
-            wanted[instance.version.index()] -= 1;
-        }
-        wanted[place.version.index()] += 1;
-    }
-    wanted
+    wanted.map(|count| u32::try_from(count).expect("nobody is sent away who is not there"))
 }
 
 #[cfg(test)]

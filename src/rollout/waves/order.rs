@@ -24,6 +24,11 @@ impl Order {
         self.places
     }
 
+    /// How many places had their turn.
+    pub(super) fn passed(&self) -> u32 {
+        self.passed
+    }
+
     pub(super) fn begin_anew(&mut self) {
         self.passed = 0;
         self.first.clear();
