@@ -1,7 +1,8 @@
 //! What a simulated request costs, as ratios that a machine's mood does not change: `RATIO <name> <value> <bound>`, smaller is
 //! better, each the median of interleaved pairs.
 //!
-//! *Floor*: the draws of one request by the plain libraries. *Growth*: the same load on more instances. *Peer*: the
+//! *Floor*: the draws of one request by the plain libraries. *Growth*: the same load on more instances. *Rollout*: of a hundred
+//! thousand instances without traffic, against a second and against that of a tenth. *Peer*: the
 //! same model on simcore, whose mean and p99 are printed beside ours. *Parallel*: a study on two threads and on one.
 
 #![expect(
@@ -258,6 +259,32 @@ window = "20s"
     parse(text, Path::new("study.toml")).expect("the study is sound")
 }
 
+/// A fleet of so many is replaced by default rules where nobody asks for anything.
+fn rollout(instances: u32) -> Scenario {
+    let text = format!(
+        r#"
+[service]
+instances = {instances}
+workers = 1
+queue = 1
+[traffic]
+rate = 0.001
+work = "1ms"
+[release]
+pull = {{ lognormal = {{ median = "4s", p95 = "10s" }} }}
+start = {{ lognormal = {{ median = "10s", p95 = "25s" }} }}
+pre_stop = "1s"
+[strategy.default.kubernetes]
+control_plane = {{ at_once = true }}
+[study]
+replications = 2
+window = "4h"
+interval = "1m"
+"#
+    );
+    parse(&text, Path::new("rollout.toml")).expect("the rollout is sound")
+}
+
 fn study_takes(scenario: &Scenario, threads: usize) -> f64 {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
     let begun = Instant::now();
@@ -285,6 +312,11 @@ fn main() {
         let most = of(100_000);
         ratio("growth-100000", 3.0, 1, || (cost(&most), cost(&hundred)));
     }
+
+    let (many, tenth) = if is_test { (1_000, 100) } else { (100_000, 10_000) };
+    let (many, tenth) = (rollout(many), rollout(tenth));
+    ratio("rollout-100000", 1.0, pairs, || (run(&many).0, 1.0)); // Seconds.
+    ratio("rollout-growth", 12.5, pairs, || (run(&many).0, run(&tenth).0)); // n log n of ten times as many.
 
     let mut said = String::new();
     ratio("simcore", 0.125, pairs, || {

@@ -64,6 +64,8 @@ pub mod random;
 
 pub mod queue;
 
+mod wheel;
+
 pub mod elementary;
 
 pub mod distribution;

@@ -112,6 +112,8 @@ pub struct Balancer {
     policy: Policy,
     /// Whether the policy, who is full, or whose trial is over depends on each change of the open requests.
     follows_loads: bool,
+    /// It does so itself, and not just its policy.
+    minds_loads: bool,
     /// Those on their way out that may still serve; `None`: they are no last resort.
     departing: Option<Lots>,
     members: u32,
@@ -164,6 +166,7 @@ impl Balancer {
             subset: settings.subset.map(|size| Subset::new(size, number)),
             newcomers: Newcomers::new(settings.slow_start),
             follows_loads: policy.follows_loads() || settings.max_connections.is_some() || has_trials,
+            minds_loads: settings.max_connections.is_some() || has_trials,
             policy,
             departing: settings.fallback_to_terminating.then(Lots::default),
             members: 0,
@@ -371,13 +374,15 @@ impl Balancer {
     pub fn opened(&mut self, endpoint: Endpoint) {
         self.loads.open[endpoint.index()] += 1;
         if self.follows_loads {
-            self.follow_opened(endpoint);
+            self.policy.opened(endpoint, &self.loads);
+            if self.minds_loads {
+                self.mind_opened(endpoint);
+            }
         }
     }
 
     #[inline(never)] // So that the plain case is an addition.
-    fn follow_opened(&mut self, endpoint: Endpoint) {
-        self.policy.opened(endpoint, &self.loads);
+    fn mind_opened(&mut self, endpoint: Endpoint) {
         if self.most_open() == Some(self.loads.open(endpoint)) {
             match (self.role(endpoint), &mut self.departing) {
                 (Role::Usable, _) => self.policy.pause(endpoint),
@@ -394,13 +399,15 @@ impl Balancer {
         debug_assert!(*open > 0, "an attempt at {endpoint:?} ended twice");
         *open -= 1;
         if self.follows_loads {
-            self.follow_closed(endpoint);
+            self.policy.closed(endpoint, &self.loads);
+            if self.minds_loads {
+                self.mind_closed(endpoint);
+            }
         }
     }
 
     #[inline(never)]
-    fn follow_closed(&mut self, endpoint: Endpoint) {
-        self.policy.closed(endpoint, &self.loads);
+    fn mind_closed(&mut self, endpoint: Endpoint) {
         if self.most_open() == Some(self.loads.open(endpoint) + 1) {
             match (self.role(endpoint), &mut self.departing) {
                 (Role::Usable, _) => self.policy.resume(endpoint, &self.loads),

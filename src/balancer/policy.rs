@@ -149,6 +149,7 @@ impl Policy {
     }
 
     /// One more request is open at an endpoint, which need not be a member.
+    #[inline]
     pub(super) fn opened(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
             Policy::LeastConnections(least) => least.recount(endpoint, loads),
@@ -159,6 +160,7 @@ impl Policy {
     }
 
     /// One fewer is open.
+    #[inline]
     pub(super) fn closed(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
             Policy::LeastConnections(least) => least.recount(endpoint, loads),

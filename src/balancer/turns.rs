@@ -30,12 +30,19 @@ enum Order {
     Deadlines(Deadlines),
 }
 
-/// All members in the order of their turns.
+/// All members in the order of their turns: each knows who comes before and after it.
 #[derive(Clone, Debug, Default)]
 struct Circle {
-    members: Vec<Endpoint>,
-    /// The place of the next one; past the end it is the first.
-    next: usize,
+    /// Whose turn comes next; `None`: there is no member.
+    next: Option<Endpoint>,
+    /// By endpoint.
+    links: Vec<Link>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    before: Endpoint,
+    after: Endpoint,
 }
 
 /// Members that are not full, by deadline.
@@ -123,39 +130,43 @@ impl Turns {
 impl Circle {
     /// Its turn comes when all others have had theirs.
     fn join(&mut self, endpoint: Endpoint) {
-        self.members.insert(self.next, endpoint);
-        self.next += 1;
+        let next = *self.next.get_or_insert(endpoint);
+        if endpoint.index() >= self.links.len() {
+            let alone = (self.links.len()..=endpoint.index()).map(|place| Endpoint(place as u32));
+            self.links.extend(alone.map(|alone| Link { before: alone, after: alone }));
+        }
+        let last = if next == endpoint { endpoint } else { self.links[next.index()].before };
+        self.links[endpoint.index()] = Link { before: last, after: next };
+        self.links[last.index()].after = endpoint;
+        self.links[next.index()].before = endpoint;
     }
 
     fn remove(&mut self, endpoint: Endpoint) {
-        let place = self.members.iter().position(|member| *member == endpoint).expect("only members leave");
-        self.members.remove(place);
-        if place < self.next {
-            self.next -= 1;
+        let Link { before, after } = self.links[endpoint.index()];
+        self.links[before.index()].after = after;
+        self.links[after.index()].before = before;
+        if self.next == Some(endpoint) {
+            self.next = (after != endpoint).then_some(after);
         }
     }
 
+    /// All members, in the order of their turns.
+    fn all(&self) -> impl Iterator<Item = Endpoint> {
+        let after =
+            |endpoint: &Endpoint| Some(self.links[endpoint.index()].after).filter(|after| Some(*after) != self.next);
+        std::iter::successors(self.next, after)
+    }
+
     fn next(&mut self, excluded: &[Endpoint]) -> Option<Endpoint> {
-        for _ in 0..self.members.len() {
-            if self.next >= self.members.len() {
-                self.next = 0;
-            }
-            let endpoint = self.members[self.next];
-            self.next += 1;
-            if !excluded.contains(&endpoint) {
-                return Some(endpoint);
-            }
-        }
-        None
+        let chosen = self.all().find(|endpoint| !excluded.contains(endpoint))?;
+        self.next = Some(self.links[chosen.index()].after);
+        Some(chosen)
     }
 
     /// The same turns, each with the deadline of an ordinary weight.
     fn as_deadlines(&self) -> Deadlines {
         let mut deadlines = Deadlines::default();
-        let (later, sooner) = self.members.split_at(self.next.min(self.members.len()));
-        for endpoint in sooner.iter().chain(later) {
-            deadlines.insert(*endpoint, Weight::ONE);
-        }
+        self.all().for_each(|endpoint| deadlines.insert(endpoint, Weight::ONE));
         deadlines
     }
 }
@@ -193,7 +204,9 @@ impl Deadlines {
 
     /// The order in which their turns come.
     fn as_circle(&self) -> Circle {
-        Circle { members: self.queue.iter().map(|(_, _, endpoint)| *endpoint).collect(), next: 0 }
+        let mut circle = Circle::default();
+        self.queue.iter().for_each(|(_, _, endpoint)| circle.join(*endpoint));
+        circle
     }
 }
 

@@ -61,7 +61,7 @@ use requests::Requests;
 use schema::Schema;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-use views::{Listing, Told, most_checks};
+use views::{Heard, Listing, Told, most_checks};
 
 /// Control events after which a run is cut short: far beyond any sensible rollout (ten a second for each instance), and few
 /// enough that the history of a run whose processes start and end without a pause fits into memory.
@@ -323,6 +323,8 @@ struct Engine<'a> {
     pools: Pools,
     /// By endpoint.
     told: Vec<Told>,
+    /// By endpoint, and within that by balancer.
+    heard: Vec<Heard>,
     /// Who stands at each place, where balancers know places.
     occupants: Vec<Option<InstanceId>>,
     rollout: Rollout,
@@ -383,11 +385,13 @@ impl<'a> Engine<'a> {
             now: SimTime::START,
             control: EventQueue::new(),
             fleet: Fleet::new(scenario.service.zones.get()),
-            runtimes: Vec::new(),
-            desks: Vec::new(),
+            // Most rollouts launch as many again.
+            runtimes: Vec::with_capacity(2 * desired as usize),
+            desks: Vec::with_capacity(2 * desired as usize),
             balancers: (0..pools.count()).map(|n| Balancer::new(&scenario.balancer, n)).collect(),
             pools,
             told: Vec::new(),
+            heard: Vec::new(),
             occupants: Vec::new(),
             rollout: Rollout {
                 target: Version::OLD,

@@ -23,13 +23,20 @@ pub(super) enum Listing {
 }
 
 /// What balancers were told of an endpoint.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Told {
     listing: Listing,
     /// How many news were sent.
     sent: u32,
-    /// By balancer: the latest of them that it has heard, and how often it has listed the endpoint.
-    heard: Vec<(u32, u32)>,
+}
+
+/// What a balancer has heard of an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heard {
+    /// The latest of the news.
+    news: u32,
+    /// How often it has listed the endpoint.
+    listings: u32,
 }
 
 impl Engine<'_> {
@@ -99,11 +106,17 @@ impl Engine<'_> {
 
     fn told(&mut self, endpoint: Endpoint) -> &mut Told {
         if endpoint.index() >= self.told.len() {
-            let balancers = self.scenario.balancer.count.get() as usize;
-            let nothing = || Told { heard: vec![(0, 0); balancers], ..Told::default() };
-            self.told.resize_with(endpoint.index() + 1, nothing);
+            let endpoints = endpoint.index() + 1;
+            self.told.resize(endpoints, Told::default());
+            self.heard.resize(endpoints * self.scenario.balancer.count.get() as usize, Heard::default());
         }
         &mut self.told[endpoint.index()]
+    }
+
+    /// What the balancer of a pool has heard of an endpoint that somebody was told of.
+    fn heard(&mut self, pool: u16, endpoint: Endpoint) -> &mut Heard {
+        let balancers = self.scenario.balancer.count.get() as usize;
+        &mut self.heard[endpoint.index() * balancers + self.pools.behind(pool)]
     }
 
     /// Before the run every balancer knows an instance.
@@ -116,12 +129,11 @@ impl Engine<'_> {
     }
 
     pub(super) fn hear(&mut self, balancer: u16, endpoint: Endpoint, news: u32, listing: Listing) {
-        let own = self.pools.behind(balancer);
-        let (heard, _) = &mut self.told(endpoint).heard[own];
-        if news < *heard {
+        let heard = self.heard(balancer, endpoint);
+        if news < heard.news {
             return; // Overtaken by later news.
         }
-        *heard = news;
+        heard.news = news;
         let believes = self.balancers[usize::from(balancer)].believes_in(endpoint);
         match (listing, believes) {
             (Listing::In, false) => self.list(balancer, endpoint, true),
@@ -146,10 +158,9 @@ impl Engine<'_> {
         let weight = if version > Version::OLD { self.scenario.balancer.new_weight } else { 1.0 };
         let now = self.now.nanos();
         self.balancers[usize::from(balancer)].list(endpoint, weight, is_new, now);
-        let own = self.pools.behind(balancer);
-        let (_, listings) = &mut self.told(endpoint).heard[own];
-        *listings += 1;
-        let listing = *listings;
+        let heard = self.heard(balancer, endpoint);
+        heard.listings += 1;
+        let listing = heard.listings;
         if let Some(check) = &self.scenario.balancer.health_check {
             let first_after = self.first_check(check, balancer, endpoint, listing);
             self.control.schedule(self.now + first_after, Event::CheckDue { balancer, endpoint, listing });
@@ -188,8 +199,7 @@ impl Engine<'_> {
     /// A balancer checks an endpoint, as long as it goes by this listing of it.
     pub(super) fn check(&mut self, balancer: u16, endpoint: Endpoint, listing: u32) {
         let is_listed = self.balancers[usize::from(balancer)].believes_in(endpoint);
-        let own = self.pools.behind(balancer);
-        if !is_listed || self.told(endpoint).heard[own].1 != listing {
+        if !is_listed || self.heard(balancer, endpoint).listings != listing {
             return;
         }
         let check = self.scenario.balancer.health_check.as_ref().expect("somebody checks");
@@ -234,8 +244,7 @@ impl Engine<'_> {
 
     /// Nobody answered a check of this listing.
     pub(super) fn check_unanswered(&mut self, balancer: u16, endpoint: Endpoint, listing: u32) {
-        let own = self.pools.behind(balancer);
-        if self.told(endpoint).heard[own].1 == listing {
+        if self.heard(balancer, endpoint).listings == listing {
             self.check_failed(balancer, endpoint);
         }
     }
@@ -280,9 +289,10 @@ impl Engine<'_> {
         let endpoint = self.endpoint_of(id);
         // Earlier news may still be on their way, that it is ready.
         let mut pools = self.pools_of(id);
-        let told = self.told(endpoint);
-        let (sent, heard) = (told.sent, &told.heard);
-        let all_heard = heard.iter().all(|(heard, _)| *heard == sent);
+        let sent = self.told(endpoint).sent;
+        let balancers = self.scenario.balancer.count.get() as usize;
+        let heard = &self.heard[endpoint.index() * balancers..][..balancers];
+        let all_heard = heard.iter().all(|heard| heard.news == sent);
         if all_heard && !pools.any(|(_, pool)| self.balancers[usize::from(pool)].believes_in(endpoint)) {
             self.drained(id);
         }

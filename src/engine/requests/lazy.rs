@@ -11,7 +11,6 @@
 
 use super::records::{Answered, Part};
 use super::table::{Attempt, Request, State};
-use super::wheel::Wheel;
 use super::{Departure, Engine};
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
@@ -19,6 +18,7 @@ use crate::fleet::{InstanceId, Phase, Version};
 use crate::random::unit;
 use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
 use crate::server::{Server, Slowing};
+use crate::wheel::Wheel;
 use std::cmp::Reverse;
 
 /// Services of instances with more workers are events: a row is searched from end to end.
@@ -80,8 +80,12 @@ pub(super) struct Lazy {
 /// The ends of services in their order, for a balancer that must know who has the fewest open requests.
 #[derive(Debug)]
 struct Order {
-    /// The places, by their end; for some of them nothing ends there any more, for it became an attempt.
-    ends: Wheel,
+    /// The places, by their end.
+    ends: Wheel<u32>,
+    /// At how many of these nothing ends any more, for it became an attempt.
+    void: u32,
+    /// By instance: the places where something goes on of which a balancer was told, a bit each.
+    taken: Vec<u64>,
     /// The last end of which a balancer was told.
     told: (u64, u32),
 }
@@ -114,7 +118,7 @@ impl Survey {
 
 /// Those of a block, which are counted in the lowest byte of a sum and marked in the next one: so processors that add two
 /// numbers at once can do it.
-#[inline]
+#[inline(always)]
 fn survey(block: &[u64; BLOCK], now: u64) -> Survey {
     let mut sum = 0;
     for (column, end) in block.iter().enumerate() {
@@ -154,7 +158,7 @@ impl Lazy {
         }
         let workers = scenario.service.workers.get();
         let apart = 1e9 / scenario.traffic.load.peak();
-        let order = is_told_of_ends.then(|| Order { ends: Wheel::new(apart), told: (0, 0) });
+        let order = is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
         Lazy { workers, blocks: (workers as usize).div_ceil(BLOCK), pools: pools as usize, order, ..Lazy::default() }
     }
 
@@ -176,7 +180,7 @@ impl Lazy {
     }
 
     /// The services of an instance that go on.
-    #[inline]
+    #[inline(always)]
     pub(super) fn survey(&self, id: InstanceId, now: u64) -> Survey {
         if self.blocks == 1 {
             return self.ends.get(id.index()).map_or(Survey::NOTHING, |block| survey(block, now));
@@ -211,7 +215,7 @@ impl Lazy {
 
     /// A service begins, if an instance is plain and has a free worker. Its place, where [`Lazy::note_rest`] must follow, and
     /// the instance's version; `None`: it does not begin.
-    #[inline]
+    #[inline(always)]
     pub(super) fn begin_plainly(
         &mut self,
         id: InstanceId,
@@ -241,7 +245,7 @@ impl Lazy {
     }
 
     /// A free worker begins with a service. Its place.
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
         let free = (!seen.taken).trailing_zeros() as usize;
         debug_assert!(free < self.workers as usize, "a worker of {id:?} is free");
@@ -265,24 +269,39 @@ impl Lazy {
 
     /// Where balancers are told of ends: they will be of this one.
     #[inline]
-    pub(super) fn note_end(&mut self, place: usize, ends: u64) {
+    pub(super) fn note_end(&mut self, id: InstanceId, place: usize, ends: u64) {
         if let Some(order) = &mut self.order {
             order.ends.insert(ends, place as u32);
+            order.taken[id.index()] |= 1 << (place - id.index() * self.blocks * BLOCK);
         }
+    }
+
+    /// The services of an instance that go on, where balancers have been told of all ends by now: [`Lazy::survey`], without
+    /// looking at moments.
+    #[inline]
+    pub(super) fn survey_told(&self, id: InstanceId, now: u64) -> Survey {
+        let taken = self.order.as_ref().and_then(|order| order.taken.get(id.index())).copied().unwrap_or(0);
+        debug_assert_eq!(taken, self.survey(id, now).taken, "{id:?}");
+        Survey { open: taken.count_ones(), taken }
     }
 
     /// Tells balancers of what ends up to a moment, and up to a place at that moment.
     #[inline]
     fn close_ended(&mut self, balancers: &mut [Balancer], until: (u64, u32)) {
         let Some(order) = &mut self.order else { return };
-        while let Some(end) = order.ends.next(until) {
+        while let Some(end) = order.ends.pop_by(until) {
             let (at, place) = (end.0, end.1 as usize);
             // Where one service became an attempt, another one may end at the same moment.
-            if self.ends[place / BLOCK][place % BLOCK] == at && order.told != end {
-                order.told = end;
-                let pool = self.through.get(place).copied().unwrap_or(0);
-                balancers[usize::from(pool)].closed(Endpoint((place / BLOCK / self.blocks) as u32));
+            if order.void > 0 && (self.ends[place / BLOCK][place % BLOCK] != at || order.told == end) {
+                order.void -= 1;
+                continue;
             }
+            order.told = end;
+            let pool = self.through.get(place).copied().unwrap_or(0);
+            let block = place / BLOCK;
+            let id = if self.blocks == 1 { block } else { block / self.blocks };
+            order.taken[id] &= !(1 << (place - id * self.blocks * BLOCK));
+            balancers[usize::from(pool)].closed(Endpoint(id as u32));
         }
     }
 
@@ -311,6 +330,9 @@ impl Lazy {
     fn add_rows(&mut self, id: InstanceId) {
         let rows = id.index() + 1;
         self.manners.resize(rows, Manner::UNKNOWN);
+        if let Some(order) = &mut self.order {
+            order.taken.resize(rows, 0);
+        }
         let blocks = rows * self.blocks;
         self.ends.resize(blocks, [0; BLOCK]);
         self.rests.resize(blocks * BLOCK, Rest::NONE);
@@ -417,7 +439,7 @@ impl Engine<'_> {
         desk.speed.note_begun();
         let version = desk.version;
         if self.requests.lazy.is_ordered() {
-            self.requests.lazy.note_end(place, ends);
+            self.requests.lazy.note_end(id, place, ends);
             self.balancers[usize::from(pool)].opened(Endpoint(id.0));
         }
         self.count_answered(version, &Answered::of(part, 1));
@@ -520,6 +542,10 @@ impl Engine<'_> {
         let lazy = &mut self.requests.lazy;
         let departs = std::mem::replace(&mut lazy.ends[place / BLOCK][place % BLOCK], 0);
         lazy.is_latest_exact = false;
+        if let Some(order) = &mut lazy.order {
+            order.void += 1;
+            order.taken[id.index()] &= !(1 << (place - id.index() * lazy.blocks * BLOCK));
+        }
         let Rest { number, arrived, work, luck } = lazy.rests[place];
         // Where nothing slows services down nobody says so.
         let slowing = if departs - arrived == work.max(1) { Slowing::None } else { lazy.slowings[place] };

@@ -9,7 +9,6 @@ mod records;
 mod serve;
 mod source;
 mod table;
-mod wheel;
 
 use super::Engine;
 use crate::client::{DueList, Restraint};

@@ -113,14 +113,14 @@ impl Row<'_> {
         let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
         let id = InstanceId(least.0);
         let service = work.max(1);
-        let place = self.serve(now, service, pool, id, self.lazy.survey(id, now))?;
-        self.lazy.note_end(place, now + service);
+        let place = self.serve(now, service, pool, id, self.lazy.survey_told(id, now))?;
+        self.lazy.note_end(id, place, now + service);
         self.balancers[usize::from(pool)].opened(least);
         Some(place)
     }
 
     /// A request is served at an instance. The place; `None`: it is not plain.
-    #[inline]
+    #[inline(always)]
     fn serve(&mut self, now: u64, service: u64, pool: u16, id: InstanceId, seen: Survey) -> Option<usize> {
         if service > self.longest {
             return None;

@@ -72,7 +72,9 @@ impl<'a> Turn<'a> {
         let View { fleet, target, now, .. } = *self.view;
         let is_turned = std::mem::replace(&mut self.memory.sides_of, target) != target;
         let mut due: BTreeSet<InstanceId> = fleet.changed().iter().copied().collect();
-        due.extend(self.memory.roster.ids().filter(|_| is_turned));
+        if is_turned {
+            due.extend(self.memory.roster.ids());
+        }
         while let Some(id) = self.memory.agenda.next(now) {
             due.insert(id);
         }

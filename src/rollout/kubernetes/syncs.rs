@@ -183,9 +183,11 @@ impl Settings {
         mut batch: Batch,
         actions: &mut Vec<Action>,
     ) -> Sync {
-        let launched = actions.iter().filter(|action| matches!(action, Action::Launch { .. })).count();
-        let existing = view.fleet.existing_count() + launched;
-        if self.quota.is_some_and(|quota| existing >= quota as usize) {
+        let existing = || {
+            let launched = actions.iter().filter(|action| matches!(action, Action::Launch { .. })).count();
+            view.fleet.existing_count() + launched
+        };
+        if self.quota.is_some_and(|quota| existing() >= quota as usize) {
             seen.is_short = true;
         } else {
             let version = memory.sets[place].version;

@@ -1,71 +1,99 @@
-//! What comes at a later moment, in order, where moments are many and close together: a hierarchical timing wheel (G. Varghese
-//! and T. Lauck, "Hashed and hierarchical timing wheels", 1987). Nothing is put in before what was taken out last, so a
-//! thing moves a few times from a wide slot to a narrower one, and is sorted only among those of its narrowest slot.
+//! What comes at a later moment, in order: a hierarchical timing wheel (G. Varghese and T. Lauck, "Hashed and hierarchical timing
+//! wheels", 1987). A thing moves a few times from a wide slot to a narrower one, and is sorted only among those of its
+//! narrowest slot: a heap of all would be searched far and wide in memory.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+const BITS: u32 = 8;
 
 /// Slots of a level; each is as wide as all of the level below.
 const SLOTS: usize = 1 << BITS;
-const BITS: u32 = 8;
 
 /// Moments have 64 bits.
 const LEVELS: usize = 8;
 
 /// Moments in nanoseconds, each with what comes then; equal ones come in the order of that.
-#[derive(Debug)]
-pub(super) struct Wheel {
+#[derive(Clone, Debug)]
+pub(crate) struct Wheel<T> {
     /// The narrowest slot is 2 to the power of this wide, nanoseconds.
     shift: u32,
-    /// The slot that has come, and what is left in it, the first one last.
+    /// The slot that has come, and what was in it by then, the first one last.
     now: u64,
-    current: Vec<(u64, u32)>,
+    due: Vec<(u64, T)>,
+    /// What was put in later and comes no later than in that slot.
+    early: BinaryHeap<Reverse<(u64, T)>>,
     /// By level and slot.
-    slots: Vec<Vec<(u64, u32)>>,
+    slots: Vec<Vec<(u64, T)>>,
     /// Which of these hold anything, a bit each.
     held: [[u64; SLOTS / 64]; LEVELS],
 }
 
-impl Wheel {
+impl<T: Copy + Ord> Wheel<T> {
     /// Nothing yet. It is at its fastest where one thing in so many nanoseconds comes.
-    pub(super) fn new(apart: f64) -> Self {
+    pub(crate) fn new(apart: f64) -> Self {
         Wheel {
             shift: apart.clamp(1.0, 1e9).log2() as u32,
             now: 0,
-            current: Vec::new(),
+            due: Vec::new(),
+            early: BinaryHeap::new(),
             slots: vec![Vec::new(); LEVELS * SLOTS],
             held: [[0; SLOTS / 64]; LEVELS],
         }
     }
 
-    /// Something comes at a moment, later than all that was taken out.
+    /// Something comes at a moment.
     #[inline]
-    pub(super) fn insert(&mut self, at: u64, what: u32) {
+    pub(crate) fn insert(&mut self, at: u64, what: T) {
         let unit = at >> self.shift;
-        debug_assert!(unit >= self.now, "nothing comes before what has come");
-        let ahead = unit ^ self.now;
-        if ahead == 0 {
-            let place = self.current.partition_point(|other| *other > (at, what));
-            self.current.insert(place, (at, what));
+        if unit <= self.now {
+            self.early.push(Reverse((at, what)));
             return;
         }
-        let level = ahead.ilog2() / BITS;
+        let level = (unit ^ self.now).ilog2() / BITS;
         let slot = (unit >> (level * BITS)) as usize % SLOTS;
         self.slots[level as usize * SLOTS + slot].push((at, what));
         self.held[level as usize][slot / 64] |= 1 << (slot % 64);
     }
 
+    /// The next thing.
+    pub(crate) fn pop(&mut self) -> Option<(u64, T)> {
+        self.pop_until(u64::MAX)
+    }
+
+    /// The next thing, if it has come by a moment.
+    pub(crate) fn pop_until(&mut self, moment: u64) -> Option<(u64, T)> {
+        while self.due.is_empty() && self.early.is_empty() {
+            if !self.turn(moment >> self.shift) {
+                return None;
+            }
+        }
+        self.take(|(at, _)| *at <= moment)
+    }
+
     /// The next thing, if it comes before this one or is this one.
     #[inline]
-    pub(super) fn next(&mut self, last: (u64, u32)) -> Option<(u64, u32)> {
-        while self.current.is_empty() {
+    pub(crate) fn pop_by(&mut self, last: (u64, T)) -> Option<(u64, T)> {
+        while self.due.is_empty() && self.early.is_empty() {
             if !self.turn(last.0 >> self.shift) {
                 return None;
             }
         }
-        self.current.pop_if(|next| *next <= last)
+        self.take(|next| *next <= last)
     }
 
-    /// Goes on to the next slot that holds anything; whether there is one that has come.
+    /// What comes first of all that has come, if it is wanted.
+    #[inline]
+    fn take(&mut self, is_wanted: impl Fn(&(u64, T)) -> bool) -> Option<(u64, T)> {
+        if let Some(Reverse(early)) = self.early.peek()
+            && self.due.last().is_none_or(|due| early < due)
+        {
+            return Some(*early).filter(&is_wanted).inspect(|_| _ = self.early.pop());
+        }
+        self.due.pop_if(|due| is_wanted(due))
+    }
+
+    /// Goes on to the next slot that holds anything; whether there is one up to such a unit of time.
     fn turn(&mut self, last: u64) -> bool {
         for level in 0..LEVELS {
             let shift = level as u32 * BITS;
@@ -80,8 +108,8 @@ impl Wheel {
             self.held[level][slot / 64] &= !(1 << (slot % 64));
             let place = level * SLOTS + slot;
             if level == 0 {
-                std::mem::swap(&mut self.current, &mut self.slots[place]);
-                self.current.sort_unstable_by_key(|next| Reverse(*next));
+                std::mem::swap(&mut self.due, &mut self.slots[place]);
+                self.due.sort_unstable_by(|one, other| other.cmp(one));
             } else {
                 let mut all = std::mem::take(&mut self.slots[place]);
                 all.drain(..).for_each(|(at, what)| self.insert(at, what));
@@ -115,19 +143,22 @@ mod tests {
         for apart in [1.0, 300.0, 1e7] {
             let (mut wheel, mut set) = (Wheel::new(apart), BTreeSet::new());
             let (mut luck, mut now) = (3, 0);
-            for _ in 0..20_000 {
+            for number in 0..20_000_u32 {
                 luck = mix(luck ^ GOLDEN);
-                let later = now + 1 + (luck >> 8) % (1 << (luck % 40));
-                wheel.insert(later, luck as u32 % 4);
-                set.insert((later, luck as u32 % 4, set.len()));
+                let later = now + (luck >> 8) % (1 << (luck % 40));
+                wheel.insert(later, (luck as u8 % 4, number));
+                set.insert((later, (luck as u8 % 4, number)));
                 luck = mix(luck ^ GOLDEN);
                 now += (luck >> 8) % (1 << (luck % 24));
-                let last = (now, luck as u32 % 4);
-                while let Some(next) = wheel.next(last) {
-                    let first = set.pop_first().expect("there is one");
-                    assert_eq!(next, (first.0, first.1));
+                let last = (now, (luck as u8 % 4, 0));
+                while let Some(next) = wheel.pop_by(last) {
+                    assert_eq!(Some(next), set.pop_first());
                 }
-                assert!(set.first().is_none_or(|first| (first.0, first.1) > last), "it was left in");
+                assert!(set.first().is_none_or(|first| *first > last), "it was left in");
+                if number % 100 == 0 {
+                    let next = wheel.pop();
+                    assert_eq!(next, set.pop_first()); // What comes before it may follow.
+                }
             }
             assert!(set.len() < 20_000, "some came");
         }
