@@ -3,6 +3,9 @@
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
+/// Cells that are looked at together.
+const CHUNK: usize = 32;
+
 /// Counts of whole numbers, to so many significant bits: the cells of an [`hdrhistogram::Histogram`] without what it
 /// keeps beside them.
 #[derive(Clone, Debug)]
@@ -36,6 +39,40 @@ impl Tally {
             }
             None => self.grow(cell),
         }
+    }
+
+    /// Counts a number so many times.
+    pub fn record_n(&mut self, number: u64, times: u64) {
+        let cell = self.cell(number);
+        if cell >= self.cells.len() {
+            self.grow(cell);
+            self.cells[cell] = 0;
+        }
+        let count = u64::from(self.cells[cell]) + (times & u64::from(u32::MAX));
+        self.cells[cell] = count as u32;
+        let carried = (times >> 32) + (count >> 32);
+        if carried > 0 {
+            *self.carried.entry(cell).or_default() += carried;
+        }
+    }
+
+    /// Hands over each number, as the least one of its cell, with how often it was counted, and forgets it.
+    pub fn take_all(&mut self, mut told: impl FnMut(u64, u64)) {
+        let all = std::mem::take(&mut self.cells);
+        let carried = std::mem::take(&mut self.carried);
+        for (chunk, cells) in all.chunks(CHUNK).enumerate() {
+            if cells.iter().fold(0, |any, count| any | count) == 0 && carried.is_empty() {
+                continue; // Nearly all of them.
+            }
+            for (cell, count) in (chunk * CHUNK..).zip(cells) {
+                let count = u64::from(*count) + (carried.get(&cell).copied().unwrap_or(0) << 32);
+                if count > 0 {
+                    told(self.least(cell), count);
+                }
+            }
+        }
+        self.cells = all;
+        self.cells.fill(0);
     }
 
     #[cold]
@@ -144,6 +181,36 @@ mod tests {
         let mut told = Histogram::<u64>::new(2).expect("1 to 5 digits");
         tally.add_to(&mut told);
         assert_eq!(told.len(), u64::from(u32::MAX));
+    }
+
+    #[test]
+    fn what_was_counted_finely_comes_to_the_same_in_coarser_cells() {
+        let (mut fine, mut again, mut coarse, mut direct) =
+            (Tally::new(3), Tally::new(3), Tally::new(2), Tally::new(2));
+        for round in 0..3 {
+            for number in 0..20_000u64 {
+                let value = mix(number + round) >> (mix(number ^ 0x5555) % 40 + 24);
+                fine.record(value);
+                direct.record(value);
+            }
+            fine.carry(7);
+            direct.carry(7);
+            fine.take_all(|number, count| {
+                again.record_n(number, count);
+                coarse.record_n(number, count);
+            });
+            assert!(fine.is_empty());
+        }
+        coarse.record_n(9, (3 << 32) - 1);
+        coarse.record_n(9, 2);
+        direct.record_n(9, (3 << 32) + 1);
+        let told = |tally: &Tally, digits| {
+            let mut told = Histogram::<u64>::new(digits).expect("1 to 5 digits");
+            tally.add_to(&mut told);
+            told
+        };
+        assert_eq!(told(&coarse, 2), told(&direct, 2));
+        assert_eq!(again.len() + (3 << 32) + 1, direct.len());
     }
 
     #[test]

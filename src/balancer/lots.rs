@@ -8,6 +8,7 @@ use super::weight::Weight;
 use super::{Endpoint, further};
 use crate::random::below;
 use std::collections::BTreeSet;
+use std::hint::select_unpredictable;
 
 /// Endpoints that can be drawn.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +25,22 @@ pub(super) struct Lots {
     odd: usize,
     /// Taken out for the length of one choice, and their shares.
     aside: Vec<(Endpoint, u64)>,
+}
+
+/// Two or more members, each as likely as any other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peers<'a>(&'a [Endpoint]);
+
+impl Peers<'_> {
+    /// Two distinct ones.
+    #[inline(always)]
+    pub(crate) fn pair(self, luck: u64) -> (Endpoint, Endpoint) {
+        let count = self.0.len() as u32;
+        let first = below((luck >> 32) as u32, count);
+        let other = below(luck as u32, count - 1);
+        let second = other + u32::from(other >= first);
+        (self.0[first as usize], self.0[second as usize])
+    }
 }
 
 impl Lots {
@@ -121,19 +138,20 @@ impl Lots {
 
     /// Two distinct members, each drawn by its weight from those that are left; `None` where there are no two, or where
     /// somebody has left since the last draw of the other kinds.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         if !self.are_even() {
             return self.weighed_pair(luck);
         }
-        let count = self.members.len() as u32;
-        if count < 2 || !self.leaving.is_empty() {
-            return None;
-        }
-        let first = below((luck >> 32) as u32, count);
-        let other = below(luck as u32, count - 1);
-        let second = other + u32::from(other >= first);
-        Some((self.members[first as usize], self.members[second as usize]))
+        self.peers().map(|peers| peers.pair(luck))
+    }
+
+    /// Members of whom each pair is equally likely; `None` where they are not, where there are no two, or where somebody has
+    /// left since the last draw of the other kinds.
+    #[inline(always)]
+    pub(super) fn peers(&self) -> Option<Peers<'_>> {
+        let is_plain = self.are_even() && self.members.len() >= 2 && self.leaving.is_empty();
+        is_plain.then_some(Peers(&self.members))
     }
 
     /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
@@ -245,12 +263,11 @@ impl Sums {
         let mut place = 0;
         let mut step = self.places();
         while step > 0 {
-            if let Some(sum) = self.0.get(place + step)
-                && *sum <= target
-            {
-                target -= sum;
-                place += step;
-            }
+            // Chance decides it, so nothing branches on it.
+            let sum = self.0[place + step];
+            let is_beyond = sum <= target;
+            target -= select_unpredictable(is_beyond, sum, 0);
+            place += select_unpredictable(is_beyond, step, 0);
             step /= 2;
         }
         (place, covered - target)

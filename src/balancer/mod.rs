@@ -38,7 +38,7 @@ mod weight;
 
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
-use lots::Lots;
+use lots::{Lots, Peers};
 use policy::Policy;
 use slow_start::Newcomers;
 pub(crate) use slow_start::share as slow_start_share;
@@ -112,6 +112,8 @@ pub struct Balancer {
     policy: Policy,
     /// Whether the policy, who is full, or whose trial is over depends on each change of the open requests.
     follows_loads: bool,
+    /// How many requests are open that it was told of.
+    open_in_all: u64,
     /// It does so itself, and not just its policy.
     minds_loads: bool,
     /// Those on their way out that may still serve; `None`: they are no last resort.
@@ -166,6 +168,7 @@ impl Balancer {
             subset: settings.subset.map(|size| Subset::new(size, number)),
             newcomers: Newcomers::new(settings.slow_start),
             follows_loads: policy.follows_loads() || settings.max_connections.is_some() || has_trials,
+            open_in_all: 0,
             minds_loads: settings.max_connections.is_some() || has_trials,
             policy,
             departing: settings.fallback_to_terminating.then(Lots::default),
@@ -283,9 +286,16 @@ impl Balancer {
 
     /// The two endpoints of which a request takes the one with fewer open requests, by weight, where a choice is as plain
     /// as that.
-    #[inline]
+    #[inline(always)]
     pub fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         self.policy.pair(luck)
+    }
+
+    /// Those among whom [`Balancer::pair`] chooses where each pair is equally likely, and nothing was opened that this balancer
+    /// was told of: of two of them it takes the one where fewer are open that it was not told of.
+    #[inline]
+    pub(crate) fn idle_peers(&self) -> Option<Peers<'_>> {
+        self.policy.peers().filter(|_| self.open_in_all == 0)
     }
 
     /// The endpoint that a request takes, where a choice is the one with the fewest open requests, by weight.
@@ -296,7 +306,7 @@ impl Balancer {
 
     /// Whether one more request costs less at the first one; so many are open there beside those that this balancer was told
     /// of.
-    #[inline]
+    #[inline(always)]
     pub fn is_lesser(&self, (one, more): (Endpoint, u32), (other, more_there): (Endpoint, u32)) -> bool {
         if self.policy.weighs_alike() {
             self.loads.open(one) + more < self.loads.open(other) + more_there
@@ -373,6 +383,7 @@ impl Balancer {
     #[inline]
     pub fn opened(&mut self, endpoint: Endpoint) {
         self.loads.open[endpoint.index()] += 1;
+        self.open_in_all += 1;
         if self.follows_loads {
             self.policy.opened(endpoint, &self.loads);
             if self.minds_loads {
@@ -398,6 +409,7 @@ impl Balancer {
         let open = &mut self.loads.open[endpoint.index()];
         debug_assert!(*open > 0, "an attempt at {endpoint:?} ended twice");
         *open -= 1;
+        self.open_in_all -= 1;
         if self.follows_loads {
             self.policy.closed(endpoint, &self.loads);
             if self.minds_loads {

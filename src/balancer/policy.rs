@@ -4,7 +4,7 @@ use super::ewma::Averages;
 use super::idle::IdleQueue;
 use super::least::LeastOpen;
 use super::line::Line;
-use super::lots::Lots;
+use super::lots::{Lots, Peers};
 use super::ring::Ring;
 use super::turns::Turns;
 use super::{Ask, Endpoint, Loads};
@@ -185,10 +185,19 @@ impl Policy {
     }
 
     /// Two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
-    #[inline]
+    #[inline(always)]
     pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
         match self {
             Policy::LeastRequest { lots, choices: 2 } => lots.pair(luck),
+            _ => None,
+        }
+    }
+
+    /// The members of whom those two are any, where they are.
+    #[inline(always)]
+    pub(super) fn peers(&self) -> Option<Peers<'_>> {
+        match self {
+            Policy::LeastRequest { lots, choices: 2 } => lots.peers(),
             _ => None,
         }
     }
@@ -203,7 +212,7 @@ impl Policy {
     }
 
     /// Whether all members of a plain choice weigh the same.
-    #[inline]
+    #[inline(always)]
     pub(super) fn weighs_alike(&self) -> bool {
         matches!(self, Policy::LeastRequest { lots, .. } if lots.are_even())
     }

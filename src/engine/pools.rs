@@ -40,7 +40,7 @@ impl Pools {
     }
 
     /// The pool that a request meets: any balancer, and the version by its shares.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drawn(&self, request: u64, attempt: u8) -> u16 {
         let balancers = self.heard.len() as u32;
         if balancers == 1 && self.each == 1 {

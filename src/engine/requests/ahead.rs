@@ -2,6 +2,7 @@
 //! reading them by turns. The draws are the same ones, so nothing shows it.
 
 use super::source::class;
+use super::width::Width;
 use crate::random::{Purpose, Stream, Streams};
 use crate::scenario::{Arrivals, Class, Profile};
 use crate::traffic::ArrivalTimes;
@@ -109,16 +110,23 @@ impl<'a> Ahead<'a> {
 
     /// Draws a batch. `cumulated` holds the chances of the classes before each one, and its own.
     pub(super) fn fill(&mut self, classes: &[Class], cumulated: &[f64]) {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
+        match Width::of_this_processor() {
             // SAFETY: the processor has what the function is compiled for. It buys a sixth of `cargo bench --bench ratios --
             // floor`; its checked twin is the test below.
+            #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "see above")]
-            unsafe {
-                self.fill_four_at_once(classes, cumulated);
-            }
-            return;
+            Width::Eight => unsafe { self.fill_eight_at_once(classes, cumulated) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "see above")]
+            Width::Four => unsafe { self.fill_four_at_once(classes, cumulated) },
+            _ => self.fill_plainly(classes, cumulated),
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    fn fill_eight_at_once(&mut self, classes: &[Class], cumulated: &[f64]) {
         self.fill_plainly(classes, cumulated);
     }
 

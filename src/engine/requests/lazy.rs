@@ -28,7 +28,7 @@ const MOST_WORKERS: u32 = 64;
 const MOST_POOLS: u32 = 64;
 
 /// Places come in blocks of so many: a cache line, and no loop with a rest.
-const BLOCK: usize = 8;
+pub(super) const BLOCK: usize = 8;
 
 /// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
 const NEVER: u64 = u64::MAX / 2;
@@ -116,15 +116,54 @@ impl Survey {
     const NOTHING: Survey = Survey { open: 0, taken: 0 };
 }
 
-/// Those of a block, which are counted in the lowest byte of a sum and marked in the next one: so processors that add two
-/// numbers at once can do it.
-#[inline(always)]
-fn survey(block: &[u64; BLOCK], now: u64) -> Survey {
-    let mut sum = 0;
-    for (column, end) in block.iter().enumerate() {
-        sum += is_later(*end, now).wrapping_neg() & (0x100 << column | 1);
+/// How a block is looked at.
+pub(super) trait Look {
+    /// The services of a block that go on.
+    fn look(block: &[u64; BLOCK], now: u64) -> Survey;
+}
+
+/// By any processor.
+pub(super) struct OneByOne;
+
+impl Look for OneByOne {
+    /// They are counted in the lowest byte of a sum and marked in the next one: so processors that add two numbers at once
+    /// can do it.
+    #[inline(always)]
+    fn look(block: &[u64; BLOCK], now: u64) -> Survey {
+        let mut sum = 0;
+        for (column, end) in block.iter().enumerate() {
+            sum += is_later(*end, now).wrapping_neg() & (0x100 << column | 1);
+        }
+        Survey { open: sum as u32 & 0xff, taken: sum >> 8 }
     }
-    Survey { open: sum as u32 & 0xff, taken: sum >> 8 }
+}
+
+/// By processors that compare eight numbers at once and mark each.
+#[cfg(target_arch = "x86_64")]
+pub(super) struct AtOnce;
+
+#[cfg(target_arch = "x86_64")]
+impl Look for AtOnce {
+    #[inline(always)]
+    fn look(block: &[u64; BLOCK], now: u64) -> Survey {
+        // SAFETY: only functions that are compiled for such processors look like this.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            look_at_once(block, now)
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f,popcnt")]
+fn look_at_once(block: &[u64; BLOCK], now: u64) -> Survey {
+    use std::arch::x86_64::{_mm512_cmpgt_epu64_mask, _mm512_loadu_epi64, _mm512_set1_epi64};
+    // SAFETY: eight numbers are read where eight are.
+    #[expect(unsafe_code, reason = "see above")]
+    let ends = unsafe { _mm512_loadu_epi64(block.as_ptr().cast()) };
+    let taken = _mm512_cmpgt_epu64_mask(ends, _mm512_set1_epi64(now.cast_signed()));
+    Survey { open: taken.count_ones(), taken: taken.into() }
 }
 
 /// 1 if a moment is later than another, both before [`NEVER`]; nothing branches on it.
@@ -158,7 +197,8 @@ impl Lazy {
         }
         let workers = scenario.service.workers.get();
         let apart = 1e9 / scenario.traffic.load.peak();
-        let order = is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
+        let order =
+            is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
         Lazy { workers, blocks: (workers as usize).div_ceil(BLOCK), pools: pools as usize, order, ..Lazy::default() }
     }
 
@@ -180,15 +220,25 @@ impl Lazy {
     }
 
     /// The services of an instance that go on.
-    #[inline(always)]
+    #[inline]
     pub(super) fn survey(&self, id: InstanceId, now: u64) -> Survey {
+        self.survey_by::<OneByOne>(id, now)
+    }
+
+    /// The same, block by block.
+    #[inline(always)]
+    pub(super) fn survey_by<L: Look>(&self, id: InstanceId, now: u64) -> Survey {
         if self.blocks == 1 {
-            return self.ends.get(id.index()).map_or(Survey::NOTHING, |block| survey(block, now));
+            // There are no closures here, which would be compiled for any processor.
+            let Some(block) = self.ends.get(id.index()) else { return Survey::NOTHING };
+            return L::look(block, now);
         }
-        self.row(id).iter().rev().fold(Survey::NOTHING, |later, block| {
-            let Survey { open, taken } = survey(block, now);
-            Survey { open: open + later.open, taken: taken | later.taken << BLOCK }
-        })
+        let mut all = Survey::NOTHING;
+        for block in self.row(id).iter().rev() {
+            let Survey { open, taken } = L::look(block, now);
+            all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
+        }
+        all
     }
 
     /// How many services of an instance go on that came through a pool.

@@ -9,6 +9,7 @@ mod records;
 mod serve;
 mod source;
 mod table;
+mod width;
 
 use super::Engine;
 use crate::client::{DueList, Restraint};

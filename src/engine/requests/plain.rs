@@ -6,10 +6,13 @@
 //! anything of it has happened.
 
 use super::Engine;
-use super::lazy::{Lazy, Rest, Survey};
+#[cfg(target_arch = "x86_64")]
+use super::lazy::AtOnce;
+use super::lazy::{Lazy, Look, OneByOne, Rest, Survey};
 use super::records::{Answered, Part};
 use super::source::Batch;
 use super::table::WARM_UP;
+use super::width::Width;
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::engine::pools::Pools;
@@ -23,13 +26,17 @@ const AHEAD: usize = 16;
 
 /// What such arrivals have in common.
 struct Row<'a> {
-    lazy: &'a mut Lazy,
     balancers: &'a mut [Balancer],
     pools: &'a Pools,
+    service: Service<'a>,
+}
+
+/// How they are served, and counted.
+struct Service<'a> {
+    lazy: &'a mut Lazy,
     /// The longest service that is plain, nanoseconds.
     longest: u64,
-    window: Option<&'a mut Tally>,
-    of_interval: Option<&'a mut Tally>,
+    latencies: &'a mut Tally,
     /// What those sent came to: the sum of their latencies, nanoseconds, and how many each version serves.
     latency_sum: u128,
     by_version: [u64; Version::COUNT],
@@ -38,24 +45,61 @@ struct Row<'a> {
 /// The pool that a request meets, and between whom it chooses.
 type Drawn = (u16, Endpoint, Endpoint);
 
+/// Where the requests of a batch are served.
+type Places = [usize; AHEAD];
+
 impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     fn send(&mut self, batch: &Batch<'_>) -> usize {
         let mut places = [0; AHEAD];
-        let sent = if self.lazy.is_ordered() {
-            self.send_one_by_one(batch, &mut places)
-        } else {
-            self.send_ahead(batch, &mut places)
+        let sent = match Width::of_this_processor() {
+            _ if self.service.lazy.is_ordered() => self.send_one_by_one(batch, &mut places),
+            // SAFETY: the processor has what the function is compiled for.
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "see above")]
+            Width::Eight => unsafe { self.send_at_once(batch, &mut places) },
+            _ => self.send_ahead::<OneByOne>(batch, &mut places),
         };
         let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..sent]);
         for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
-            self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
+            self.service.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
         }
         sent
     }
 
-    /// Nobody knows where one goes before those before it were sent. Where each is served, and how many were sent.
-    fn send_one_by_one(&mut self, batch: &Batch<'_>, places: &mut [usize; AHEAD]) -> usize {
+    /// The same to the bit as [`Row::send_ahead`].
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    fn send_at_once(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
+        self.send_ahead::<AtOnce>(batch, places)
+    }
+
+    /// All are looked at before the first is sent. How many were sent, and where each is served.
+    #[inline(always)] // So that it is compiled for either.
+    fn send_ahead<L: Look>(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
+        let Row { balancers, pools, service } = self;
+        if let [only] = &**balancers
+            && let Some(peers) = only.idle_peers()
+        {
+            let draw = |request| {
+                let (one, other) = peers.pair(luck(request, LuckOf::Choice, 1));
+                Some((0, one, other))
+            };
+            return service.send_drawn::<L>(batch, places, draw, |_, [here, there]| there < here);
+        }
+        let draw = |request| {
+            let pool = pools.drawn(request, 1);
+            let (one, other) = balancers[usize::from(pool)].pair(luck(request, LuckOf::Choice, 1))?;
+            Some((pool, one, other))
+        };
+        let is_other = |(pool, one, other): Drawn, [here, there]: [u32; 2]| {
+            balancers[usize::from(pool)].is_lesser((other, there), (one, here))
+        };
+        service.send_drawn::<L>(batch, places, draw, is_other)
+    }
+
+    /// Nobody knows where one goes before those before it were sent. How many were sent, and where each is served.
+    fn send_one_by_one(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
         let mut sent = 0;
         for (((now, work), luck), place) in batch.at.iter().zip(batch.works).zip(batch.lucks).zip(places) {
             let Some(begun_at) = self.send_to_the_least(*now, *work, *luck) else { break };
@@ -65,12 +109,38 @@ impl Row<'_> {
         sent
     }
 
-    /// The same where all are looked at before the first is sent.
-    fn send_ahead(&mut self, batch: &Batch<'_>, places: &mut [usize; AHEAD]) -> usize {
+    /// Sends a request to whom a balancer tells to have the fewest open ones. The place that it is served at; `None`: it is not
+    /// plain.
+    #[inline]
+    fn send_to_the_least(&mut self, now: u64, work: u64, request: u64) -> Option<usize> {
+        self.service.lazy.close_by(self.balancers, now);
+        let pool = self.pools.drawn(request, 1);
+        let balancer = &mut self.balancers[usize::from(pool)];
+        let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
+        let id = InstanceId(least.0);
+        let seen = self.service.lazy.survey_told(id, now);
+        let place = self.service.serve(now, work, pool, id, seen)?;
+        self.service.lazy.note_end(id, place, now + work.max(1));
+        balancer.opened(least);
+        Some(place)
+    }
+}
+
+impl Service<'_> {
+    /// Sends requests for which `draw` finds two instances each: to the second one if that `is_other`, by how many requests are
+    /// open at either.
+    #[inline(always)]
+    fn send_drawn<L: Look>(
+        &mut self,
+        batch: &Batch<'_>,
+        places: &mut Places,
+        draw: impl Fn(u64) -> Option<Drawn>,
+        is_other: impl Fn(Drawn, [u32; 2]) -> bool,
+    ) -> usize {
         let mut drawn = [(0, Endpoint(0), Endpoint(0)); AHEAD];
         let mut count = 0;
         for (drawn, luck) in drawn.iter_mut().zip(batch.lucks) {
-            let Some(pair) = self.draw(*luck) else { break };
+            let Some(pair) = draw(*luck) else { break };
             *drawn = pair;
             self.lazy.fetch(InstanceId(pair.1.0));
             self.lazy.fetch(InstanceId(pair.2.0));
@@ -78,63 +148,30 @@ impl Row<'_> {
         }
         let mut sent = 0;
         for ((now, work), (drawn, place)) in batch.at.iter().zip(batch.works).zip(drawn[..count].iter().zip(places)) {
-            let Some(begun_at) = self.send_one(*now, *work, *drawn) else { break };
+            let (pool, one, other) = *drawn;
+            let here = (InstanceId(one.0), self.lazy.survey_by::<L>(InstanceId(one.0), *now));
+            let there = (InstanceId(other.0), self.lazy.survey_by::<L>(InstanceId(other.0), *now));
+            let open = [here, there].map(|(id, seen)| self.lazy.seen_through(pool, id, seen));
+            // Chance decides it, so nothing branches on it.
+            let (id, seen) = select_unpredictable(is_other(*drawn, open), there, here);
+            let Some(begun_at) = self.serve(*now, *work, pool, id, seen) else { break };
             *place = begun_at;
             sent += 1;
         }
         sent
     }
 
-    #[inline]
-    fn draw(&self, request: u64) -> Option<Drawn> {
-        let pool = self.pools.drawn(request, 1);
-        let (one, other) = self.balancers[usize::from(pool)].pair(luck(request, LuckOf::Choice, 1))?;
-        Some((pool, one, other))
-    }
-
-    /// Sends a request. The place that it is served at; `None`: it is not plain.
-    #[inline]
-    fn send_one(&mut self, now: u64, work: u64, (pool, one, other): Drawn) -> Option<usize> {
-        let here = (InstanceId(one.0), self.lazy.survey(InstanceId(one.0), now));
-        let there = (InstanceId(other.0), self.lazy.survey(InstanceId(other.0), now));
-        let [first, second] = [here, there].map(|(id, seen)| self.lazy.seen_through(pool, id, seen));
-        let is_other = self.balancers[usize::from(pool)].is_lesser((other, second), (one, first));
-        // Chance decides it, so nothing branches on it.
-        let (id, seen) = select_unpredictable(is_other, there, here);
-        self.serve(now, work.max(1), pool, id, seen)
-    }
-
-    /// The same for a balancer that has told who has the fewest open requests.
-    #[inline]
-    fn send_to_the_least(&mut self, now: u64, work: u64, request: u64) -> Option<usize> {
-        self.lazy.close_by(self.balancers, now);
-        let pool = self.pools.drawn(request, 1);
-        let balancer = &mut self.balancers[usize::from(pool)];
-        let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
-        let id = InstanceId(least.0);
-        let service = work.max(1);
-        let place = self.serve(now, service, pool, id, self.lazy.survey_told(id, now))?;
-        self.lazy.note_end(id, place, now + service);
-        self.balancers[usize::from(pool)].opened(least);
-        Some(place)
-    }
-
     /// A request is served at an instance. The place; `None`: it is not plain.
     #[inline(always)]
-    fn serve(&mut self, now: u64, service: u64, pool: u16, id: InstanceId, seen: Survey) -> Option<usize> {
+    fn serve(&mut self, now: u64, work: u64, pool: u16, id: InstanceId, seen: Survey) -> Option<usize> {
+        let service = work.max(1);
         if service > self.longest {
             return None;
         }
         let (place, version) = self.lazy.begin_plainly(id, seen, pool, now + service)?;
         self.by_version[version.index()] += 1;
         self.latency_sum += u128::from(service);
-        let micros = (service + 500) / 1000;
-        if let Some(window) = &mut self.window {
-            window.record(micros);
-        }
-        if let Some(interval) = &mut self.of_interval {
-            interval.record(micros);
-        }
+        self.latencies.record((service + 500) / 1000);
         Some(place)
     }
 }
@@ -159,18 +196,11 @@ impl Engine<'_> {
         if first >= until {
             return; // A balancer must follow the time first, as its next request comes.
         }
-        let [window, of_interval] = requests.records.tallies(part, interval.number);
+        let latencies = requests.records.row(part, interval.number);
         let longest = requests.patience.min(requests.targets[0]);
-        let mut row = Row {
-            lazy: &mut requests.lazy,
-            balancers: &mut self.balancers,
-            pools: &self.pools,
-            longest,
-            window,
-            of_interval,
-            latency_sum: 0,
-            by_version: [0; Version::COUNT],
-        };
+        let service =
+            Service { lazy: &mut requests.lazy, longest, latencies, latency_sum: 0, by_version: [0; Version::COUNT] };
+        let mut row = Row { balancers: &mut self.balancers, pools: &self.pools, service };
         let mut last = None;
         while requests.source.next_arrival() < until {
             let batch = requests.source.batch(until, AHEAD);
@@ -182,7 +212,7 @@ impl Engine<'_> {
                 break;
             }
         }
-        let Row { latency_sum, by_version, .. } = row;
+        let Service { latency_sum, by_version, .. } = row.service;
         if let Some(last) = last {
             self.now = SimTime::from_nanos(last);
             self.count_row(interval.number, part, latency_sum, &by_version);

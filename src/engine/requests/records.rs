@@ -45,18 +45,33 @@ pub(super) struct Records {
     /// Of each window: all requests, then those of each class where there are several.
     windows: [Vec<Tally>; 2],
     intervals: Vec<Tally>,
+    /// Of requests of one window and interval that were sent in rows, counted once; the others get them when they are looked
+    /// at, or when another window or interval begins.
+    row: Tally,
+    row_of: Option<Of>,
 }
+
+/// A window, if any, and an interval.
+type Of = (Option<Part>, u32);
 
 impl Records {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let classes = scenario.traffic.classes.len();
         let kinds = if classes > 1 { 1 + classes } else { 1 };
-        Records { windows: [0, 1].map(|_| vec![Tally::new(3); kinds]), intervals: Vec::new() }
+        Records {
+            windows: [0, 1].map(|_| vec![Tally::new(3); kinds]),
+            intervals: Vec::new(),
+            row: Tally::new(3),
+            row_of: None,
+        }
     }
 
     /// Of a request of a window; `BACK`: it is taken back.
     #[inline]
     pub(super) fn record<const BACK: bool>(&mut self, part: Part, class: u8, micros: u64) {
+        if BACK {
+            self.end_row();
+        }
         let kinds = &mut self.windows[part as usize];
         kinds[0].count::<BACK>(micros);
         if let Some(own) = kinds.get_mut(1 + usize::from(class)) {
@@ -67,6 +82,9 @@ impl Records {
     /// Of a request of an interval of the time series; `BACK`: it is taken back.
     #[inline]
     pub(super) fn record_in<const BACK: bool>(&mut self, interval: u32, micros: u64) {
+        if BACK {
+            self.end_row();
+        }
         let place = interval as usize;
         if place >= self.intervals.len() {
             self.add_intervals(place);
@@ -74,13 +92,25 @@ impl Records {
         self.intervals[place].count::<BACK>(micros);
     }
 
-    /// Where requests of a window, if any, and of an interval are counted, where there is one class.
-    pub(super) fn tallies(&mut self, part: Option<Part>, interval: u32) -> [Option<&mut Tally>; 2] {
+    /// Where requests of a window, if any, and of an interval are counted that are sent in a row, where there is one class.
+    pub(super) fn row(&mut self, part: Option<Part>, interval: u32) -> &mut Tally {
+        if self.row_of != Some((part, interval)) {
+            self.end_row();
+            self.row_of = Some((part, interval));
+        }
+        &mut self.row
+    }
+
+    /// What was counted once is counted wherever it ought to be. Cells of fewer digits hold whole ones of more.
+    fn end_row(&mut self) {
+        let Some((part, interval)) = self.row_of.take() else { return };
         if interval != WARM_UP && interval as usize >= self.intervals.len() {
             self.add_intervals(interval as usize);
         }
+        let window = part.map(|part| &mut self.windows[part as usize][0]);
         let of_interval = self.intervals.get_mut(interval as usize); // WARM_UP is beyond all of them.
-        [part.map(|part| &mut self.windows[part as usize][0]), of_interval]
+        let mut tallies: Vec<&mut Tally> = window.into_iter().chain(of_interval).collect();
+        self.row.take_all(|number, count| tallies.iter_mut().for_each(|tally| tally.record_n(number, count)));
     }
 
     #[cold]
@@ -89,7 +119,8 @@ impl Records {
     }
 
     /// Hands everything over: latencies, and how many were served.
-    pub(super) fn add_to(&self, history: &mut History) {
+    pub(super) fn add_to(&mut self, history: &mut History) {
+        self.end_row();
         let [baseline, observed] = &self.windows;
         for (window, kinds) in [(&mut history.baseline, baseline), (&mut history.window, observed)] {
             for (tally, counts) in kinds.iter().zip(counts_of(window)) {

@@ -1,0 +1,31 @@
+//! How many numbers of 64 bits this processor computes at once.
+
+/// What is compiled more than once, for it comes to the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    /// One or two, as any processor of its kind.
+    Plain,
+    /// AVX2.
+    Four,
+    /// AVX-512, with the instructions for single bits that each such processor has.
+    Eight,
+}
+
+impl Width {
+    /// What may be used here.
+    #[inline]
+    pub(super) fn of_this_processor() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            let has_eight = has!("avx512f") && has!("avx512vl") && has!("avx512dq");
+            if has_eight && has!("bmi1") && has!("lzcnt") && has!("popcnt") {
+                return Width::Eight;
+            }
+            if has!("avx2") {
+                return Width::Four;
+            }
+        }
+        Width::Plain
+    }
+}
