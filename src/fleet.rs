@@ -189,8 +189,6 @@ pub struct Instance {
     since: SimTime,
     /// Its place among all that became ready, while it is.
     ready_place: u32,
-    /// It is among the changed ones.
-    has_changed: bool,
 }
 
 impl Instance {
@@ -257,6 +255,8 @@ pub struct Fleet {
     failures: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
     changed: Vec<InstanceId>,
+    /// By instance: it is one of them.
+    has_changed: Vec<bool>,
     zones: u32,
 }
 
@@ -275,6 +275,7 @@ impl Fleet {
             failures: [0; Version::COUNT],
             counts: [[0; Phase::COUNT]; Version::COUNT],
             changed: Vec::new(),
+            has_changed: Vec::new(),
             zones,
         }
     }
@@ -303,8 +304,8 @@ impl Fleet {
             phase: Phase::Pulling,
             since: now,
             ready_place: 0,
-            has_changed: false,
         });
+        self.has_changed.push(false);
         self.launched[launch.version.index()] += 1;
         self.counts[launch.version.index()][Phase::Pulling as usize] += 1;
         self.not_ready[launch.version.index()].insert(id);
@@ -409,7 +410,7 @@ impl Fleet {
     }
 
     fn note_change(&mut self, id: InstanceId) {
-        if !std::mem::replace(&mut self.instances[id.index()].has_changed, true) {
+        if !std::mem::replace(&mut self.has_changed[id.index()], true) {
             self.changed.push(id);
         }
     }
@@ -422,7 +423,7 @@ impl Fleet {
     /// Somebody has looked at all that has changed.
     pub fn forget_changes(&mut self) {
         for id in self.changed.drain(..) {
-            self.instances[id.index()].has_changed = false;
+            self.has_changed[id.index()] = false;
         }
     }
 

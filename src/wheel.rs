@@ -122,13 +122,13 @@ impl<T: Copy + Ord> Wheel<T> {
 
     fn first_held_after(&self, level: usize, slot: usize) -> Option<usize> {
         let first = slot + 1;
-        let words = self.held[level].iter().enumerate().skip(first / 64);
+        let mut words = self.held[level].iter().enumerate().skip(first / 64);
         let left = |(number, word): (usize, &u64)| {
             let from = if number == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
             let left = word & from;
             (left != 0).then(|| number * 64 + left.trailing_zeros() as usize)
         };
-        words.filter_map(left).next()
+        words.find_map(left)
     }
 }
 

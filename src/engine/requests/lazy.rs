@@ -158,10 +158,10 @@ impl Look for AtOnce {
 #[inline]
 #[target_feature(enable = "avx512f,popcnt")]
 fn look_at_once(block: &[u64; BLOCK], now: u64) -> Survey {
-    use std::arch::x86_64::{_mm512_cmpgt_epu64_mask, _mm512_loadu_epi64, _mm512_set1_epi64};
-    // SAFETY: eight numbers are read where eight are.
-    #[expect(unsafe_code, reason = "see above")]
-    let ends = unsafe { _mm512_loadu_epi64(block.as_ptr().cast()) };
+    use std::arch::x86_64::{_mm512_cmpgt_epu64_mask, _mm512_set_epi64, _mm512_set1_epi64};
+    let ends = block.map(u64::cast_signed);
+    // One load.
+    let ends = _mm512_set_epi64(ends[7], ends[6], ends[5], ends[4], ends[3], ends[2], ends[1], ends[0]);
     let taken = _mm512_cmpgt_epu64_mask(ends, _mm512_set1_epi64(now.cast_signed()));
     Survey { open: taken.count_ones(), taken: taken.into() }
 }
@@ -630,6 +630,32 @@ impl Engine<'_> {
         debug_assert!(self.now.nanos() < NEVER, "a run ends");
         for id in (0..self.requests.lazy.manners.len() as u32).map(InstanceId) {
             self.foresee_departures(id);
+        }
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::engine::requests::width::Width;
+    use crate::random::{GOLDEN, mix};
+
+    #[test]
+    fn at_once_the_same_go_on_as_one_by_one() {
+        if Width::of_this_processor() < Width::Eight {
+            return; // Nobody looks like that here.
+        }
+        let mut luck = 1;
+        for _ in 0..100_000 {
+            let now = 1000;
+            let block = [0; BLOCK].map(|_: u64| {
+                luck = mix(luck ^ GOLDEN);
+                [0, now - 1, now, now + 1, NEVER - 1, luck >> 1][(luck % 6) as usize]
+            });
+            let (one, other) = (OneByOne::look(&block, now), AtOnce::look(&block, now));
+            assert_eq!((one.open, one.taken), (other.open, other.taken), "{block:?}");
+            let expected = block.iter().filter(|end| **end > now).count();
+            assert_eq!(one.open as usize, expected);
         }
     }
 }

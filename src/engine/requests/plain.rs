@@ -54,7 +54,8 @@ impl Row<'_> {
         let mut places = [0; AHEAD];
         let sent = match Width::of_this_processor() {
             _ if self.service.lazy.is_ordered() => self.send_one_by_one(batch, &mut places),
-            // SAFETY: the processor has what the function is compiled for.
+            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`Width`]; its checked twin is
+            // the run event by event, with which random scenarios agree to the bit.
             #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "see above")]
             Width::Eight => unsafe { self.send_at_once(batch, &mut places) },

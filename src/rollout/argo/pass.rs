@@ -126,7 +126,7 @@ impl<'a> Pass<'a> {
     /// The pod template changed: `resetRolloutStatus`.
     fn begin_anew(&mut self) {
         let view = self.view;
-        let memory = &mut self.memory;
+        let memory = &mut *self.memory;
         (memory.revision, memory.target) = (view.revision, view.target);
         memory.revisions[view.target.index()] = view.revision;
         (memory.pause, memory.has_paused, memory.aborted) = (None, false, false);
@@ -147,7 +147,7 @@ impl<'a> Pass<'a> {
     /// `kubectl argo rollouts promote`: a pause is over, or else the step.
     fn promote_by_hand(&mut self) {
         let is_promoted = self.is_promoted();
-        let memory = &mut self.memory;
+        let memory = &mut *self.memory;
         match memory.pause.take() {
             Some(Pause { inconclusive: true, .. }) => {
                 self.next_step();

@@ -78,7 +78,9 @@ impl<'a> Turn<'a> {
         while let Some(id) = self.memory.agenda.next(now) {
             due.insert(id);
         }
-        due.iter().for_each(|id| self.follow_if_young(*id));
+        for id in &due {
+            self.follow_if_young(*id);
+        }
         for id in due {
             self.look_at(id);
         }

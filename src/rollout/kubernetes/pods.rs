@@ -142,7 +142,9 @@ mod tests {
             changes.extend(life[1..].iter().map(|(phase, seconds)| (ago(*seconds), id, *phase)));
         }
         changes.sort_by_key(|(at, ..)| *at);
-        changes.into_iter().for_each(|(at, id, phase)| fleet.enter(id, phase, at));
+        for (at, id, phase) in changes {
+            fleet.enter(id, phase, at);
+        }
         fleet
     }
 

@@ -273,9 +273,8 @@ impl Settings {
             // It has the old task to stop.
             (Some(at), _) if order == Order::StartFirst => memory.store(turn, &self.manager, at + reaction),
             (Some(at), _) | (None, Some(at)) if at + reaction > turn.view.now => Err(at + reaction),
-            (Some(_), _) | (None, Some(_)) => Ok(()),
             (None, None) if task.phase().is_live() => return Through::No,
-            (None, None) => Ok(()),
+            _ => Ok(()),
         };
         known.map_or_else(Through::At, |()| Through::Yes)
     }

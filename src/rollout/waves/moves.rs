@@ -77,7 +77,9 @@ impl Moves {
     /// The others are not wanted any more.
     pub(super) fn keep_below(&mut self, slot: Slot) {
         let beyond: Vec<u32> = self.in_slot.range(slot..).map(|(_, number)| *number).collect();
-        beyond.into_iter().for_each(|number| self.remove(number));
+        for number in beyond {
+            self.remove(number);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
