@@ -1,13 +1,14 @@
-//! What an orchestrator decides: one file an orchestrator, each a pure function from a view of the fleet to actions.
-//! It has no clock, queue, generator or log; what it remembers between two decisions is its [`Memory`], handed in and
-//! out.
+//! What an orchestrator decides: one file an orchestrator, each a function of a view of the fleet, and of nothing else, to
+//! actions. It has no clock, queue, generator or log; what it remembers between two decisions is its [`Memory`], handed in to
+//! be changed.
 //!
 //! To add an orchestrator:
 //! 1. Write its file here, or a folder of files: `Settings`, all that its users may set, resolved; `Memory`, what it
 //!    remembers between two decisions; `Settings::memory`, what that is before the rollout; and `Settings::decide`, which
 //!    is asked after every event that an orchestrator could see, and again at once after its own actions, until it
-//!    changes nothing any more. It names its sources, and reads like its specification. What happens later it asks for
-//!    by `ask_again`.
+//!    changes nothing any more ([`Decision::settled`]). It names its sources, and reads like its specification. What happens
+//!    later it asks for by `ask_again`. Whoever has thousands of places in hand looks at those that have changed
+//!    ([`Fleet::changed`]) or are due (`agenda`), for a decision must not cost what the fleet is large.
 //! 2. Implement [`Facts`] for its `Settings`: what the engine must know of it beside its decisions.
 //! 3. Add its line to `orchestrators!` below: a variant, and the module.
 //! 4. Give it a table in the scenario file: its words in `scenario/raw.rs` (the comments there are the published schema),
@@ -171,7 +172,7 @@ pub enum Status {
 pub struct Decision {
     /// To be performed at once, in this order.
     pub actions: Vec<Action>,
-    /// What is remembered is what was remembered before.
+    /// Nothing that is remembered has changed that another decision of this moment could go by.
     pub settled: bool,
     /// When to be asked again at the latest.
     pub ask_again: Option<SimTime>,
