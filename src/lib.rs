@@ -7,11 +7,11 @@
 //!
 //! | module | answers |
 //! |---|---|
-//! | [`time`], [`random`], [`queue`] | when, by what luck, what next |
+//! | [`time`], [`random`], [`wheel`], [`queue`] | when, by what luck, what next |
 //! | [`elementary`], [`distribution`] | how long things take |
 //! | [`probe`] | what probes in a row come to |
 //! | [`fleet`] | instances, versions, zones, phases, and which phase may follow which |
-//! | [`rollout`] | what an orchestrator decides: one file an orchestrator, pure functions of a view |
+//! | [`rollout`] | what an orchestrator decides: one file an orchestrator, functions of a view |
 //! | [`rollback`] | who judges the new version, on what evidence, and what happens then |
 //! | [`scenario`] | what the user wrote, checked |
 //! | [`traffic`], [`client`], [`balancer`], [`server`] | arrivals; time-outs and retries; choice; the queue inside one instance |
@@ -62,9 +62,9 @@ pub mod time;
 
 pub mod random;
 
-pub mod queue;
+pub mod wheel;
 
-mod wheel;
+pub mod queue;
 
 pub mod elementary;
 

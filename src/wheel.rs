@@ -15,7 +15,7 @@ const LEVELS: usize = 8;
 
 /// Moments in nanoseconds, each with what comes then; equal ones come in the order of that.
 #[derive(Clone, Debug)]
-pub(crate) struct Wheel<T> {
+pub struct Wheel<T> {
     /// The narrowest slot is 2 to the power of this wide, nanoseconds.
     shift: u32,
     /// The slot that has come, and what was in it by then, the first one last.
@@ -31,7 +31,7 @@ pub(crate) struct Wheel<T> {
 
 impl<T: Copy + Ord> Wheel<T> {
     /// Nothing yet. It is at its fastest where one thing in so many nanoseconds comes.
-    pub(crate) fn new(apart: f64) -> Self {
+    pub fn new(apart: f64) -> Self {
         Wheel {
             shift: apart.clamp(1.0, 1e9).log2() as u32,
             now: 0,
@@ -44,7 +44,7 @@ impl<T: Copy + Ord> Wheel<T> {
 
     /// Something comes at a moment.
     #[inline]
-    pub(crate) fn insert(&mut self, at: u64, what: T) {
+    pub fn insert(&mut self, at: u64, what: T) {
         let unit = at >> self.shift;
         if unit <= self.now {
             self.early.push(Reverse((at, what)));
@@ -57,12 +57,12 @@ impl<T: Copy + Ord> Wheel<T> {
     }
 
     /// The next thing.
-    pub(crate) fn pop(&mut self) -> Option<(u64, T)> {
+    pub fn pop(&mut self) -> Option<(u64, T)> {
         self.pop_until(u64::MAX)
     }
 
     /// The next thing, if it has come by a moment.
-    pub(crate) fn pop_until(&mut self, moment: u64) -> Option<(u64, T)> {
+    pub fn pop_until(&mut self, moment: u64) -> Option<(u64, T)> {
         while self.due.is_empty() && self.early.is_empty() {
             if !self.turn(moment >> self.shift) {
                 return None;
@@ -73,7 +73,7 @@ impl<T: Copy + Ord> Wheel<T> {
 
     /// The next thing, if it comes before this one or is this one.
     #[inline]
-    pub(crate) fn pop_by(&mut self, last: (u64, T)) -> Option<(u64, T)> {
+    pub fn pop_by(&mut self, last: (u64, T)) -> Option<(u64, T)> {
         while self.due.is_empty() && self.early.is_empty() {
             if !self.turn(last.0 >> self.shift) {
                 return None;

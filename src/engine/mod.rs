@@ -24,7 +24,7 @@
 //! - *Draws come ahead in batches* of 64 (`requests/ahead`), a stream at a time, without branches that chance decides: a processor
 //!   computes two, four or eight at once. One that computes eight looks at a row in one step, too (`requests/width`).
 //!
-//! Least-connections must know of each end before it chooses. There the ends of services wait in a timing wheel (`wheel`)
+//! Least-connections must know of each end before it chooses. There the ends of services wait in a timing wheel ([`crate::wheel`])
 //! until the next arrival, and a balancer is told of them in their order: still no events, but nothing can be fetched
 //! ahead, for nobody knows where a request goes before those before it were sent.
 //!

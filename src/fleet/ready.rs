@@ -24,8 +24,8 @@ pub struct Ready {
 impl Ready {
     /// An instance becomes ready, later than those before; its place in the log.
     pub(super) fn enter(&mut self, id: InstanceId, instance: &Instance, now: SimTime) -> u32 {
-        let group = self.groups.entry(second_of(now)).or_default();
-        group.by_rank.insert((instance.rank, id));
+        let group = self.groups.entry(second_of(now)).or_insert(Group::EMPTY);
+        group.least_rank = group.least_rank.min(instance.rank);
         group.in_order.insert(Place::of(id, instance));
         self.log.push(now)
     }
@@ -34,10 +34,11 @@ impl Ready {
     pub(super) fn leave(&mut self, id: InstanceId, instance: &Instance, since: SimTime, place: u32) {
         let second = second_of(since);
         let group = self.groups.get_mut(&second).expect("it was ready since then");
-        group.by_rank.remove(&(instance.rank, id));
         group.in_order.remove(&Place::of(id, instance));
-        if group.by_rank.is_empty() {
+        if group.in_order.is_empty() {
             self.groups.remove(&second);
+        } else if instance.rank == group.least_rank {
+            group.least_rank = group.firsts().map(|first| first.rank).min().expect("somebody is left");
         }
         self.log.remove(place);
     }
@@ -55,9 +56,9 @@ impl Ready {
 }
 
 /// Instances that became ready in the same second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Group {
-    by_rank: BTreeSet<(u64, InstanceId)>,
+    least_rank: u64,
     in_order: BTreeSet<Place>,
 }
 
@@ -84,9 +85,22 @@ impl Place {
 }
 
 impl Group {
+    const EMPTY: Group = Group { least_rank: u64::MAX, in_order: BTreeSet::new() };
+
     /// The least rank of them.
     pub fn least_rank(&self) -> u64 {
-        self.by_rank.first().map_or(u64::MAX, |(rank, _)| *rank)
+        self.least_rank
+    }
+
+    /// The first one of each that failed as often and were launched in the same second.
+    fn firsts(&self) -> impl Iterator<Item = Place> {
+        std::iter::successors(self.in_order.first().copied(), |first| self.after(*first))
+    }
+
+    /// The first one of those after all of its kind.
+    fn after(&self, place: Place) -> Option<Place> {
+        let last = place.last_of_its_kind();
+        self.in_order.range(last..).find(|place| **place != last).copied()
     }
 
     /// The first ones: those that failed more often, then those of a later launch, as far as `alike` tells seconds apart, then
@@ -103,7 +117,7 @@ impl Group {
             {
                 let last = place.last_of_its_kind();
                 equals.extend(self.in_order.range(place..=last).take(left).map(|place| (place.rank, place.id)));
-                next = self.in_order.range(last..).find(|place| **place != last).copied();
+                next = self.after(place);
             }
             equals.sort_unstable();
             first.extend(equals.into_iter().take(left).map(|(_, id)| id));
