@@ -7,10 +7,13 @@
 //! ([`Engine::unfinished`]). Where somebody waits, the first end is an event, a *call*: then whoever waits goes on. An instance
 //! that changes its phase, or that a balancer cuts off, has its services made attempts with departures like all others, and
 //! they are counted when they end. So whichever services are lazy, a run comes to the same bits: ends of one instance and moment commute, and ends at
-//! different instances meet only in sums.
+//! different instances meet only in sums. Least-connections, for which they do not, is told of them in their order before
+//! whatever happens next ([`Engine::hear_of_ends`]).
 
 use super::records::{Answered, Part};
 use super::table::{Attempt, Request, State};
+#[cfg(target_arch = "x86_64")]
+use super::width::Width;
 use super::{Departure, Engine};
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
@@ -28,7 +31,7 @@ const MOST_WORKERS: u32 = 64;
 const MOST_POOLS: u32 = 64;
 
 /// Places come in blocks of so many: a cache line, and no loop with a rest.
-pub(super) const BLOCK: usize = 8;
+const BLOCK: usize = 8;
 
 /// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
 const NEVER: u64 = u64::MAX / 2;
@@ -117,19 +120,20 @@ impl Survey {
 }
 
 /// How a block is looked at.
-pub(super) trait Look {
+pub(super) trait Look: Copy {
     /// The services of a block that go on.
-    fn look(block: &[u64; BLOCK], now: u64) -> Survey;
+    fn look(self, block: &[u64; BLOCK], now: u64) -> Survey;
 }
 
 /// By any processor.
+#[derive(Clone, Copy)]
 pub(super) struct OneByOne;
 
 impl Look for OneByOne {
     /// They are counted in the lowest byte of a sum and marked in the next one: so processors that add two numbers at once
     /// can do it.
     #[inline(always)]
-    fn look(block: &[u64; BLOCK], now: u64) -> Survey {
+    fn look(self, block: &[u64; BLOCK], now: u64) -> Survey {
         let mut sum = 0;
         for (column, end) in block.iter().enumerate() {
             sum += is_later(*end, now).wrapping_neg() & (0x100 << column | 1);
@@ -138,15 +142,25 @@ impl Look for OneByOne {
     }
 }
 
-/// By processors that compare eight numbers at once and mark each.
+/// By processors that compare eight numbers at once and mark each. Only there is one of these.
 #[cfg(target_arch = "x86_64")]
-pub(super) struct AtOnce;
+#[derive(Clone, Copy)]
+pub(super) struct AtOnce(());
+
+#[cfg(target_arch = "x86_64")]
+impl AtOnce {
+    /// If this is such a processor.
+    #[inline]
+    pub(super) fn if_here() -> Option<Self> {
+        (Width::of_this_processor() == Width::Eight).then_some(AtOnce(()))
+    }
+}
 
 #[cfg(target_arch = "x86_64")]
 impl Look for AtOnce {
     #[inline(always)]
-    fn look(block: &[u64; BLOCK], now: u64) -> Survey {
-        // SAFETY: only functions that are compiled for such processors look like this.
+    fn look(self, block: &[u64; BLOCK], now: u64) -> Survey {
+        // SAFETY: there is one of these, so the processor has what the function is compiled for.
         #[expect(unsafe_code, reason = "see above")]
         unsafe {
             look_at_once(block, now)
@@ -173,8 +187,8 @@ fn is_later(end: u64, now: u64) -> u64 {
 }
 
 impl Lazy {
-    /// No service yet. Services are lazy unless it matters to whom they end at that moment: what a policy, an ejection, a retry budget or a client's memory learns from answers, whoever waits for an answer to go on,
-    /// and the log.
+    /// No service yet. Services are lazy unless it matters to whom they end at that moment: what a policy, an ejection, a
+    /// retry budget or a client's memory learns from answers, whoever waits for an answer to go on, and the log.
     pub(super) fn new(scenario: &Scenario, pools: u32) -> Self {
         let balancer = &scenario.balancer;
         let is_told_of_ends = matches!(balancer.policy, Choice::LeastConnections(_));
@@ -222,20 +236,20 @@ impl Lazy {
     /// The services of an instance that go on.
     #[inline]
     pub(super) fn survey(&self, id: InstanceId, now: u64) -> Survey {
-        self.survey_by::<OneByOne>(id, now)
+        self.survey_by(id, now, OneByOne)
     }
 
     /// The same, block by block.
     #[inline(always)]
-    pub(super) fn survey_by<L: Look>(&self, id: InstanceId, now: u64) -> Survey {
+    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Look) -> Survey {
         if self.blocks == 1 {
             // There are no closures here, which would be compiled for any processor.
             let Some(block) = self.ends.get(id.index()) else { return Survey::NOTHING };
-            return L::look(block, now);
+            return by.look(block, now);
         }
         let mut all = Survey::NOTHING;
         for block in self.row(id).iter().rev() {
-            let Survey { open, taken } = L::look(block, now);
+            let Survey { open, taken } = by.look(block, now);
             all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
         }
         all
@@ -637,14 +651,11 @@ impl Engine<'_> {
 #[cfg(all(test, target_arch = "x86_64"))]
 mod tests {
     use super::*;
-    use crate::engine::requests::width::Width;
     use crate::random::{GOLDEN, mix};
 
     #[test]
     fn at_once_the_same_go_on_as_one_by_one() {
-        if Width::of_this_processor() < Width::Eight {
-            return; // Nobody looks like that here.
-        }
+        let Some(at_once) = AtOnce::if_here() else { return };
         let mut luck = 1;
         for _ in 0..100_000 {
             let now = 1000;
@@ -652,7 +663,7 @@ mod tests {
                 luck = mix(luck ^ GOLDEN);
                 [0, now - 1, now, now + 1, NEVER - 1, luck >> 1][(luck % 6) as usize]
             });
-            let (one, other) = (OneByOne::look(&block, now), AtOnce::look(&block, now));
+            let (one, other) = (OneByOne.look(&block, now), at_once.look(&block, now));
             assert_eq!((one.open, one.taken), (other.open, other.taken), "{block:?}");
             let expected = block.iter().filter(|end| **end > now).count();
             assert_eq!(one.open as usize, expected);

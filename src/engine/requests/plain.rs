@@ -1,6 +1,6 @@
 //! Nearly all requests of nearly all runs: arrivals in a row that go the plainest way there is, from a balancer that
-//! chooses between two to a free worker of a plain instance. What they have in common is looked up once for all of them, and
-//! what is counted of them is added once.
+//! chooses between two, or knows who has the fewest open, to a free worker of a plain instance. What they have in common is
+//! looked up once for all of them, and what is counted of them is added once.
 //!
 //! Each comes to what [`Engine::send`] makes of it. The first one that is not as plain as that ends the row before
 //! anything of it has happened.
@@ -12,7 +12,6 @@ use super::lazy::{Lazy, Look, OneByOne, Rest, Survey};
 use super::records::{Answered, Part};
 use super::source::Batch;
 use super::table::WARM_UP;
-use super::width::Width;
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::engine::pools::Pools;
@@ -52,14 +51,10 @@ impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     fn send(&mut self, batch: &Batch<'_>) -> usize {
         let mut places = [0; AHEAD];
-        let sent = match Width::of_this_processor() {
-            _ if self.service.lazy.is_ordered() => self.send_one_by_one(batch, &mut places),
-            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`Width`]; its checked twin is
-            // the run event by event, with which random scenarios agree to the bit.
-            #[cfg(target_arch = "x86_64")]
-            #[expect(unsafe_code, reason = "see above")]
-            Width::Eight => unsafe { self.send_at_once(batch, &mut places) },
-            _ => self.send_ahead::<OneByOne>(batch, &mut places),
+        let sent = if self.service.lazy.is_ordered() {
+            self.send_one_by_one(batch, &mut places)
+        } else {
+            self.send_ahead(batch, &mut places)
         };
         let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..sent]);
         for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
@@ -68,16 +63,27 @@ impl Row<'_> {
         sent
     }
 
-    /// The same to the bit as [`Row::send_ahead`].
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
-    fn send_at_once(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
-        self.send_ahead::<AtOnce>(batch, places)
+    /// All are looked at before the first is sent. How many were sent, and where each is served.
+    fn send_ahead(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(by) = AtOnce::if_here() {
+            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`super::width::Width`]; its
+            // checked twin is the run event by event, with which random scenarios agree to the bit.
+            #[expect(unsafe_code, reason = "see above")]
+            return unsafe { self.send_at_once(batch, places, by) };
+        }
+        self.send_ahead_by(batch, places, OneByOne)
     }
 
-    /// All are looked at before the first is sent. How many were sent, and where each is served.
+    /// The same to the bit.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    fn send_at_once(&mut self, batch: &Batch<'_>, places: &mut Places, by: AtOnce) -> usize {
+        self.send_ahead_by(batch, places, by)
+    }
+
     #[inline(always)] // So that it is compiled for either.
-    fn send_ahead<L: Look>(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
+    fn send_ahead_by(&mut self, batch: &Batch<'_>, places: &mut Places, by: impl Look) -> usize {
         let Row { balancers, pools, service } = self;
         if let [only] = &**balancers
             && let Some(peers) = only.idle_peers()
@@ -86,7 +92,7 @@ impl Row<'_> {
                 let (one, other) = peers.pair(luck(request, LuckOf::Choice, 1));
                 Some((0, one, other))
             };
-            return service.send_drawn::<L>(batch, places, draw, |_, [here, there]| there < here);
+            return service.send_drawn(batch, places, by, draw, |_, [here, there]| there < here);
         }
         let draw = |request| {
             let pool = pools.drawn(request, 1);
@@ -96,7 +102,7 @@ impl Row<'_> {
         let is_other = |(pool, one, other): Drawn, [here, there]: [u32; 2]| {
             balancers[usize::from(pool)].is_lesser((other, there), (one, here))
         };
-        service.send_drawn::<L>(batch, places, draw, is_other)
+        service.send_drawn(batch, places, by, draw, is_other)
     }
 
     /// Nobody knows where one goes before those before it were sent. How many were sent, and where each is served.
@@ -131,10 +137,11 @@ impl Service<'_> {
     /// Sends requests for which `draw` finds two instances each: to the second one if that `is_other`, by how many requests are
     /// open at either.
     #[inline(always)]
-    fn send_drawn<L: Look>(
+    fn send_drawn(
         &mut self,
         batch: &Batch<'_>,
         places: &mut Places,
+        by: impl Look,
         draw: impl Fn(u64) -> Option<Drawn>,
         is_other: impl Fn(Drawn, [u32; 2]) -> bool,
     ) -> usize {
@@ -150,8 +157,8 @@ impl Service<'_> {
         let mut sent = 0;
         for ((now, work), (drawn, place)) in batch.at.iter().zip(batch.works).zip(drawn[..count].iter().zip(places)) {
             let (pool, one, other) = *drawn;
-            let here = (InstanceId(one.0), self.lazy.survey_by::<L>(InstanceId(one.0), *now));
-            let there = (InstanceId(other.0), self.lazy.survey_by::<L>(InstanceId(other.0), *now));
+            let here = (InstanceId(one.0), self.lazy.survey_by(InstanceId(one.0), *now, by));
+            let there = (InstanceId(other.0), self.lazy.survey_by(InstanceId(other.0), *now, by));
             let open = [here, there].map(|(id, seen)| self.lazy.seen_through(pool, id, seen));
             // Chance decides it, so nothing branches on it.
             let (id, seen) = select_unpredictable(is_other(*drawn, open), there, here);
