@@ -29,7 +29,7 @@
 //! ahead, for nobody knows where a request goes before those before it were sent.
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) a third of the time is draws and nearly two thirds are
-//! rows, their counts of latencies included. There a request costs 3.4 times the draws of the plain libraries; event by event
+//! rows, their counts of latencies included. There a request costs 3.2 to 3.5 times the draws of the plain libraries; event by event
 //! it is fifteen times.
 //!
 //! What remains an event: requests that wait, their ends and the first end before them; retries, time-outs, errors, late answers;
