@@ -221,7 +221,23 @@ struct Asked {
     paused: bool,
 }
 
+/// What a decision may change where neither a sync nor a pass goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Outline {
+    asked: Asked,
+    typed: Option<(Asked, SimTime)>,
+    complete: bool,
+    old_exist: bool,
+    woken_at: Option<SimTime>,
+    clients: [Client; 2],
+}
+
 impl Memory {
+    fn outline(&self) -> Outline {
+        let Memory { asked, typed, complete, old_exist, woken_at, deployment_client, set_client, .. } = *self;
+        Outline { asked, typed, complete, old_exist, woken_at, clients: [deployment_client, set_client] }
+    }
+
     /// The sizes of the sets by version.
     fn sizes(&self) -> [u32; Version::COUNT] {
         let mut sizes = [0; Version::COUNT];
@@ -262,15 +278,16 @@ impl Settings {
 
     /// One decision: whatever of the controllers' work is due.
     pub fn decide(&self, view: &View<'_>, memory: &mut Memory) -> Decision {
-        let before = memory.clone();
+        let before = memory.outline();
         self.hear(view, memory);
         let mut actions = Vec::new();
+        let mut goes_on = false;
         for place in 0..memory.sets.len() {
-            self.sync_set(view, memory, place, &mut actions);
+            goes_on |= self.sync_set(view, memory, place, &mut actions);
         }
-        self.run_passes(view.now, memory);
+        goes_on |= self.run_passes(view.now, memory);
         for set in &mut memory.sets {
-            self.wake_set(view, set);
+            goes_on |= self.wake_set(view, set);
         }
         for client in [&mut memory.deployment_client, &mut memory.set_client] {
             client.write_events(self.control_plane.limit, self.control_plane.call, view.now);
@@ -288,7 +305,15 @@ impl Settings {
             reason => reason.word(),
         };
         let desired = memory.sizes();
-        Decision { actions, settled: *memory == before, ask_again, status, reported, desired, roll_back: false }
+        Decision {
+            actions,
+            settled: !goes_on && memory.outline() == before,
+            ask_again,
+            status,
+            reported,
+            desired,
+            roll_back: false,
+        }
     }
 
     /// The Deployment controller notes what happened outside it.

@@ -105,16 +105,18 @@ impl Plan {
 }
 
 impl Settings {
-    /// What is due of the Deployment controller's work.
-    pub(super) fn run_passes(&self, now: SimTime, memory: &mut Memory) {
+    /// What is due of the Deployment controller's work; whether anything is.
+    pub(super) fn run_passes(&self, now: SimTime, memory: &mut Memory) -> bool {
+        let mut goes_on = false;
         loop {
             if let Some(pass) = memory.pass.take_if(|pass| pass.at <= now) {
                 memory.pass = self.go_on(now, memory, pass);
             } else if memory.pass.is_none() && memory.woken_at.take_if(|at| *at <= now).is_some() {
                 memory.pass = self.begin(now, memory);
             } else {
-                return;
+                return goes_on;
             }
+            goes_on = true;
         }
     }
 

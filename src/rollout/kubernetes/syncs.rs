@@ -106,15 +106,24 @@ impl Settings {
         !is_told || !is_complete && !waits
     }
 
-    /// Wakes a set's controller if there is something to do.
-    pub(super) fn wake_set(&self, view: &View<'_>, set: &mut ReplicaSet) {
-        if set.sync.is_none() && self.has_work(view, set) {
+    /// Wakes a set's controller if there is something to do; whether it does.
+    pub(super) fn wake_set(&self, view: &View<'_>, set: &mut ReplicaSet) -> bool {
+        let wakes = set.sync.is_none() && self.has_work(view, set);
+        if wakes {
             set.sync = Some(Sync { at: view.now + self.control_plane.watch, step: Step::Read });
         }
+        wakes
     }
 
-    /// What is due of a set's sync.
-    pub(super) fn sync_set(&self, view: &View<'_>, memory: &mut Memory, place: usize, actions: &mut Vec<Action>) {
+    /// What is due of a set's sync; whether anything is.
+    pub(super) fn sync_set(
+        &self,
+        view: &View<'_>,
+        memory: &mut Memory,
+        place: usize,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let mut goes_on = false;
         // Nothing is read before what was just done to the fleet is seen there.
         let is_due =
             |sync: &Sync, actions: &[Action]| sync.at <= view.now && (sync.step != Step::Read || actions.is_empty());
@@ -130,7 +139,9 @@ impl Settings {
                 }
             };
             memory.sets[place].sync = next;
+            goes_on = true;
         }
+        goes_on
     }
 
     /// A request that is made at a moment, and what happens when it is in force.
