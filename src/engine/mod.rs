@@ -35,7 +35,7 @@
 //! What remains an event: requests that wait, their ends and the first end before them; retries, time-outs, errors, late answers;
 //! whatever an instance does that starts, drains or fails; and everything under policies that learn from answers.
 //!
-//! The control plane costs what happens there, about a microsecond an event, whatever the size of the fleet: orchestrators look at
+//! The control plane costs what happens there, of the order of a microsecond an event, whatever the size of the fleet: orchestrators look at
 //! what has changed ([`Fleet::changed`]) and at what they wished to look at by now, and ask indices of the fleet for the rest
 //! ([`crate::fleet::Ready`]). Nomad's reconciler alone looks at all allocations, once an evaluation.
 //!
