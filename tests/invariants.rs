@@ -3,7 +3,7 @@
 //! come to their end.
 //!
 //! `ROLLSIM_CASES` says how many scenarios, `ROLLSIM_FIRST_CASE` which is the first; a case depends on its number
-//! and, where an orchestrator cannot do something yet, on `ROLLSIM_ALL_COMMANDS` (`NOT_YET` in `generate`).
+//! alone.
 
 /// Fails the case with a sentence where something does not hold.
 macro_rules! demand {
@@ -27,17 +27,23 @@ mod check;
 mod ecs;
 #[path = "invariants/generate.rs"]
 mod generate;
+#[path = "invariants/luck.rs"]
+mod luck;
 #[path = "invariants/nomad.rs"]
 mod nomad;
 #[path = "invariants/plane.rs"]
 mod plane;
+#[path = "invariants/promises.rs"]
+mod promises;
 #[path = "invariants/shift.rs"]
 mod shift;
+#[path = "invariants/together.rs"]
+mod together;
 #[path = "invariants/waves.rs"]
 mod waves;
 
 use check::{Checker, Seen};
-use generate::{Case, Orchestrator};
+use promises::{Case, Orchestrator};
 use rayon::prelude::*;
 use rollsim::engine;
 use rollsim::fleet::{InstanceId, Phase, Slot, Version};

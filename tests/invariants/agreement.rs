@@ -1,7 +1,7 @@
 //! Does the fast engine agree with the plain one, for which every end of a service is an event? All facts of a run as
 //! lines, which must be the same to the bit.
 
-use super::generate::Case;
+use super::promises::Case;
 use rollsim::engine;
 use rollsim::history::{ClassCounts, History, Latencies, Window};
 use rollsim::scenario::parse;

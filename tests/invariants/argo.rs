@@ -1,7 +1,8 @@
 //! Argo Rollouts: how one is drawn, and what it promises.
 
 use super::check::{Checked, Checker};
-use super::generate::{Bound, Luck, fenceposts};
+use super::luck::Luck;
+use super::promises::{Bound, fenceposts};
 use rollsim::fleet::{Phase, Version};
 use rollsim::history::Change;
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! The checker: what a history must keep, told without a rule of the engine's.
 
-use super::generate::{Case, Orchestrator, fenceposts};
+use super::promises::{Case, Orchestrator, fenceposts};
 use super::shift::requests_follow_the_fleet;
 use super::waves::waves_are_kept_apart;
 use rollsim::fleet::{Phase, Version};

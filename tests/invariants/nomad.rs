@@ -1,7 +1,7 @@
 //! Nomad: how a group is drawn, and what it promises.
 
 use super::check::{Checked, Checker};
-use super::generate::Luck;
+use super::luck::Luck;
 use rollsim::fleet::{Phase, Version};
 use rollsim::history::{Change, Outcome};
 use rollsim::time::SimTime;

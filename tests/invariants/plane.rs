@@ -1,7 +1,7 @@
 //! The request plane of a case: who asks for what, and who distributes it. Drawn from a luck of its own, so that a case keeps
 //! its rollout whatever is added here.
 
-use super::generate::Luck;
+use super::luck::Luck;
 use rollsim::random::mix;
 use std::fmt::Write;
 

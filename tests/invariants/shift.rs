@@ -1,7 +1,7 @@
 //! Rollouts by traffic shifting: how one is drawn, and what it promises.
 
 use super::check::{Checked, Checker};
-use super::generate::Luck;
+use super::luck::Luck;
 use rollsim::fleet::{Phase, Version};
 use rollsim::history::Cause;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Rollouts in waves: how one is drawn, and what it promises. The waves are worked out here once more, from the settings alone.
 
 use super::check::{Checked, Checker};
-use super::generate::Luck;
+use super::luck::Luck;
 use rollsim::fleet::Version;
 use rollsim::time::SimTime;
 use std::collections::BTreeMap;
