@@ -6,7 +6,7 @@
 //! longer span, which keeps strategies that are compared on the same draws as alike as they can be.
 
 use crate::elementary::{exp, exp_of_plain, is_plain_power, ln};
-use crate::random::Stream;
+use crate::random::{Stream, unit};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -232,16 +232,29 @@ pub fn exponential(stream: &mut Stream) -> f64 {
 /// As many unit exponentials as there is room for, those of [`exponential`].
 #[inline(always)]
 pub fn exponentials(stream: &mut Stream, variates: &mut [f64]) {
-    variates.fill_with(|| stream.unit());
+    units(stream, variates);
     for variate in variates {
         *variate = -ln(*variate);
+    }
+}
+
+/// As many uniform numbers as there is room for, those of [`Stream::unit`]: a stream is read one by one, and what it gives is
+/// made numbers of at once.
+#[inline(always)]
+fn units(stream: &mut Stream, variates: &mut [f64]) {
+    for some in variates.chunks_mut(64) {
+        let mut bits = [0; 64];
+        bits[..some.len()].fill_with(|| stream.bits());
+        for (variate, bits) in some.iter_mut().zip(bits) {
+            *variate = unit(bits);
+        }
     }
 }
 
 /// As many standard normal variates as there is room for, those of [`normal`].
 #[inline(always)]
 fn normals(stream: &mut Stream, variates: &mut [f64]) {
-    variates.fill_with(|| stream.unit());
+    units(stream, variates);
     for some in variates.chunks_mut(64) {
         let mut units = [0.5; 64];
         units[..some.len()].copy_from_slice(some);
@@ -250,23 +263,31 @@ fn normals(stream: &mut Stream, variates: &mut [f64]) {
         for variate in &mut *some {
             *variate = central_quantile(*variate - 0.5);
         }
-        let (mut tails, mut count) = ([0; 64], 0);
+        let mut tails = 0u64;
         for (place, unit) in units.iter().enumerate() {
-            tails[count] = place;
-            count += usize::from((unit - 0.5).abs() > CENTRAL);
-            count &= 63; // Not all 64 units of a row are.
+            tails |= u64::from((unit - 0.5).abs() > CENTRAL) << place;
         }
         let mut quantiles = [0.01; 64];
-        for (quantile, place) in quantiles.iter_mut().zip(&tails[..count]) {
-            *quantile = units[*place];
+        for (quantile, place) in quantiles.iter_mut().zip(places(tails)) {
+            *quantile = units[place];
         }
-        for quantile in &mut quantiles[..count.next_multiple_of(8)] {
+        for quantile in &mut quantiles[..(tails.count_ones() as usize).next_multiple_of(8)] {
             *quantile = middle_quantile(*quantile);
         }
-        for (quantile, place) in quantiles.iter().zip(&tails[..count]) {
-            some[*place] = if quantile.abs() <= MIDDLE { *quantile } else { tail_quantile(units[*place]) };
+        for (quantile, place) in quantiles.iter().zip(places(tails)) {
+            some[place] = if quantile.abs() <= MIDDLE { *quantile } else { tail_quantile(units[place]) };
         }
     }
+}
+
+/// The places of the bits that are set.
+#[inline(always)]
+fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (place < 64).then_some(place)
+    })
 }
 
 /// A standard normal variate, by inversion.

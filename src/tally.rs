@@ -41,6 +41,23 @@ impl Tally {
         }
     }
 
+    /// Counts numbers in a row.
+    #[inline(always)]
+    pub fn record_all(&mut self, numbers: &[u64]) {
+        let bits = self.bits;
+        let mut cells = &mut self.cells[..];
+        for number in numbers {
+            let cell = cell_of(bits, *number);
+            match cells.get_mut(cell) {
+                Some(count) if *count < u32::MAX => *count += 1,
+                _ => {
+                    self.record(*number);
+                    cells = &mut self.cells[..];
+                }
+            }
+        }
+    }
+
     /// Counts a number so many times.
     pub fn record_n(&mut self, number: u64, times: u64) {
         let cell = self.cell(number);
@@ -104,9 +121,7 @@ impl Tally {
 
     #[inline]
     fn cell(&self, number: u64) -> usize {
-        let exact = (1 << self.bits) - 1;
-        let shift = (64 - self.bits) - (number | exact).leading_zeros();
-        ((u64::from(shift) << (self.bits - 1)) + (number >> shift)) as usize
+        cell_of(self.bits, number)
     }
 
     /// The least number of a cell.
@@ -140,6 +155,14 @@ impl Tally {
             }
         }
     }
+}
+
+/// The cell that a number belongs to, where numbers of so many bits have a cell of their own.
+#[inline(always)]
+fn cell_of(bits: u32, number: u64) -> usize {
+    let exact = (1 << bits) - 1;
+    let shift = (64 - bits) - (number | exact).leading_zeros();
+    ((u64::from(shift) << (bits - 1)) + (number >> shift)) as usize
 }
 
 #[cfg(test)]

@@ -43,6 +43,9 @@ const PARTS: u64 = 1 << 12;
 /// Gaps of as many nanoseconds (13 days) fit; longer ones are cut to whole nanoseconds.
 const LONGEST_IN_PARTS: f64 = (1u64 << 50) as f64;
 
+/// Where all gaps are shorter than that (5 hours), nanoseconds, their sum fits in parts.
+const LONGEST_OF_ALL: f64 = (1u64 << 44) as f64;
+
 /// A gap, nanoseconds, in [`PARTS`].
 #[inline(always)]
 fn in_parts(gap: f64) -> u64 {
@@ -163,21 +166,22 @@ impl<'a> ArrivalTimes<'a> {
             self.draw_gaps();
         }
         if self.used == 0 {
-            let mut parts = self.gaps;
-            for gap in &mut parts {
-                *gap = (*gap * self.spacing).min(LONGEST_IN_PARTS);
+            let mut gaps = self.gaps;
+            for gap in &mut gaps {
+                *gap = (*gap * self.spacing).min(LONGEST_OF_ALL);
             }
-            let is_short = parts.iter().all(|gap| *gap < LONGEST_IN_PARTS);
-            let (mut at, mut fraction) = (self.at, self.fraction);
-            for (moment, gap) in moments.iter_mut().zip(parts) {
-                fraction += in_parts(gap);
-                at = at.wrapping_add(fraction / PARTS);
-                fraction %= PARTS;
-                *moment = at;
+            let is_short = gaps.iter().all(|gap| *gap < LONGEST_OF_ALL);
+            let parts = gaps.map(in_parts);
+            let mut sum = self.fraction;
+            for (moment, parts) in moments.iter_mut().zip(parts) {
+                sum += parts;
+                *moment = sum;
             }
-            // Sixty-four gaps of 13 days make no moment wrap around.
-            if is_short && at < self.rate_ends {
-                (self.at, self.fraction, self.used) = (at, fraction, AHEAD);
+            for moment in &mut *moments {
+                *moment = self.at + *moment / PARTS;
+            }
+            if is_short && moments[AHEAD - 1] < self.rate_ends {
+                (self.at, self.fraction, self.used) = (moments[AHEAD - 1], sum % PARTS, AHEAD);
                 return;
             }
         }

@@ -23,6 +23,10 @@ pub(super) struct Lots {
     sums: Sums,
     /// Members whose share is not the ordinary one.
     odd: usize,
+    /// Members whose share is above 0.
+    drawable: usize,
+    /// How often a share has been set.
+    changes: u64,
     /// Taken out for the length of one choice, and their shares.
     aside: Vec<(Endpoint, u64)>,
 }
@@ -94,7 +98,15 @@ impl Lots {
         let before = std::mem::replace(&mut self.shares[endpoint.index()], share);
         self.odd += usize::from(before == ordinary);
         self.odd -= usize::from(share == ordinary);
+        self.drawable += usize::from(share > 0);
+        self.drawable -= usize::from(before > 0);
         self.sums.change(endpoint.index(), before, share);
+        self.changes += 1;
+    }
+
+    /// How often somebody has joined or left, or has another share.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// How many members there are, those that cannot be drawn now included.
@@ -154,23 +166,43 @@ impl Lots {
         is_plain.then_some(Peers(&self.members))
     }
 
-    /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
-    /// share.
+    /// [`Lots::pair`] for several requests at once, which costs little more than one: each of its steps waits for memory.
+    #[inline(always)]
+    pub(super) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
+        if !self.are_even() {
+            return self.weighed_pairs(lucks);
+        }
+        let peers = self.peers()?;
+        Some(lucks.map(|luck| peers.pair(luck)))
+    }
+
     #[inline(never)]
     fn weighed_pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
+        self.weighed_pairs([luck]).map(|[pair]| pair)
+    }
+
+    /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
+    /// share.
+    #[inline(always)]
+    fn weighed_pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
         let total = self.sums.total();
-        if total == 0 {
+        // Of two whose sum is the total, nobody has all of it.
+        if self.drawable < 2 {
             return None;
         }
-        let (first, before) = self.sums.find(share_of(luck, total));
-        let share = self.shares[first];
-        let left = total - share;
-        if left == 0 {
-            return None;
+        let mut pairs = [(Endpoint(0), Endpoint(0)); COUNT];
+        let found = self.sums.find(lucks.map(|luck| share_of(luck, total)));
+        let mut targets = [0; COUNT];
+        for (((pair, (first, before)), luck), target) in pairs.iter_mut().zip(found).zip(lucks).zip(&mut targets) {
+            pair.0 = Endpoint(first as u32);
+            let share = self.shares[first];
+            let of_the_others = share_of(further(luck, 1), total - share);
+            *target = of_the_others + select_unpredictable(of_the_others < before, 0, share);
         }
-        let target = share_of(further(luck, 1), left);
-        let (second, _) = self.sums.find(if target < before { target } else { target + share });
-        Some((Endpoint(first as u32), Endpoint(second as u32)))
+        for (pair, (second, _)) in pairs.iter_mut().zip(self.sums.find(targets)) {
+            pair.1 = Endpoint(second as u32);
+        }
+        Some(pairs)
     }
 
     /// The same by the tree of sums. It stays out of the plain choice, which it would slow down.
@@ -204,7 +236,10 @@ impl Lots {
     /// One of those who can be drawn.
     fn draw(&self, luck: u64) -> Option<Endpoint> {
         let total = self.sums.total();
-        (total > 0).then(|| Endpoint(self.sums.find(share_of(luck, total)).0 as u32))
+        (total > 0).then(|| {
+            let [(place, _)] = self.sums.find([share_of(luck, total)]);
+            Endpoint(place as u32)
+        })
     }
 
     /// Takes somebody out until the end of this choice, if it can be drawn at all.
@@ -257,20 +292,22 @@ impl Sums {
         }
     }
 
-    /// Whose number covers this one, below the total, when all stand in a row; and the sum of those before.
-    fn find(&self, covered: u64) -> (usize, u64) {
-        let mut target = covered;
-        let mut place = 0;
+    /// Whose number covers each of these, below the total, when all stand in a row; and the sum of those before.
+    #[inline(always)]
+    fn find<const COUNT: usize>(&self, covered: [u64; COUNT]) -> [(usize, u64); COUNT] {
+        let (mut targets, mut places) = (covered, [0; COUNT]);
         let mut step = self.places();
         while step > 0 {
-            // Chance decides it, so nothing branches on it.
-            let sum = self.0[place + step];
-            let is_beyond = sum <= target;
-            target -= select_unpredictable(is_beyond, sum, 0);
-            place += select_unpredictable(is_beyond, step, 0);
+            for (target, place) in targets.iter_mut().zip(&mut places) {
+                // Chance decides it, so nothing branches on it.
+                let sum = self.0[*place + step];
+                let is_beyond = sum <= *target;
+                *target -= select_unpredictable(is_beyond, sum, 0);
+                *place += select_unpredictable(is_beyond, step, 0);
+            }
             step /= 2;
         }
-        (place, covered - target)
+        std::array::from_fn(|lane| (places[lane], covered[lane] - targets[lane]))
     }
 }
 
@@ -400,7 +437,7 @@ mod tests {
                     before += amount;
                     before > target
                 });
-                let (place, before_it) = sums.find(target);
+                let [(place, before_it)] = sums.find([target]);
                 assert_eq!(Some(place), walked);
                 assert_eq!(before_it, plain[..place].iter().sum::<u64>());
             }

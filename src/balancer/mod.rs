@@ -112,8 +112,6 @@ pub struct Balancer {
     policy: Policy,
     /// Whether the policy, who is full, or whose trial is over depends on each change of the open requests.
     follows_loads: bool,
-    /// How many requests are open that it was told of.
-    open_in_all: u64,
     /// It does so itself, and not just its policy.
     minds_loads: bool,
     /// Those on their way out that may still serve; `None`: they are no last resort.
@@ -168,7 +166,6 @@ impl Balancer {
             subset: settings.subset.map(|size| Subset::new(size, number)),
             newcomers: Newcomers::new(settings.slow_start),
             follows_loads: policy.follows_loads() || settings.max_connections.is_some() || has_trials,
-            open_in_all: 0,
             minds_loads: settings.max_connections.is_some() || has_trials,
             policy,
             departing: settings.fallback_to_terminating.then(Lots::default),
@@ -291,11 +288,29 @@ impl Balancer {
         self.policy.pair(luck)
     }
 
-    /// Those among whom [`Balancer::pair`] chooses where each pair is equally likely, and nothing was opened that this balancer
-    /// was told of: of two of them it takes the one where fewer are open that it was not told of.
+    /// [`Balancer::pair`] for several requests at once.
+    #[inline(always)]
+    pub(crate) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
+        self.policy.pairs(lucks)
+    }
+
+    /// How often something has changed that [`Balancer::pair`] rests on.
     #[inline]
-    pub(crate) fn idle_peers(&self) -> Option<Peers<'_>> {
-        self.policy.peers().filter(|_| self.open_in_all == 0)
+    pub(crate) fn changes(&self) -> u64 {
+        self.policy.changes()
+    }
+
+    /// Those among whom [`Balancer::pair`] chooses where each pair is equally likely: of two it takes the first one, unless fewer are
+    /// open at the other.
+    #[inline]
+    pub(crate) fn peers(&self) -> Option<Peers<'_>> {
+        self.policy.peers()
+    }
+
+    /// How many requests are open that this balancer was told of, by endpoint.
+    #[inline]
+    pub(crate) fn open_at_all(&self) -> &[u32] {
+        &self.loads.open
     }
 
     /// The endpoint that a request takes, where a choice is the one with the fewest open requests, by weight.
@@ -383,7 +398,6 @@ impl Balancer {
     #[inline]
     pub fn opened(&mut self, endpoint: Endpoint) {
         self.loads.open[endpoint.index()] += 1;
-        self.open_in_all += 1;
         if self.follows_loads {
             self.policy.opened(endpoint, &self.loads);
             if self.minds_loads {
@@ -409,7 +423,6 @@ impl Balancer {
         let open = &mut self.loads.open[endpoint.index()];
         debug_assert!(*open > 0, "an attempt at {endpoint:?} ended twice");
         *open -= 1;
-        self.open_in_all -= 1;
         if self.follows_loads {
             self.policy.closed(endpoint, &self.loads);
             if self.minds_loads {

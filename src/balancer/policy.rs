@@ -193,6 +193,24 @@ impl Policy {
         }
     }
 
+    /// The same for several requests.
+    #[inline(always)]
+    pub(super) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
+        match self {
+            Policy::LeastRequest { lots, choices: 2 } => lots.pairs(lucks),
+            _ => None,
+        }
+    }
+
+    /// How often something has changed that [`Policy::pair`] rests on.
+    #[inline]
+    pub(super) fn changes(&self) -> u64 {
+        match self {
+            Policy::LeastRequest { lots, choices: 2 } => lots.changes(),
+            _ => 0,
+        }
+    }
+
     /// The members of whom those two are any, where they are.
     #[inline(always)]
     pub(super) fn peers(&self) -> Option<Peers<'_>> {

@@ -19,13 +19,15 @@ pub(super) struct Pools {
     told: Vec<Split>,
     /// By balancer: which of them it goes by.
     heard: Vec<u32>,
+    /// How often a balancer has heard of one.
+    changes: u64,
 }
 
 impl Pools {
     /// Pools for so many versions, 0: one for all; all requests go to the old one.
     pub(super) fn new(balancers: u32, versions: usize) -> Self {
         let each = versions.max(1) as u16;
-        Pools { each, told: vec![Split::all_to(Version::OLD)], heard: vec![0; balancers as usize] }
+        Pools { each, told: vec![Split::all_to(Version::OLD)], heard: vec![0; balancers as usize], changes: 0 }
     }
 
     /// How many there are behind all balancers.
@@ -52,6 +54,11 @@ impl Pools {
         }
         let split = &self.told[self.heard[usize::from(balancer)] as usize];
         balancer * self.each + u16::from(split.drawn(luck(request, LuckOf::Version, attempt)).0)
+    }
+
+    /// How often something has changed that [`Pools::drawn`] rests on.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The number of the balancer in front of a pool.
@@ -90,5 +97,6 @@ impl Engine<'_> {
     pub(super) fn hear_split(&mut self, balancer: u16, news: u32) {
         let heard = &mut self.pools.heard[usize::from(balancer)];
         *heard = (*heard).max(news);
+        self.pools.changes += 1;
     }
 }

@@ -8,7 +8,7 @@ use crate::scenario::{Arrivals, Class, Profile};
 use crate::traffic::ArrivalTimes;
 
 /// Requests drawn at once.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// No arrival later than this can fall into a run (146 years), and none is drawn after it.
 const FAR: u64 = 1 << 62;
@@ -87,7 +87,7 @@ impl<'a> Ahead<'a> {
     #[inline]
     pub(super) fn batch(&self, until: u64, most: usize) -> Batch<'_> {
         let all = self.next..BATCH.min(self.next + most);
-        let count = self.at[all.clone()].iter().take_while(|at| **at < until).count();
+        let count = self.at[all.clone()].partition_point(|at| *at < until);
         let these = all.start..all.start + count;
         Batch {
             number: self.before + self.next as u64,

@@ -39,15 +39,14 @@ const NEVER: u64 = u64::MAX / 2;
 /// What is known of an instance.
 #[derive(Clone, Copy, Debug)]
 struct Manner {
-    /// It is ready and without a defect, work takes just its time there, and nobody has said since that this may be over.
-    is_plain: bool,
-    /// How many of its workers are at work on what is not lazy.
-    others: u8,
+    /// How many lazy services it can have: workers that are not at work on what is not lazy. 0: there may be as many, but it is
+    /// not ready, has a defect or is slow, or somebody has said since that it may be.
+    room: u8,
     version: Version,
 }
 
 impl Manner {
-    const UNKNOWN: Manner = Manner { is_plain: false, others: 0, version: Version::OLD };
+    const UNKNOWN: Manner = Manner { room: 0, version: Version::OLD };
 }
 
 /// Every service that is lazy now.
@@ -55,6 +54,8 @@ impl Manner {
 pub(super) struct Lazy {
     /// Workers of an instance; 0: no service is lazy.
     workers: u32,
+    /// Whether requests go in rows.
+    has_rows: bool,
     /// Blocks of places of an instance, of which the workers use the first places.
     blocks: usize,
     /// How many pools there are.
@@ -211,9 +212,21 @@ impl Lazy {
         }
         let workers = scenario.service.workers.get();
         let apart = 1e9 / scenario.traffic.load.peak();
+        let has_rows = match balancer.policy {
+            Choice::LeastConnections(_) => true,
+            Choice::LeastRequest(choices) => choices.get() == 2,
+            _ => false,
+        };
         let order =
             is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
-        Lazy { workers, blocks: (workers as usize).div_ceil(BLOCK), pools: pools as usize, order, ..Lazy::default() }
+        Lazy {
+            workers,
+            has_rows,
+            blocks: (workers as usize).div_ceil(BLOCK),
+            pools: pools as usize,
+            order,
+            ..Lazy::default()
+        }
     }
 
     /// From now on every service is an event.
@@ -233,26 +246,15 @@ impl Lazy {
         self.ends.get(first..first + self.blocks).unwrap_or(&[])
     }
 
+    /// Whether requests go in rows.
+    pub(super) fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
     /// The services of an instance that go on.
     #[inline]
     pub(super) fn survey(&self, id: InstanceId, now: u64) -> Survey {
-        self.survey_by(id, now, OneByOne)
-    }
-
-    /// The same, block by block.
-    #[inline(always)]
-    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Look) -> Survey {
-        if self.blocks == 1 {
-            // There are no closures here, which would be compiled for any processor.
-            let Some(block) = self.ends.get(id.index()) else { return Survey::NOTHING };
-            return by.look(block, now);
-        }
-        let mut all = Survey::NOTHING;
-        for block in self.row(id).iter().rev() {
-            let Survey { open, taken } = by.look(block, now);
-            all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
-        }
-        all
+        survey(&self.ends, self.blocks, id, now, OneByOne)
     }
 
     /// How many services of an instance go on that came through a pool.
@@ -264,36 +266,7 @@ impl Lazy {
     /// How many of those that go on came through a pool.
     #[inline]
     pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-        if self.pools <= 1 {
-            return seen.open;
-        }
-        let through = self.through_pool.get(id.index() * self.pools + usize::from(pool));
-        through.map_or(0, |places| (places & seen.taken).count_ones())
-    }
-
-    /// Has what an instance's services are known by fetched into the processor's cache.
-    #[inline]
-    pub(super) fn fetch(&self, id: InstanceId) {
-        prefetch(&self.ends, id.index() * self.blocks);
-    }
-
-    /// A service begins, if an instance is plain and has a free worker. Its place, where [`Lazy::note_rest`] must follow, and
-    /// the instance's version; `None`: it does not begin.
-    #[inline(always)]
-    pub(super) fn begin_plainly(
-        &mut self,
-        id: InstanceId,
-        seen: Survey,
-        pool: u16,
-        ends: u64,
-    ) -> Option<(usize, Version)> {
-        let Manner { is_plain, others, version } = *self.manners.get(id.index())?;
-        if !is_plain || !self.has_free(seen, others.into()) {
-            return None;
-        }
-        let place = self.begin(id, seen, pool, ends);
-        prefetch(&self.rests, place);
-        Some((place, version))
+        seen_through(&self.through_pool, self.pools, pool, id, seen)
     }
 
     /// Whether a worker is free of those of whom so many are at work on what is not lazy.
@@ -302,27 +275,36 @@ impl Lazy {
         seen.open + others < self.workers
     }
 
+    /// Has what an instance's services are known by fetched into the processor's cache.
+    #[inline(always)]
+    pub(super) fn fetch(&self, id: InstanceId) {
+        prefetch(&self.ends, id.index() * self.blocks);
+    }
+
+    /// What requests in a row look at.
+    #[inline(always)]
+    pub(super) fn rows(&mut self) -> Rows<'_> {
+        Rows {
+            blocks: self.blocks,
+            pools: self.pools,
+            manners: &self.manners,
+            ends: &mut self.ends,
+            through: &mut self.through,
+            through_pool: &mut self.through_pool,
+            rests: &self.rests,
+        }
+    }
+
+    /// Services end up to then.
+    #[inline]
+    pub(super) fn note_latest(&mut self, ends: u64) {
+        self.latest = self.latest.max(ends);
+    }
+
     /// What a service that began at a place would become.
     #[inline]
     pub(super) fn note_rest(&mut self, place: usize, request: &Rest) {
         self.rests[place] = *request;
-    }
-
-    /// A free worker begins with a service. Its place.
-    #[inline(always)]
-    fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
-        let free = (!seen.taken).trailing_zeros() as usize;
-        debug_assert!(free < self.workers as usize, "a worker of {id:?} is free");
-        let place = id.index() * self.blocks * BLOCK + free;
-        self.ends[place / BLOCK][place % BLOCK] = ends;
-        self.latest = self.latest.max(ends);
-        if self.pools > 1 {
-            let before = std::mem::replace(&mut self.through[place], pool);
-            let first = id.index() * self.pools;
-            self.through_pool[first + usize::from(before)] &= !(1 << free);
-            self.through_pool[first + usize::from(pool)] |= 1 << free;
-        }
-        place
     }
 
     /// Whether balancers are told of the beginnings and ends of services.
@@ -378,14 +360,14 @@ impl Lazy {
     /// An instance may have ceased to be plain.
     pub(super) fn forget(&mut self, id: InstanceId) {
         if let Some(manner) = self.manners.get_mut(id.index()) {
-            manner.is_plain = false;
+            manner.room = 0;
         }
     }
 
     /// So many workers of an instance are at work on what is not lazy.
     pub(super) fn note_others(&mut self, id: InstanceId, busy: u32) {
-        if let Some(manner) = self.manners.get_mut(id.index()) {
-            manner.others = busy as u8;
+        if let Some(manner) = self.manners.get_mut(id.index()).filter(|manner| manner.room > 0) {
+            manner.room = room(self.workers, busy);
         }
     }
 
@@ -406,6 +388,112 @@ impl Lazy {
             self.through_pool.resize(rows * self.pools, 0);
         }
     }
+}
+
+/// The services of an instance that go on, by the blocks of all instances, so many each.
+#[inline(always)]
+fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: impl Look) -> Survey {
+    if blocks == 1 {
+        // There are no closures here, which would be compiled for any processor.
+        let Some(block) = ends.get(id.index()) else { return Survey::NOTHING };
+        return by.look(block, now);
+    }
+    let mut all = Survey::NOTHING;
+    let first = id.index() * blocks;
+    for block in ends.get(first..first + blocks).unwrap_or(&[]).iter().rev() {
+        let Survey { open, taken } = by.look(block, now);
+        all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
+    }
+    all
+}
+
+/// How many of those that go on came through a pool, by the places of each instance and pool.
+#[inline(always)]
+fn seen_through(through_pool: &[u64], pools: usize, pool: u16, id: InstanceId, seen: Survey) -> u32 {
+    if pools <= 1 {
+        return seen.open;
+    }
+    let Some(places) = through_pool.get(id.index() * pools + usize::from(pool)) else { return 0 };
+    (places & seen.taken).count_ones()
+}
+
+/// What requests in a row look at: borrowed for the length of one, so that it stays in the processor's registers.
+pub(super) struct Rows<'a> {
+    blocks: usize,
+    pools: usize,
+    manners: &'a [Manner],
+    ends: &'a mut [[u64; BLOCK]],
+    through: &'a mut [u16],
+    through_pool: &'a mut [u64],
+    rests: &'a [Rest],
+}
+
+impl Rows<'_> {
+    /// Whether instances have one block each and there is one pool.
+    #[inline(always)]
+    pub(super) fn are_simple(&self) -> bool {
+        self.blocks == 1 && self.pools <= 1
+    }
+
+    /// The same where they [are simple](Rows::are_simple), which is known then where it is compiled.
+    #[inline(always)]
+    pub(super) fn simply(self) -> Self {
+        debug_assert!(self.are_simple(), "{} blocks, {} pools", self.blocks, self.pools);
+        Rows { blocks: 1, pools: 1, ..self }
+    }
+
+    /// [`Lazy::survey`].
+    #[inline(always)]
+    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Look) -> Survey {
+        survey(self.ends, self.blocks, id, now, by)
+    }
+
+    /// [`Lazy::seen_through`].
+    #[inline(always)]
+    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
+        seen_through(self.through_pool, self.pools, pool, id, seen)
+    }
+
+    /// A service begins, if an instance is plain and has a free worker. Its place, for which [`Lazy::note_rest`] and
+    /// [`Lazy::note_latest`] must follow, and the instance's version; `None`: it does not begin.
+    #[inline(always)]
+    pub(super) fn begin_plainly(
+        &mut self,
+        id: InstanceId,
+        seen: Survey,
+        pool: u16,
+        ends: u64,
+    ) -> Option<(usize, Version)> {
+        let Manner { room, version } = *self.manners.get(id.index())?;
+        if seen.open >= u32::from(room) {
+            return None;
+        }
+        let place = self.begin(id, seen, pool, ends);
+        prefetch(self.rests, place);
+        Some((place, version))
+    }
+
+    /// A free worker begins with a service. Its place.
+    #[inline(always)]
+    fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
+        let free = (!seen.taken).trailing_zeros() as usize;
+        debug_assert!(free < self.blocks * BLOCK, "a worker of {id:?} is free");
+        let place = id.index() * self.blocks * BLOCK + free;
+        self.ends[place / BLOCK][place % BLOCK] = ends;
+        if self.pools > 1 {
+            let before = std::mem::replace(&mut self.through[place], pool);
+            let first = id.index() * self.pools;
+            self.through_pool[first + usize::from(before)] &= !(1 << free);
+            self.through_pool[first + usize::from(pool)] |= 1 << free;
+        }
+        place
+    }
+}
+
+/// Workers that are not at work on what is not lazy.
+fn room(workers: u32, others: u32) -> u8 {
+    debug_assert!(others <= workers && workers <= MOST_WORKERS, "{others} of {workers} workers");
+    (workers - others) as u8
 }
 
 /// The columns whose bits are set.
@@ -476,7 +564,8 @@ impl Engine<'_> {
         }
         let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
         let is_plain = desk.error_rate == 0.0 && desk.speed.is_plain(now);
-        self.requests.lazy.manners[id.index()] = Manner { is_plain, others: fifo.busy() as u8, version: desk.version };
+        let room = if is_plain { room(self.requests.lazy.workers, fifo.busy()) } else { 0 };
+        self.requests.lazy.manners[id.index()] = Manner { room, version: desk.version };
         let is_suspect = request.attempts > 1
             || self.is_common_error(request)
             || desk.error_rate > 0.0 && unit(luck(request.luck, LuckOf::Error, request.attempts)) < desk.error_rate;
@@ -494,7 +583,8 @@ impl Engine<'_> {
         debug_assert_eq!(request.arrived, now, "a first attempt is sent at once");
         let Request { number, arrived, work, luck, .. } = *request;
         let lazy = &mut self.requests.lazy;
-        let place = lazy.begin(id, seen, pool, ends);
+        let place = lazy.rows().begin(id, seen, pool, ends);
+        lazy.note_latest(ends);
         lazy.note_rest(place, &Rest { number, arrived, work, luck });
         lazy.slowings[place] = slowing;
         let part = self.part_of(arrived);

@@ -19,6 +19,7 @@ use crate::random::Streams;
 use crate::scenario::Scenario;
 use crate::time::{SimTime, nanos};
 use lazy::Lazy;
+use plain::Drawn;
 use records::{Part, Records};
 use source::Source;
 use std::cmp::Reverse;
@@ -70,6 +71,8 @@ type Which = (u64, u32, u32);
 #[derive(Debug)]
 pub(super) struct Requests<'a> {
     source: Source<'a>,
+    /// Whom the next of them may go to.
+    drawn: Drawn,
     attempts: Attempts,
     /// Attempts whose ends are no events.
     lazy: Lazy,
@@ -111,6 +114,7 @@ impl<'a> Requests<'a> {
         let classes = &scenario.traffic.classes;
         Requests {
             source: Source::new(scenario, streams),
+            drawn: Drawn::new(),
             attempts: Attempts::default(),
             lazy: Lazy::new(scenario, pools),
             departures: BinaryHeap::new(),

@@ -8,10 +8,11 @@
 use super::Engine;
 #[cfg(target_arch = "x86_64")]
 use super::lazy::AtOnce;
-use super::lazy::{Lazy, Look, OneByOne, Rest, Survey};
+use super::lazy::{Lazy, Look, OneByOne, Rest, Rows};
 use super::records::{Answered, Part};
-use super::source::Batch;
+use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
+use super::width::Width;
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::engine::pools::Pools;
@@ -20,8 +21,14 @@ use crate::tally::Tally;
 use crate::time::SimTime;
 use std::hint::select_unpredictable;
 
-/// Requests whose instances are looked at before the first of them is sent, so that their memory is on its way.
-const AHEAD: usize = 16;
+/// Requests for which it is drawn together whom each may go to, long before they are sent: so that their memory is on its way.
+const AHEAD: usize = BATCH;
+
+/// Requests that are sent in a row.
+const IN_A_ROW: usize = 16;
+
+/// Requests of a pool that draw together: their steps through memory overlap.
+const TOGETHER: usize = 8;
 
 /// What such arrivals have in common.
 struct Row<'a> {
@@ -41,154 +48,273 @@ struct Service<'a> {
     by_version: [u64; Version::COUNT],
 }
 
-/// The pool that a request meets, and between whom it chooses.
-type Drawn = (u16, Endpoint, Endpoint);
+/// The pool that each request of a batch meets, and between whom it chooses. It holds until something changes that such a
+/// choice rests on.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    /// The number of the first of these requests, and how many they are.
+    first: u64,
+    count: usize,
+    /// How often that had changed.
+    changes: u64,
+    pools: [u16; AHEAD],
+    pairs: [Pair; AHEAD],
+}
 
-/// Where the requests of a batch are served.
-type Places = [usize; AHEAD];
+/// Two endpoints of which a request takes one.
+type Pair = (Endpoint, Endpoint);
 
-impl Row<'_> {
-    /// Sends requests until one is not plain. How many were sent.
-    fn send(&mut self, batch: &Batch<'_>) -> usize {
-        let mut places = [0; AHEAD];
-        let sent = if self.service.lazy.is_ordered() {
-            self.send_one_by_one(batch, &mut places)
-        } else {
-            self.send_ahead(batch, &mut places)
-        };
-        let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..sent]);
-        for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
-            self.service.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
-        }
-        sent
+impl Drawn {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Drawn { first: 0, count: 0, changes: 0, pools: [0; AHEAD], pairs: [(Endpoint(0), Endpoint(0)); AHEAD] }
     }
 
-    /// All are looked at before the first is sent. How many were sent, and where each is served.
-    fn send_ahead(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(by) = AtOnce::if_here() {
-            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`super::width::Width`]; its
-            // checked twin is the run event by event, with which random scenarios agree to the bit.
+    /// For how many requests from this one on there is something drawn that still holds.
+    #[inline]
+    fn covers(&self, number: u64, changes: u64) -> usize {
+        let is_valid = changes == self.changes && number >= self.first;
+        if is_valid { (self.count as u64).saturating_sub(number - self.first) as usize } else { 0 }
+    }
+
+    /// What was drawn for the first requests of a batch.
+    #[inline(always)]
+    fn of(&self, batch: &Batch<'_>) -> (&[u16], &[Pair]) {
+        let from = (batch.number - self.first) as usize;
+        let until = self.count.min(from + batch.at.len());
+        (&self.pools[from..until], &self.pairs[from..until])
+    }
+}
+
+/// Where the requests of a batch are served, and by which version.
+struct Served {
+    count: usize,
+    places: [usize; IN_A_ROW],
+    versions: [Version; IN_A_ROW],
+}
+
+impl Served {
+    const NOTHING: Served = Served { count: 0, places: [0; IN_A_ROW], versions: [Version::OLD; IN_A_ROW] };
+}
+
+impl Row<'_> {
+    /// Draws for the requests of a batch, until a choice is not plain, and has the memory of those fetched among whom they choose.
+    fn draw(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
+        match Width::of_this_processor() {
+            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`Width`]; its checked twin is the
+            // run event by event, with which random scenarios agree to the bit.
+            #[cfg(target_arch = "x86_64")]
             #[expect(unsafe_code, reason = "see above")]
-            return unsafe { self.send_at_once(batch, places, by) };
+            Width::Eight => unsafe { self.draw_eight_at_once(batch, changes, drawn) },
+            _ => self.draw_plainly(batch, changes, drawn),
         }
-        self.send_ahead_by(batch, places, OneByOne)
     }
 
     /// The same to the bit.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
-    fn send_at_once(&mut self, batch: &Batch<'_>, places: &mut Places, by: AtOnce) -> usize {
-        self.send_ahead_by(batch, places, by)
+    fn draw_eight_at_once(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
+        self.draw_plainly(batch, changes, drawn);
     }
 
     #[inline(always)] // So that it is compiled for either.
-    fn send_ahead_by(&mut self, batch: &Batch<'_>, places: &mut Places, by: impl Look) -> usize {
-        let Row { balancers, pools, service } = self;
-        if let [only] = &**balancers
-            && let Some(peers) = only.idle_peers()
+    fn draw_plainly(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
+        (drawn.first, drawn.count, drawn.changes) = (batch.number, batch.at.len(), changes);
+        let mut choices = [0; AHEAD];
+        for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
+            *choice = luck(*luck_of, LuckOf::Choice, 1);
+        }
+        self.draw_pairs(batch, &choices, drawn);
+        for (one, other) in &drawn.pairs[..drawn.count] {
+            self.service.lazy.fetch(InstanceId(one.0));
+            self.service.lazy.fetch(InstanceId(other.0));
+        }
+    }
+
+    #[inline(always)]
+    fn draw_pairs(&self, batch: &Batch<'_>, choices: &[u64; AHEAD], drawn: &mut Drawn) {
+        if let [only] = &*self.balancers
+            && let Some(peers) = only.peers()
         {
-            let draw = |request| {
-                let (one, other) = peers.pair(luck(request, LuckOf::Choice, 1));
-                Some((0, one, other))
-            };
-            return service.send_drawn(batch, places, by, draw, |_, [here, there]| there < here);
+            for (pair, choice) in drawn.pairs.iter_mut().zip(choices).take(drawn.count) {
+                *pair = peers.pair(*choice);
+            }
+            return;
         }
-        let draw = |request| {
-            let pool = pools.drawn(request, 1);
-            let (one, other) = balancers[usize::from(pool)].pair(luck(request, LuckOf::Choice, 1))?;
-            Some((pool, one, other))
-        };
-        let is_other = |(pool, one, other): Drawn, [here, there]: [u32; 2]| {
-            balancers[usize::from(pool)].is_lesser((other, there), (one, here))
-        };
-        service.send_drawn(batch, places, by, draw, is_other)
+        for (pool, luck_of) in drawn.pools.iter_mut().zip(batch.lucks) {
+            *pool = self.pools.drawn(*luck_of, 1);
+        }
+        for (pool, balancer) in (0..).zip(&*self.balancers) {
+            let (mut places, mut count) = ([0; AHEAD], 0);
+            for (place, own) in drawn.pools[..drawn.count].iter().enumerate() {
+                places[count] = place;
+                count += usize::from(*own == pool);
+            }
+            for some in places[..count].chunks(TOGETHER) {
+                let lucks = std::array::from_fn::<_, TOGETHER, _>(|n| choices[some[n.min(some.len() - 1)]]);
+                let Some(pairs) = balancer.pairs(lucks) else {
+                    drawn.count = drawn.count.min(some[0]);
+                    break;
+                };
+                for (place, pair) in some.iter().zip(pairs) {
+                    drawn.pairs[*place] = pair;
+                }
+            }
+        }
     }
 
-    /// Nobody knows where one goes before those before it were sent. How many were sent, and where each is served.
-    fn send_one_by_one(&mut self, batch: &Batch<'_>, places: &mut Places) -> usize {
-        let mut sent = 0;
-        for (((now, work), luck), place) in batch.at.iter().zip(batch.works).zip(batch.lucks).zip(places) {
-            let Some(begun_at) = self.send_to_the_least(*now, *work, *luck) else { break };
-            *place = begun_at;
-            sent += 1;
+    /// Sends requests until one is not plain. How many were sent.
+    fn send(&mut self, batch: &Batch<'_>, drawn: &Drawn) -> usize {
+        if self.service.lazy.is_ordered() {
+            let served = self.send_one_by_one(batch);
+            return self.service.note(batch, &served);
         }
-        sent
+        #[cfg(target_arch = "x86_64")]
+        if let Some(by) = AtOnce::if_here() {
+            // SAFETY: as above.
+            #[expect(unsafe_code, reason = "see above")]
+            return unsafe { self.send_at_once(batch, drawn, by) };
+        }
+        self.send_drawn(batch, drawn, OneByOne)
     }
 
-    /// Sends a request to whom a balancer tells to have the fewest open ones. The place that it is served at; `None`: it is not
-    /// plain.
+    /// The same to the bit.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    fn send_at_once(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: AtOnce) -> usize {
+        self.send_drawn(batch, drawn, by)
+    }
+
+    #[inline(always)] // So that it is compiled for either.
+    fn send_drawn(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: impl Look) -> usize {
+        let Row { balancers, service, .. } = self;
+        let drawn = drawn.of(batch);
+        let rows = service.lazy.rows();
+        let longest = service.longest;
+        let served = if let [only] = &**balancers
+            && only.peers().is_some()
+        {
+            let told = only.open_at_all();
+            let is_other =
+                |_, (one, here): Sight, (other, there): Sight| told[other.index()] + there < told[one.index()] + here;
+            if rows.are_simple() {
+                send_to_the_lesser(rows.simply(), batch, drawn, longest, by, is_other)
+            } else {
+                send_to_the_lesser(rows, batch, drawn, longest, by, is_other)
+            }
+        } else {
+            let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
+            send_to_the_lesser(rows, batch, drawn, longest, by, is_other)
+        };
+        service.note(batch, &served)
+    }
+
+    /// Nobody knows where one goes before those before it were sent.
+    fn send_one_by_one(&mut self, batch: &Batch<'_>) -> Served {
+        let mut served = Served::NOTHING;
+        let places = served.places.iter_mut().zip(&mut served.versions);
+        for (((now, work), luck), (place, version)) in batch.at.iter().zip(batch.works).zip(batch.lucks).zip(places) {
+            let Some(begun) = self.send_to_the_least(*now, *work, *luck) else { break };
+            (*place, *version) = begun;
+            served.count += 1;
+        }
+        served
+    }
+
+    /// Sends a request to whom a balancer tells to have the fewest open ones. The place that it is served at, and the version;
+    /// `None`: it is not plain.
     #[inline]
-    fn send_to_the_least(&mut self, now: u64, work: u64, request: u64) -> Option<usize> {
-        self.service.lazy.close_by(self.balancers, now);
-        let pool = self.pools.drawn(request, 1);
-        let balancer = &mut self.balancers[usize::from(pool)];
+    fn send_to_the_least(&mut self, now: u64, work: u64, request: u64) -> Option<(usize, Version)> {
+        let Row { balancers, pools, service } = self;
+        service.lazy.close_by(balancers, now);
+        let pool = pools.drawn(request, 1);
+        let balancer = &mut balancers[usize::from(pool)];
         let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
         let id = InstanceId(least.0);
-        let seen = self.service.lazy.survey_told(id, now);
-        let place = self.service.serve(now, work, pool, id, seen)?;
-        self.service.lazy.note_end(id, place, now + work.max(1));
+        let seen = service.lazy.survey_told(id, now);
+        let lasts = work.max(1);
+        if lasts > service.longest {
+            return None;
+        }
+        let (place, version) = service.lazy.rows().begin_plainly(id, seen, pool, now + lasts)?;
+        service.lazy.note_end(id, place, now + lasts);
         balancer.opened(least);
-        Some(place)
+        Some((place, version))
     }
 }
 
 impl Service<'_> {
-    /// Sends requests for which `draw` finds two instances each: to the second one if that `is_other`, by how many requests are
-    /// open at either.
+    /// What is not needed to send the next one is written down for all of them. How many they are.
     #[inline(always)]
-    fn send_drawn(
-        &mut self,
-        batch: &Batch<'_>,
-        places: &mut Places,
-        by: impl Look,
-        draw: impl Fn(u64) -> Option<Drawn>,
-        is_other: impl Fn(Drawn, [u32; 2]) -> bool,
-    ) -> usize {
-        let mut drawn = [(0, Endpoint(0), Endpoint(0)); AHEAD];
-        let mut count = 0;
-        for (drawn, luck) in drawn.iter_mut().zip(batch.lucks) {
-            let Some(pair) = draw(*luck) else { break };
-            *drawn = pair;
-            self.lazy.fetch(InstanceId(pair.1.0));
-            self.lazy.fetch(InstanceId(pair.2.0));
-            count += 1;
+    fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
+        let Served { count, places, versions } = served;
+        let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..*count]);
+        for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
+            self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
         }
-        let mut sent = 0;
-        for ((now, work), (drawn, place)) in batch.at.iter().zip(batch.works).zip(drawn[..count].iter().zip(places)) {
-            let (pool, one, other) = *drawn;
-            let here = (InstanceId(one.0), self.lazy.survey_by(InstanceId(one.0), *now, by));
-            let there = (InstanceId(other.0), self.lazy.survey_by(InstanceId(other.0), *now, by));
-            let open = [here, there].map(|(id, seen)| self.lazy.seen_through(pool, id, seen));
-            // Chance decides it, so nothing branches on it.
-            let (id, seen) = select_unpredictable(is_other(*drawn, open), there, here);
-            let Some(begun_at) = self.serve(*now, *work, pool, id, seen) else { break };
-            *place = begun_at;
-            sent += 1;
+        let (mut latest, mut sum, mut micros) = (0, 0, [0; IN_A_ROW]);
+        for ((arrived, work), micros) in batch.at.iter().zip(batch.works).zip(&mut micros[..*count]) {
+            let lasts = (*work).max(1);
+            latest = latest.max(arrived + lasts);
+            sum += u128::from(lasts);
+            *micros = (lasts + 500) / 1000;
         }
-        sent
+        self.latencies.record_all(&micros[..*count]);
+        self.latency_sum += sum;
+        self.lazy.note_latest(latest);
+        // Mostly all are served by one version.
+        let versions = &versions[..*count];
+        if versions.iter().all(|version| *version == versions[0]) {
+            let first = versions.first().map_or(0, |version| version.index());
+            self.by_version[first] += *count as u64;
+        } else {
+            for version in versions {
+                self.by_version[version.index()] += 1;
+            }
+        }
+        *count
     }
+}
 
-    /// A request is served at an instance. The place; `None`: it is not plain.
-    #[inline(always)]
-    fn serve(&mut self, now: u64, work: u64, pool: u16, id: InstanceId, seen: Survey) -> Option<usize> {
-        let service = work.max(1);
-        if service > self.longest {
-            return None;
+/// An endpoint, and how many requests are open there beside those that balancers were told of.
+type Sight = (Endpoint, u32);
+
+/// Sends the first of a batch, as many as were drawn, until one is not plain or serving it would take longer than that: each to
+/// the second one of its pair if that `is_other`.
+#[inline(always)]
+fn send_to_the_lesser(
+    mut rows: Rows<'_>,
+    batch: &Batch<'_>,
+    (pools, pairs): (&[u16], &[Pair]),
+    longest: u64,
+    by: impl Look,
+    is_other: impl Fn(u16, Sight, Sight) -> bool,
+) -> Served {
+    let mut served = Served::NOTHING;
+    let requests = batch.at.iter().zip(batch.works).zip(pools.iter().zip(pairs));
+    let places = served.places.iter_mut().zip(&mut served.versions);
+    for (((now, work), (pool, (one, other))), (place, version)) in requests.zip(places) {
+        let here = (InstanceId(one.0), rows.survey_by(InstanceId(one.0), *now, by));
+        let there = (InstanceId(other.0), rows.survey_by(InstanceId(other.0), *now, by));
+        let open = [here, there].map(|(id, seen)| rows.seen_through(*pool, id, seen));
+        // Chance decides it, so nothing branches on it.
+        let (id, seen) = select_unpredictable(is_other(*pool, (*one, open[0]), (*other, open[1])), there, here);
+        let lasts = (*work).max(1);
+        if lasts > longest {
+            break;
         }
-        let (place, version) = self.lazy.begin_plainly(id, seen, pool, now + service)?;
-        self.by_version[version.index()] += 1;
-        self.latency_sum += u128::from(service);
-        self.latencies.record((service + 500) / 1000);
-        Some(place)
+        let Some(begun) = rows.begin_plainly(id, seen, *pool, *now + lasts) else { break };
+        (*place, *version) = begun;
+        served.count += 1;
     }
+    served
 }
 
 impl Engine<'_> {
     /// Sends the arrivals before such a moment, until one of them is not plain.
     pub(super) fn send_plain_arrivals(&mut self, until: u64) {
         let requests = &mut self.requests;
-        let is_plain = requests.lazy.is_on()
+        let is_plain = requests.lazy.has_rows()
             && self.scenario.service.error_rate == 0.0
             && self.scenario.traffic.classes.len() == 1;
         let first = requests.source.next_arrival();
@@ -210,9 +336,15 @@ impl Engine<'_> {
             Service { lazy: &mut requests.lazy, longest, latencies, latency_sum: 0, by_version: [0; Version::COUNT] };
         let mut row = Row { balancers: &mut self.balancers, pools: &self.pools, service };
         let mut last = None;
+        let changes = row.pools.changes() + row.balancers.iter().map(Balancer::changes).sum::<u64>();
+        let is_drawn_ahead = !row.service.lazy.is_ordered();
         while requests.source.next_arrival() < until {
-            let batch = requests.source.batch(until, AHEAD);
-            let sent = row.send(&batch);
+            let batch = requests.source.batch(until, IN_A_ROW);
+            if is_drawn_ahead && requests.drawn.covers(batch.number, changes) == 0 {
+                let foreseen = requests.source.batch(weights_change_at.unwrap_or(u64::MAX), AHEAD);
+                row.draw(&foreseen, changes, &mut requests.drawn);
+            }
+            let sent = row.send(&batch, &requests.drawn);
             last = batch.at[..sent].last().copied().or(last);
             let is_over = sent < batch.at.len();
             requests.source.skip(sent);

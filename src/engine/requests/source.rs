@@ -1,7 +1,7 @@
 //! Where requests come from: an open stream of arrivals, or users who ask again once they have been answered.
 
-pub(super) use super::ahead::Batch;
 use super::ahead::{Ahead, Drawn};
+pub(super) use super::ahead::{BATCH, Batch};
 use super::table::{Request, WARM_UP};
 use crate::client::{LuckOf, luck};
 use crate::distribution::Delay;
