@@ -3,7 +3,7 @@
 use super::{DECISIONS_IN_A_MOMENT, Engine, Event, Former, Rollout, Stage};
 use crate::fleet::{InstanceId, Phase, Slot, Version};
 use crate::history::{Asked, Outcome, Report, Wanted};
-use crate::random::{Purpose, unit};
+use crate::random::Purpose;
 use crate::rollback::{Evidence, Policy, Verdict};
 use crate::rollout::{Action, Answers, Status, View, What, When};
 use crate::time::SimTime;
@@ -83,7 +83,9 @@ impl Engine<'_> {
     }
 
     pub(super) fn enter(&mut self, id: InstanceId, phase: Phase) {
-        self.foresee_departures(id); // The end of a service can matter from now on.
+        if !self.ends_unnoticed(phase) {
+            self.foresee_departures(id);
+        }
         self.fleet.enter(id, phase, self.now);
         self.desks[id.index()].phase = phase;
         self.requests.forget_plainness(id);
@@ -356,6 +358,6 @@ impl Engine<'_> {
     /// Whether an attempt fails by the defect of the instance that served it.
     pub(super) fn is_defect_hit(&self, id: InstanceId, luck: u64) -> bool {
         let desk = &self.desks[id.index()];
-        desk.error_rate > 0.0 && self.now.nanos() >= desk.speed.misbehaves_from && unit(luck) < desk.error_rate
+        self.now.nanos() >= desk.speed.misbehaves_from && desk.may_fail(luck)
     }
 }

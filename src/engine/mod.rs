@@ -57,7 +57,7 @@ use crate::balancer::{Balancer, Endpoint};
 use crate::fleet::{Fleet, InstanceId, Launch, Phase, Slot, Version};
 use crate::history::{Change, Effort, History, Interval, Ledger, Outcome, Wanted, Window};
 use crate::queue::EventQueue;
-use crate::random::{Purpose, Stream, Streams};
+use crate::random::{Purpose, Stream, Streams, unit};
 use crate::rollback::Policy;
 use crate::rollout::{Answers, Memory, Status, Strategy, What, When};
 use crate::scenario::{Choice, Discipline, Life, Scenario};
@@ -253,6 +253,19 @@ struct Desk {
     phase: Phase,
     /// While it takes nothing it does not even refuse.
     is_silent: bool,
+}
+
+impl Desk {
+    /// Whether it answers an attempt of such luck with an error while its defect shows.
+    #[inline]
+    fn may_fail(&self, luck: u64) -> bool {
+        self.error_rate > 0.0 && unit(luck) < self.error_rate
+    }
+
+    /// Whether it has no defect, and work takes just its time there from this moment on, nanoseconds.
+    fn is_plain(&self, now: u64) -> bool {
+        self.error_rate == 0.0 && self.speed.is_plain(now)
+    }
 }
 
 /// What was asked for before.

@@ -17,9 +17,9 @@ use super::width::Width;
 use super::{Departure, Engine};
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
+use crate::engine::Desk;
 use crate::fleet::{InstanceId, Phase, Version};
-use crate::random::unit;
-use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
+use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario, WarmUp};
 use crate::server::{Server, Slowing};
 use crate::wheel::Wheel;
 use std::cmp::Reverse;
@@ -33,14 +33,20 @@ const MOST_POOLS: u32 = 64;
 /// Places come in blocks of so many: a cache line, and no loop with a rest.
 const BLOCK: usize = 8;
 
+/// No lazy service takes longer (73 years).
+pub(super) const MOST: u64 = 1 << 61;
+
 /// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
 const NEVER: u64 = u64::MAX / 2;
+
+/// More than the workers of any instance that are looked at.
+const SLOW: u8 = 128;
 
 /// What is known of an instance.
 #[derive(Clone, Copy, Debug)]
 struct Manner {
-    /// How many lazy services it can have: workers that are not at work on what is not lazy. 0: there may be as many, but it is
-    /// not ready, has a defect or is slow, or somebody has said since that it may be.
+    /// How many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has a defect
+    /// or work does not take just its time. 0: nothing is known, for something about it has changed.
     room: u8,
     version: Version,
 }
@@ -269,12 +275,6 @@ impl Lazy {
         seen_through(&self.through_pool, self.pools, pool, id, seen)
     }
 
-    /// Whether a worker is free of those of whom so many are at work on what is not lazy.
-    #[inline]
-    fn has_free(&self, seen: Survey, others: u32) -> bool {
-        seen.open + others < self.workers
-    }
-
     /// Has what an instance's services are known by fetched into the processor's cache.
     #[inline(always)]
     pub(super) fn fetch(&self, id: InstanceId) {
@@ -283,11 +283,13 @@ impl Lazy {
 
     /// What requests in a row look at.
     #[inline(always)]
-    pub(super) fn rows(&mut self) -> Rows<'_> {
+    pub(super) fn rows<'a>(&'a mut self, servers: Servers<'a>) -> Rows<'a> {
         Rows {
+            servers,
             blocks: self.blocks,
             pools: self.pools,
-            manners: &self.manners,
+            manners: &mut self.manners,
+            slowings: &mut self.slowings,
             ends: &mut self.ends,
             through: &mut self.through,
             through_pool: &mut self.through_pool,
@@ -367,7 +369,7 @@ impl Lazy {
     /// So many workers of an instance are at work on what is not lazy.
     pub(super) fn note_others(&mut self, id: InstanceId, busy: u32) {
         if let Some(manner) = self.manners.get_mut(id.index()).filter(|manner| manner.room > 0) {
-            manner.room = room(self.workers, busy);
+            manner.room = room(self.workers, busy) | manner.room & SLOW;
         }
     }
 
@@ -417,11 +419,37 @@ fn seen_through(through_pool: &[u64], pools: usize, pool: u16, id: InstanceId, s
     (places & seen.taken).count_ones()
 }
 
+/// What serves.
+pub(super) struct Servers<'a> {
+    pub(super) desks: &'a mut [Desk],
+    pub(super) warm_up: Option<&'a WarmUp>,
+    /// The longest service that is plain, nanoseconds.
+    pub(super) longest: u64,
+}
+
+impl Servers<'_> {
+    /// The same, borrowed for less long.
+    #[inline(always)]
+    pub(super) fn again(&mut self) -> Servers<'_> {
+        Servers { desks: self.desks, warm_up: self.warm_up, longest: self.longest }
+    }
+}
+
+/// A request that is sent for the first time: when, for how much work, and its luck.
+#[derive(Clone, Copy)]
+pub(super) struct First {
+    pub(super) now: u64,
+    pub(super) work: u64,
+    pub(super) luck: u64,
+}
+
 /// What requests in a row look at: borrowed for the length of one, so that it stays in the processor's registers.
 pub(super) struct Rows<'a> {
+    servers: Servers<'a>,
     blocks: usize,
     pools: usize,
-    manners: &'a [Manner],
+    manners: &'a mut [Manner],
+    slowings: &'a mut [Slowing],
     ends: &'a mut [[u64; BLOCK]],
     through: &'a mut [u16],
     through_pool: &'a mut [u64],
@@ -454,40 +482,67 @@ impl Rows<'_> {
         seen_through(self.through_pool, self.pools, pool, id, seen)
     }
 
-    /// A service begins, if an instance is plain and has a free worker. Its place, for which [`Lazy::note_rest`] and
-    /// [`Lazy::note_latest`] must follow, and the instance's version; `None`: it does not begin.
+    /// How long an instance serves a first attempt that begins now, nanoseconds, and the instance's version; `None`: it has no free
+    /// worker, that takes longer than what is plain, or more must be known to tell.
     #[inline(always)]
-    pub(super) fn begin_plainly(
-        &mut self,
-        id: InstanceId,
-        seen: Survey,
-        pool: u16,
-        ends: u64,
-    ) -> Option<(usize, Version)> {
+    pub(super) fn service(&mut self, id: InstanceId, seen: Survey, first: First) -> Option<(u64, Version)> {
         let Manner { room, version } = *self.manners.get(id.index())?;
         if seen.open >= u32::from(room) {
             return None;
         }
-        let place = self.begin(id, seen, pool, ends);
-        prefetch(self.rests, place);
-        Some((place, version))
+        if room < SLOW {
+            let lasts = first.work.max(1);
+            return (lasts <= self.servers.longest).then_some((lasts, version));
+        }
+        if seen.open >= u32::from(room - SLOW) {
+            return None;
+        }
+        let desk = &mut self.servers.desks[id.index()];
+        let (lasts, slowing) = slow_service(desk, first, self.servers.warm_up, self.servers.longest)?;
+        if desk.is_plain(first.now) {
+            self.manners[id.index()].room = room - SLOW;
+        }
+        self.slowings[self.free_place(id, seen)] = slowing;
+        Some((lasts, version))
     }
 
-    /// A free worker begins with a service. Its place.
+    /// Where the next service of an instance begins.
     #[inline(always)]
-    fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
+    fn free_place(&self, id: InstanceId, seen: Survey) -> usize {
         let free = (!seen.taken).trailing_zeros() as usize;
         debug_assert!(free < self.blocks * BLOCK, "a worker of {id:?} is free");
-        let place = id.index() * self.blocks * BLOCK + free;
+        id.index() * self.blocks * BLOCK + free
+    }
+
+    /// A free worker begins with a service. Its place, for which [`Lazy::note_rest`] and [`Lazy::note_latest`] must follow.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
+        let place = self.free_place(id, seen);
         self.ends[place / BLOCK][place % BLOCK] = ends;
         if self.pools > 1 {
             let before = std::mem::replace(&mut self.through[place], pool);
-            let first = id.index() * self.pools;
-            self.through_pool[first + usize::from(before)] &= !(1 << free);
-            self.through_pool[first + usize::from(pool)] |= 1 << free;
+            let (first, bit) = (id.index() * self.pools, 1 << (place - id.index() * self.blocks * BLOCK));
+            self.through_pool[first + usize::from(before)] &= !bit;
+            self.through_pool[first + usize::from(pool)] |= bit;
         }
+        prefetch(self.rests, place);
         place
     }
+}
+
+/// How long an instance serves a first attempt that begins now where it has a defect or work takes longer than its time, or did;
+/// and why. It stays out of the plain way, which it would slow down.
+#[inline(never)]
+fn slow_service(desk: &mut Desk, first: First, warm_up: Option<&WarmUp>, longest: u64) -> Option<(u64, Slowing)> {
+    if desk.may_fail(luck(first.luck, LuckOf::Error, 1)) {
+        return None;
+    }
+    let (lasts, slowing) = desk.speed.service(first.work, first.now, warm_up);
+    if lasts > longest {
+        return None;
+    }
+    desk.speed.note_begun();
+    Some((lasts, slowing))
 }
 
 /// Workers that are not at work on what is not lazy.
@@ -551,47 +606,47 @@ impl Engine<'_> {
         is_sent
     }
 
-    /// An instance that is ready begins with an attempt, if its end can be left to be looked up. Whether it did.
+    /// Whether it matters to nobody when a service ends at an instance in such a phase.
+    pub(in crate::engine) fn ends_unnoticed(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Ready | Phase::Unready => true,
+            Phase::Draining => !self.scenario.release.drain_ends_when_idle,
+            _ => false,
+        }
+    }
+
+    /// An instance begins with an attempt, if its end can be left to be looked up. Whether it did.
     #[inline]
     pub(super) fn serve_lazily(&mut self, request: &Request, pool: u16, id: InstanceId) -> bool {
-        let desk = &self.desks[id.index()];
-        if !self.requests.lazy.is_on() || desk.phase != Phase::Ready {
+        if !self.requests.lazy.is_on() || !self.ends_unnoticed(self.desks[id.index()].phase) {
             return false;
         }
         let now = self.now.nanos();
-        if id.index() >= self.requests.lazy.manners.len() {
-            self.requests.lazy.add_rows(id);
+        let is_suspect = request.attempts > 1 || self.is_common_error(request);
+        let longest = self.requests.patience.min(self.requests.targets[usize::from(request.class)]).min(MOST);
+        let lazy = &mut self.requests.lazy;
+        if id.index() >= lazy.manners.len() {
+            lazy.add_rows(id);
         }
+        let desk = &self.desks[id.index()];
         let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
-        let is_plain = desk.error_rate == 0.0 && desk.speed.is_plain(now);
-        let room = if is_plain { room(self.requests.lazy.workers, fifo.busy()) } else { 0 };
-        self.requests.lazy.manners[id.index()] = Manner { room, version: desk.version };
-        let is_suspect = request.attempts > 1
-            || self.is_common_error(request)
-            || desk.error_rate > 0.0 && unit(luck(request.luck, LuckOf::Error, request.attempts)) < desk.error_rate;
-        let (service, slowing) = desk.speed.service(request.work, now, self.scenario.release.warm_up.as_ref());
-        let ends = now.saturating_add(service);
-        let seen = self.requests.lazy.survey(id, now);
-        if is_suspect
-            || service > self.requests.patience
-            || self.is_late(request.class, service)
-            || ends >= NEVER
-            || !self.requests.lazy.has_free(seen, fifo.busy())
-        {
+        let slow = if desk.is_plain(now) { 0 } else { SLOW };
+        lazy.manners[id.index()] = Manner { room: room(lazy.workers, fifo.busy()) | slow, version: desk.version };
+        if is_suspect {
             return false;
         }
         debug_assert_eq!(request.arrived, now, "a first attempt is sent at once");
         let Request { number, arrived, work, luck, .. } = *request;
-        let lazy = &mut self.requests.lazy;
-        let place = lazy.rows().begin(id, seen, pool, ends);
+        let seen = lazy.survey(id, now);
+        let warm_up = self.scenario.release.warm_up.as_ref();
+        let mut rows = lazy.rows(Servers { desks: &mut self.desks, warm_up, longest });
+        let Some((service, version)) = rows.service(id, seen, First { now, work, luck }) else { return false };
+        let ends = now + service;
+        let place = rows.begin(id, seen, pool, ends);
         lazy.note_latest(ends);
         lazy.note_rest(place, &Rest { number, arrived, work, luck });
-        lazy.slowings[place] = slowing;
         let part = self.part_of(arrived);
         self.measure::<false>(&request.mark(), service, false);
-        let desk = &mut self.desks[id.index()];
-        desk.speed.note_begun();
-        let version = desk.version;
         if self.requests.lazy.is_ordered() {
             self.requests.lazy.note_end(id, place, ends);
             self.balancers[usize::from(pool)].opened(Endpoint(id.0));

@@ -8,7 +8,7 @@
 use super::Engine;
 #[cfg(target_arch = "x86_64")]
 use super::lazy::AtOnce;
-use super::lazy::{Lazy, Look, OneByOne, Rest, Rows};
+use super::lazy::{First, Lazy, Look, MOST, OneByOne, Rest, Rows, Servers};
 use super::records::{Answered, Part};
 use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
@@ -40,8 +40,7 @@ struct Row<'a> {
 /// How they are served, and counted.
 struct Service<'a> {
     lazy: &'a mut Lazy,
-    /// The longest service that is plain, nanoseconds.
-    longest: u64,
+    servers: Servers<'a>,
     latencies: &'a mut Tally,
     /// What those sent came to: the sum of their latencies, nanoseconds, and how many each version serves.
     latency_sum: u128,
@@ -86,15 +85,27 @@ impl Drawn {
     }
 }
 
-/// Where the requests of a batch are served, and by which version.
+/// Where the requests of a batch are served, how long, nanoseconds, and by which version.
 struct Served {
     count: usize,
     places: [usize; IN_A_ROW],
+    lasting: [u64; IN_A_ROW],
     versions: [Version; IN_A_ROW],
 }
 
+/// Where a request is served, how long, and by which version.
+type Begun = (usize, u64, Version);
+
 impl Served {
-    const NOTHING: Served = Served { count: 0, places: [0; IN_A_ROW], versions: [Version::OLD; IN_A_ROW] };
+    /// The request at this place of its batch is served, as those before it are.
+    #[inline(always)]
+    fn note(&mut self, number: usize, (place, lasts, version): Begun) {
+        (self.places[number], self.lasting[number], self.versions[number]) = (place, lasts, version);
+        self.count = number + 1;
+    }
+
+    const NOTHING: Served =
+        Served { count: 0, places: [0; IN_A_ROW], lasting: [0; IN_A_ROW], versions: [Version::OLD; IN_A_ROW] };
 }
 
 impl Row<'_> {
@@ -189,8 +200,7 @@ impl Row<'_> {
     fn send_drawn(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: impl Look) -> usize {
         let Row { balancers, service, .. } = self;
         let drawn = drawn.of(batch);
-        let rows = service.lazy.rows();
-        let longest = service.longest;
+        let rows = service.lazy.rows(service.servers.again());
         let served = if let [only] = &**balancers
             && only.peers().is_some()
         {
@@ -198,13 +208,13 @@ impl Row<'_> {
             let is_other =
                 |_, (one, here): Sight, (other, there): Sight| told[other.index()] + there < told[one.index()] + here;
             if rows.are_simple() {
-                send_to_the_lesser(rows.simply(), batch, drawn, longest, by, is_other)
+                send_to_the_lesser(rows.simply(), batch, drawn, by, is_other)
             } else {
-                send_to_the_lesser(rows, batch, drawn, longest, by, is_other)
+                send_to_the_lesser(rows, batch, drawn, by, is_other)
             }
         } else {
             let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
-            send_to_the_lesser(rows, batch, drawn, longest, by, is_other)
+            send_to_the_lesser(rows, batch, drawn, by, is_other)
         };
         service.note(batch, &served)
     }
@@ -212,34 +222,29 @@ impl Row<'_> {
     /// Nobody knows where one goes before those before it were sent.
     fn send_one_by_one(&mut self, batch: &Batch<'_>) -> Served {
         let mut served = Served::NOTHING;
-        let places = served.places.iter_mut().zip(&mut served.versions);
-        for (((now, work), luck), (place, version)) in batch.at.iter().zip(batch.works).zip(batch.lucks).zip(places) {
-            let Some(begun) = self.send_to_the_least(*now, *work, *luck) else { break };
-            (*place, *version) = begun;
-            served.count += 1;
+        for (place, first) in firsts(batch).enumerate() {
+            let Some(begun) = self.send_to_the_least(first) else { break };
+            served.note(place, begun);
         }
         served
     }
 
-    /// Sends a request to whom a balancer tells to have the fewest open ones. The place that it is served at, and the version;
-    /// `None`: it is not plain.
+    /// Sends a request to whom a balancer tells to have the fewest open ones; `None`: it is not plain.
     #[inline]
-    fn send_to_the_least(&mut self, now: u64, work: u64, request: u64) -> Option<(usize, Version)> {
+    fn send_to_the_least(&mut self, first: First) -> Option<Begun> {
         let Row { balancers, pools, service } = self;
-        service.lazy.close_by(balancers, now);
-        let pool = pools.drawn(request, 1);
+        service.lazy.close_by(balancers, first.now);
+        let pool = pools.drawn(first.luck, 1);
         let balancer = &mut balancers[usize::from(pool)];
-        let least = balancer.least(luck(request, LuckOf::Choice, 1))?;
+        let least = balancer.least(luck(first.luck, LuckOf::Choice, 1))?;
         let id = InstanceId(least.0);
-        let seen = service.lazy.survey_told(id, now);
-        let lasts = work.max(1);
-        if lasts > service.longest {
-            return None;
-        }
-        let (place, version) = service.lazy.rows().begin_plainly(id, seen, pool, now + lasts)?;
-        service.lazy.note_end(id, place, now + lasts);
+        let seen = service.lazy.survey_told(id, first.now);
+        let mut rows = service.lazy.rows(service.servers.again());
+        let (lasts, version) = rows.service(id, seen, first)?;
+        let place = rows.begin(id, seen, pool, first.now + lasts);
+        service.lazy.note_end(id, place, first.now + lasts);
         balancer.opened(least);
-        Some((place, version))
+        Some((place, lasts, version))
     }
 }
 
@@ -247,16 +252,15 @@ impl Service<'_> {
     /// What is not needed to send the next one is written down for all of them. How many they are.
     #[inline(always)]
     fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
-        let Served { count, places, versions } = served;
+        let Served { count, places, lasting, versions } = served;
         let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..*count]);
         for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
             self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
         }
         let (mut latest, mut sum, mut micros) = (0, 0, [0; IN_A_ROW]);
-        for ((arrived, work), micros) in batch.at.iter().zip(batch.works).zip(&mut micros[..*count]) {
-            let lasts = (*work).max(1);
+        for ((arrived, lasts), micros) in batch.at.iter().zip(lasting).zip(&mut micros[..*count]) {
             latest = latest.max(arrived + lasts);
-            sum += u128::from(lasts);
+            sum += u128::from(*lasts);
             *micros = (lasts + 500) / 1000;
         }
         self.latencies.record_all(&micros[..*count]);
@@ -279,33 +283,32 @@ impl Service<'_> {
 /// An endpoint, and how many requests are open there beside those that balancers were told of.
 type Sight = (Endpoint, u32);
 
-/// Sends the first of a batch, as many as were drawn, until one is not plain or serving it would take longer than that: each to
-/// the second one of its pair if that `is_other`.
+/// The requests of a batch.
+#[inline(always)]
+fn firsts(batch: &Batch<'_>) -> impl Iterator<Item = First> {
+    let requests = batch.at.iter().zip(batch.works).zip(batch.lucks);
+    requests.map(|((now, work), luck)| First { now: *now, work: *work, luck: *luck })
+}
+
+/// Sends the first of a batch, as many as were drawn, until one is not plain: each to the second one of its pair if that
+/// `is_other`.
 #[inline(always)]
 fn send_to_the_lesser(
     mut rows: Rows<'_>,
     batch: &Batch<'_>,
     (pools, pairs): (&[u16], &[Pair]),
-    longest: u64,
     by: impl Look,
     is_other: impl Fn(u16, Sight, Sight) -> bool,
 ) -> Served {
     let mut served = Served::NOTHING;
-    let requests = batch.at.iter().zip(batch.works).zip(pools.iter().zip(pairs));
-    let places = served.places.iter_mut().zip(&mut served.versions);
-    for (((now, work), (pool, (one, other))), (place, version)) in requests.zip(places) {
-        let here = (InstanceId(one.0), rows.survey_by(InstanceId(one.0), *now, by));
-        let there = (InstanceId(other.0), rows.survey_by(InstanceId(other.0), *now, by));
+    for ((first, (pool, (one, other))), place) in firsts(batch).zip(pools.iter().zip(pairs)).zip(0..IN_A_ROW) {
+        let here = (InstanceId(one.0), rows.survey_by(InstanceId(one.0), first.now, by));
+        let there = (InstanceId(other.0), rows.survey_by(InstanceId(other.0), first.now, by));
         let open = [here, there].map(|(id, seen)| rows.seen_through(*pool, id, seen));
         // Chance decides it, so nothing branches on it.
         let (id, seen) = select_unpredictable(is_other(*pool, (*one, open[0]), (*other, open[1])), there, here);
-        let lasts = (*work).max(1);
-        if lasts > longest {
-            break;
-        }
-        let Some(begun) = rows.begin_plainly(id, seen, *pool, *now + lasts) else { break };
-        (*place, *version) = begun;
-        served.count += 1;
+        let Some((lasts, version)) = rows.service(id, seen, first) else { break };
+        served.note(place, (rows.begin(id, seen, *pool, first.now + lasts), lasts, version));
     }
     served
 }
@@ -331,9 +334,13 @@ impl Engine<'_> {
             return; // A balancer must follow the time first, as its next request comes.
         }
         let latencies = requests.records.row(part, interval.number);
-        let longest = requests.patience.min(requests.targets[0]);
+        let servers = Servers {
+            desks: &mut self.desks,
+            warm_up: self.scenario.release.warm_up.as_ref(),
+            longest: requests.patience.min(requests.targets[0]).min(MOST),
+        };
         let service =
-            Service { lazy: &mut requests.lazy, longest, latencies, latency_sum: 0, by_version: [0; Version::COUNT] };
+            Service { lazy: &mut requests.lazy, servers, latencies, latency_sum: 0, by_version: [0; Version::COUNT] };
         let mut row = Row { balancers: &mut self.balancers, pools: &self.pools, service };
         let mut last = None;
         let changes = row.pools.changes() + row.balancers.iter().map(Balancer::changes).sum::<u64>();
