@@ -155,6 +155,27 @@ impl DueList {
         self.last = attempt;
     }
 
+    /// Adds an attempt before all that are due later.
+    pub fn insert(&mut self, attempt: u32, is_later: impl Fn(u32) -> bool) {
+        self.push(attempt);
+        let mut before = self.links[attempt as usize].before;
+        if before == NOBODY || !is_later(before) {
+            return;
+        }
+        self.remove(attempt);
+        let mut after = before;
+        while before != NOBODY && is_later(before) {
+            after = before;
+            before = self.links[before as usize].before;
+        }
+        self.links[attempt as usize] = Link { before, after };
+        self.links[after as usize].before = attempt;
+        match before {
+            NOBODY => self.first = attempt,
+            before => self.links[before as usize].after = attempt,
+        }
+    }
+
     /// Takes an attempt out, wherever it stands. It must be in the list.
     pub fn remove(&mut self, attempt: u32) {
         let Link { before, after } = self.links[attempt as usize];

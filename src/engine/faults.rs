@@ -62,6 +62,7 @@ impl Engine<'_> {
     /// Sets how slow instances are now: by all that slows each of them down.
     fn hinder(&mut self, instances: &[InstanceId]) {
         for id in instances {
+            self.foresee_lines(*id);
             let slows = self.slow.iter().zip(&self.scenario.faults.slow);
             let factors = slows.filter(|(victims, _)| victims.contains(id)).map(|(_, slow)| slow.factor);
             self.desks[id.index()].speed.hindrance = factors.product();

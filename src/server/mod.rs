@@ -38,11 +38,12 @@ impl Server {
         }
     }
 
-    /// What would become of one more request while so many workers are at work on what it was not told of.
+    /// What would become of one more request while so many are there that it was not told of, of whom no more are served than there
+    /// are free workers.
     pub fn admission(&self, service: &Service, more: u32) -> Admission {
         let workers = service.workers.get();
         match self {
-            Server::Fifo(fifo) => fifo.admission(workers - more, service.queue),
+            Server::Fifo(fifo) => fifo.admission(workers, service.queue, more),
             Server::Sharing(sharing) if (sharing.len() as u64) < u64::from(workers) + u64::from(service.queue) => {
                 Admission::Serve
             }
@@ -86,11 +87,12 @@ pub struct Fifo {
 }
 
 impl Fifo {
-    fn admission(&self, workers: u32, queue: u32) -> Admission {
-        if self.busy < workers {
+    fn admission(&self, workers: u32, queue: u32, more: u32) -> Admission {
+        let there = self.busy + more;
+        if there < workers {
             debug_assert_eq!(self.waiting(), 0, "nobody waits while a worker is free");
             Admission::Serve
-        } else if self.waiting() < queue {
+        } else if self.waiting() + (there - workers) < queue {
             Admission::Wait
         } else {
             Admission::Refuse
@@ -122,6 +124,11 @@ impl Fifo {
     /// Puts an attempt at the end of the queue.
     pub fn wait(&mut self, attempt: u32) {
         self.waiting.push_back(attempt);
+    }
+
+    /// Puts an attempt at the head of the queue.
+    pub fn wait_first(&mut self, attempt: u32) {
+        self.waiting.push_front(attempt);
     }
 
     /// Takes the first entry out of the queue; `has_left` tells of an attempt whether it left, and learns of each entry that is
@@ -165,7 +172,7 @@ mod tests {
         let mut server = Fifo::default();
         let mut admissions = Vec::new();
         for attempt in 0..4 {
-            let admission = server.admission(2, 1);
+            let admission = server.admission(2, 1, 0);
             admissions.push(admission);
             match admission {
                 Serve => server.begin(),

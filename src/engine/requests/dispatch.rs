@@ -74,7 +74,7 @@ impl Engine<'_> {
 
     /// What would become of one more attempt at an instance.
     pub(super) fn admission(&self, instance: InstanceId) -> Admission {
-        let lazy = self.requests.lazy.survey(instance, self.now.nanos()).open;
+        let lazy = self.requests.lazy.open(instance, self.now.nanos());
         self.desks[instance.index()].server.admission(&self.scenario.service, lazy)
     }
 

@@ -10,11 +10,12 @@
 //! different instances meet only in sums. Least-connections, for which they do not, is told of them in their order before
 //! whatever happens next ([`Engine::hear_of_ends`]).
 
+use super::lines::{Foretold, Lines};
 use super::records::{Answered, Part};
 use super::table::{Attempt, Request, State};
 #[cfg(target_arch = "x86_64")]
 use super::width::Width;
-use super::{Departure, Engine};
+use super::{Departure, Engine, Requests};
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::engine::Desk;
@@ -25,16 +26,19 @@ use crate::wheel::Wheel;
 use std::cmp::Reverse;
 
 /// Services of instances with more workers are events: a row is searched from end to end.
-const MOST_WORKERS: u32 = 64;
+pub(super) const MOST_WORKERS: u32 = 64;
 
 /// Where requests go through more pools their services are events: an instance needs a number for each.
 const MOST_POOLS: u32 = 64;
 
 /// Places come in blocks of so many: a cache line, and no loop with a rest.
-const BLOCK: usize = 8;
+pub(super) const BLOCK: usize = 8;
 
 /// No lazy service takes longer (73 years).
 pub(super) const MOST: u64 = 1 << 61;
+
+/// The place of requests that wait.
+pub(super) const IN_LINE: usize = usize::MAX;
 
 /// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
 const NEVER: u64 = u64::MAX / 2;
@@ -48,11 +52,20 @@ struct Manner {
     /// How many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has a defect
     /// or work does not take just its time. 0: nothing is known, for something about it has changed.
     room: u8,
-    version: Version,
+    /// Its version, and whether it has a line: [`Manner::LINE`].
+    traits: u8,
 }
 
 impl Manner {
-    const UNKNOWN: Manner = Manner { room: 0, version: Version::OLD };
+    const UNKNOWN: Manner = Manner { room: 0, traits: 0 };
+
+    /// It has a line.
+    const LINE: u8 = 128;
+
+    #[inline(always)]
+    fn version(self) -> Version {
+        Version(self.traits & !Manner::LINE)
+    }
 }
 
 /// Every service that is lazy now.
@@ -83,6 +96,8 @@ pub(super) struct Lazy {
     is_latest_exact: bool,
     /// Where balancers are told of each end.
     order: Option<Order>,
+    /// Who waits for a worker, where that is lazy, too.
+    pub(super) lines: Lines,
     /// By instance where somebody waited: when the queue is looked at next because a service ends; 0: that is over.
     calls: Vec<u64>,
 }
@@ -110,7 +125,7 @@ pub(super) struct Rest {
 }
 
 impl Rest {
-    const NONE: Rest = Rest { number: 0, arrived: 0, work: 0, luck: 0 };
+    pub(super) const NONE: Rest = Rest { number: 0, arrived: 0, work: 0, luck: 0 };
 }
 
 /// Services of an instance that go on.
@@ -225,9 +240,11 @@ impl Lazy {
         };
         let order =
             is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
+        let lines = if has_rows && !is_told_of_ends { Lines::new(scenario) } else { Lines::default() };
         Lazy {
             workers,
             has_rows,
+            lines,
             blocks: (workers as usize).div_ceil(BLOCK),
             pools: pools as usize,
             order,
@@ -263,16 +280,27 @@ impl Lazy {
         survey(&self.ends, self.blocks, id, now, OneByOne)
     }
 
-    /// How many services of an instance go on that came through a pool.
+    /// How many requests are at an instance that are lazy.
     #[inline]
-    pub(super) fn open_through(&self, pool: u16, id: InstanceId, now: u64) -> u32 {
-        self.seen_through(pool, id, self.survey(id, now))
+    pub(super) fn open(&self, id: InstanceId, now: u64) -> u32 {
+        self.survey(id, now).open + if self.has_line(id) { self.lines.open(id, 0, now).0 } else { 0 }
     }
 
-    /// How many of those that go on came through a pool.
+    /// How many of these came through a pool.
     #[inline]
-    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-        seen_through(&self.through_pool, self.pools, pool, id, seen)
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, now: u64) -> u32 {
+        let served = seen_through(&self.through_pool, self.pools, pool, id, self.survey(id, now));
+        served + if self.has_line(id) { self.lines.open(id, pool, now).1 } else { 0 }
+    }
+
+    #[inline]
+    fn has_line(&self, id: InstanceId) -> bool {
+        self.manners.get(id.index()).is_some_and(|manner| manner.traits & Manner::LINE != 0)
+    }
+
+    /// An instance has no line any more.
+    fn note_no_line(&mut self, id: InstanceId) {
+        self.manners[id.index()].traits &= !Manner::LINE;
     }
 
     /// Has what an instance's services are known by fetched into the processor's cache.
@@ -294,6 +322,7 @@ impl Lazy {
             through: &mut self.through,
             through_pool: &mut self.through_pool,
             rests: &self.rests,
+            lines: &mut self.lines,
         }
     }
 
@@ -303,10 +332,13 @@ impl Lazy {
         self.latest = self.latest.max(ends);
     }
 
-    /// What a service that began at a place would become.
+    /// What a service that began at a place would become; nothing where it is [in a line](IN_LINE).
     #[inline]
     pub(super) fn note_rest(&mut self, place: usize, request: &Rest) {
-        self.rests[place] = *request;
+        debug_assert!(place < self.rests.len() || place == IN_LINE, "it has a place");
+        if let Some(rest) = self.rests.get_mut(place) {
+            *rest = *request;
+        }
     }
 
     /// Whether balancers are told of the beginnings and ends of services.
@@ -454,6 +486,7 @@ pub(super) struct Rows<'a> {
     through: &'a mut [u16],
     through_pool: &'a mut [u64],
     rests: &'a [Rest],
+    lines: &'a mut Lines,
 }
 
 impl Rows<'_> {
@@ -476,7 +509,50 @@ impl Rows<'_> {
         survey(self.ends, self.blocks, id, now, by)
     }
 
-    /// [`Lazy::seen_through`].
+    /// Whether an instance has a line, or had one a short time ago.
+    #[inline(always)]
+    pub(super) fn has_line(&self, id: InstanceId) -> bool {
+        let Some(manner) = self.manners.get(id.index()) else { return false };
+        manner.traits & Manner::LINE != 0
+    }
+
+    /// How many of an instance's line go on, and how many of those came through a pool.
+    #[inline(always)]
+    pub(super) fn in_line(&mut self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
+        if !self.has_line(id) {
+            return (0, 0);
+        }
+        let open = self.lines.open(id, pool, now);
+        if open.0 == 0 {
+            self.lines.release(id);
+            self.manners[id.index()].traits &= !Manner::LINE;
+        }
+        open
+    }
+
+    /// A request waits at a plain instance that has no free worker, if it can be told for how long. How long it takes in all,
+    /// nanoseconds, and the instance's version. `others`: how many wait elsewhere, if that is counted.
+    #[inline(always)]
+    pub(super) fn wait(
+        &mut self,
+        (id, pool): (InstanceId, u16),
+        number: u64,
+        first: First,
+        others: Option<u64>,
+    ) -> Option<(u64, Version)> {
+        let manner = *self.manners.get(id.index())?;
+        let Server::Fifo(fifo) = &self.servers.desks[id.index()].server else { return None };
+        // Whoever is not lazy, be it in service or waiting, has an end that is not known here.
+        if manner.room == 0 || manner.room >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
+            return None;
+        }
+        let row = &self.ends[id.index() * self.blocks..][..self.blocks];
+        let lasts = self.lines.wait((id, pool), (number, first), row, self.servers.longest, others)?;
+        self.manners[id.index()].traits |= Manner::LINE;
+        Some((lasts, manner.version()))
+    }
+
+    /// How many of those of a [survey](Rows::survey_by) came through a pool.
     #[inline(always)]
     pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
         seen_through(self.through_pool, self.pools, pool, id, seen)
@@ -485,16 +561,22 @@ impl Rows<'_> {
     /// How long an instance serves a first attempt that begins now, nanoseconds, and the instance's version; `None`: it has no free
     /// worker, that takes longer than what is plain, or more must be known to tell.
     #[inline(always)]
-    pub(super) fn service(&mut self, id: InstanceId, seen: Survey, first: First) -> Option<(u64, Version)> {
-        let Manner { room, version } = *self.manners.get(id.index())?;
-        if seen.open >= u32::from(room) {
+    pub(super) fn service(
+        &mut self,
+        id: InstanceId,
+        (seen, in_line): (Survey, u32),
+        first: First,
+    ) -> Option<(u64, Version)> {
+        let manner = *self.manners.get(id.index())?;
+        let (room, version, open) = (manner.room, manner.version(), seen.open + in_line);
+        if open >= u32::from(room) {
             return None;
         }
         if room < SLOW {
             let lasts = first.work.max(1);
             return (lasts <= self.servers.longest).then_some((lasts, version));
         }
-        if seen.open >= u32::from(room - SLOW) {
+        if open >= u32::from(room - SLOW) {
             return None;
         }
         let desk = &mut self.servers.desks[id.index()];
@@ -631,7 +713,9 @@ impl Engine<'_> {
         let desk = &self.desks[id.index()];
         let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
         let slow = if desk.is_plain(now) { 0 } else { SLOW };
-        lazy.manners[id.index()] = Manner { room: room(lazy.workers, fifo.busy()) | slow, version: desk.version };
+        let line = lazy.manners[id.index()].traits & Manner::LINE;
+        let room = room(lazy.workers, fifo.busy()) | slow;
+        lazy.manners[id.index()] = Manner { room, traits: desk.version.0 | line };
         if is_suspect {
             return false;
         }
@@ -640,7 +724,9 @@ impl Engine<'_> {
         let seen = lazy.survey(id, now);
         let warm_up = self.scenario.release.warm_up.as_ref();
         let mut rows = lazy.rows(Servers { desks: &mut self.desks, warm_up, longest });
-        let Some((service, version)) = rows.service(id, seen, First { now, work, luck }) else { return false };
+        let in_line = rows.in_line(id, pool, now).0;
+        let first = First { now, work, luck };
+        let Some((service, version)) = rows.service(id, (seen, in_line), first) else { return false };
         let ends = now + service;
         let place = rows.begin(id, seen, pool, ends);
         lazy.note_latest(ends);
@@ -672,7 +758,8 @@ impl Engine<'_> {
     pub(super) fn call_at_next_end(&mut self, id: InstanceId) {
         let now = self.now.nanos();
         let lazy = &mut self.requests.lazy;
-        let later = lazy.row(id).as_flattened().iter().filter(|end| **end > now);
+        let in_line = lazy.lines.ends(id);
+        let later = lazy.row(id).as_flattened().iter().chain(in_line).filter(|end| **end > now);
         let Some(first) = later.min().copied() else { return };
         if id.index() >= lazy.calls.len() {
             lazy.calls.resize(id.index() + 1, 0);
@@ -694,7 +781,7 @@ impl Engine<'_> {
         }
         *call = 0;
         loop {
-            let busy = self.requests.lazy.survey(id, now).open;
+            let busy = self.requests.lazy.open(id, now); // Those in line come first.
             let Server::Fifo(fifo) = &self.desks[id.index()].server else { unreachable!("it serves lazily") };
             if fifo.waiting() == 0 {
                 return;
@@ -718,6 +805,10 @@ impl Engine<'_> {
             let part = self.part_of(lazy.rests[place].arrived);
             unfinished[self.desks[place / BLOCK / lazy.blocks].version.index()].add(&Answered::of(part, 1));
         }
+        for (_, rest, id) in lazy.lines.all_after(moment) {
+            let part = self.part_of(rest.arrived);
+            unfinished[self.desks[id.index()].version.index()].add(&Answered::of(part, 1));
+        }
         unfinished
     }
 
@@ -730,7 +821,8 @@ impl Engine<'_> {
     pub(in crate::engine) fn all_have_ended(&mut self, moment: u64) -> bool {
         let lazy = &mut self.requests.lazy;
         if lazy.latest > moment && !lazy.is_latest_exact {
-            lazy.latest = lazy.ends.as_flattened().iter().copied().max().unwrap_or(0);
+            let in_lines = lazy.lines.all_after(moment).map(|(end, ..)| end);
+            lazy.latest = lazy.ends.as_flattened().iter().copied().chain(in_lines).max().unwrap_or(0);
             lazy.is_latest_exact = true;
         }
         lazy.latest <= moment
@@ -744,44 +836,93 @@ impl Engine<'_> {
         for place in columns(lazy.survey(id, now).taken).map(|column| first + column) {
             self.make_an_attempt(id, place);
         }
+        if self.requests.lazy.has_line(id) {
+            // Who is an attempt and waits has come later.
+            for foretold in self.requests.lazy.lines.give_up(id, now).into_iter().rev() {
+                self.undo_foretold(id, &foretold);
+            }
+            self.requests.lazy.note_no_line(id);
+        }
     }
 
     /// A lazy service becomes an attempt: it is not counted any more.
     fn make_an_attempt(&mut self, id: InstanceId, place: usize) {
         let lazy = &mut self.requests.lazy;
         let departs = std::mem::replace(&mut lazy.ends[place / BLOCK][place % BLOCK], 0);
-        lazy.is_latest_exact = false;
         if let Some(order) = &mut lazy.order {
             order.void += 1;
             order.taken[id.index()] &= !(1 << (place - id.index() * lazy.blocks * BLOCK));
         }
-        let Rest { number, arrived, work, luck } = lazy.rests[place];
+        let rest = lazy.rests[place];
         // Where nothing slows services down nobody says so.
-        let slowing = if departs - arrived == work.max(1) { Slowing::None } else { lazy.slowings[place] };
+        let slowing = if departs - rest.arrived == rest.work.max(1) { Slowing::None } else { lazy.slowings[place] };
+        let pool = lazy.through.get(place).copied().unwrap_or(0);
+        let attempt = self.forget_answer(id, pool, &rest, departs);
+        self.go_on_as_event(Attempt { begun: rest.arrived, departs, slowing, ..attempt });
+    }
+
+    /// One of a line becomes an attempt, in service or waiting.
+    fn undo_foretold(&mut self, id: InstanceId, foretold: &Foretold) {
+        let Foretold { begins, ends, pool, rest } = foretold;
+        let attempt = self.forget_answer(id, *pool, rest, *ends);
+        if *begins <= self.now.nanos() {
+            self.go_on_as_event(Attempt { begun: *begins, departs: *ends, ..attempt });
+            return;
+        }
+        self.balancers[usize::from(*pool)].opened(attempt.endpoint);
+        let place = self.requests.attempts.keep(Attempt { state: State::Waiting, ..attempt });
+        let Server::Fifo(fifo) = &mut self.desks[id.index()].server else { unreachable!("it serves lazily") };
+        fifo.wait_first(place);
+        self.requests.waiting += 1; // It has been counted among the most that waited.
+        if let Some(timeout) = self.requests.timeout {
+            let Requests { attempts, due, .. } = &mut self.requests;
+            attempts[place].is_timed = true;
+            let rank = |place: u32| (attempts[place].due(Some(timeout)), attempts[place].request.number);
+            due.insert(place, |other| rank(other) > rank(place));
+        }
+    }
+
+    /// What was counted as answered is not any more: an attempt in service.
+    fn forget_answer(&mut self, id: InstanceId, pool: u16, rest: &Rest, departs: u64) -> Attempt {
+        let Rest { number, arrived, work, luck } = *rest;
         let (interval, class) = (self.requests.source.interval_of(arrived), self.requests.source.class_of(luck));
         let request = Request { number, arrived, work, luck, interval, attempts: 1, class };
-        let pool = lazy.through.get(place).copied().unwrap_or(0);
-        let attempt = Attempt {
-            begun: arrived,
-            departs,
-            endpoint: Endpoint(id.0),
-            instance: id,
-            state: State::InService,
-            slowing,
-            ..Attempt::new(request, pool, arrived)
-        };
         self.measure::<true>(&request.mark(), departs - arrived, false);
         self.discount_answered(self.desks[id.index()].version, &Answered::of(self.part_of(arrived), 1));
         self.history.events -= 1;
-        self.requests.count_busy(1, arrived);
+        self.requests.lazy.is_latest_exact = false;
+        let (endpoint, instance, state) = (Endpoint(id.0), id, State::InService);
+        Attempt { endpoint, instance, state, ..Attempt::new(request, pool, arrived) }
+    }
+
+    /// The end of an attempt in service is an event.
+    fn go_on_as_event(&mut self, attempt: Attempt) {
+        let id = attempt.instance;
+        self.requests.count_busy(1, attempt.begun);
         let Server::Fifo(fifo) = &mut self.desks[id.index()].server else { unreachable!("it serves lazily") };
         fifo.begin();
         self.requests.lazy.note_others(id, fifo.busy());
         if !self.requests.lazy.is_ordered() {
-            self.balancers[usize::from(pool)].opened(attempt.endpoint);
+            self.balancers[usize::from(attempt.balancer)].opened(attempt.endpoint);
         }
         let place = self.requests.attempts.keep(attempt);
-        self.requests.departures.push(Reverse(Departure::new(departs, id, place)));
+        self.requests.departures.push(Reverse(Departure::new(attempt.departs, id, place)));
+    }
+
+    /// Services at an instance take another time from now on: who has waited for one until now has been told too much.
+    pub(in crate::engine) fn foresee_lines(&mut self, id: InstanceId) {
+        if self.requests.lazy.has_line(id) {
+            self.foresee_departures(id);
+        }
+    }
+
+    /// Waits in line that are over are counted.
+    pub(super) fn count_waits(&mut self) {
+        let (over, most) = self.requests.lazy.lines.take_counts();
+        for waited in over {
+            self.count_wait(waited);
+        }
+        self.history.most_waiting = self.history.most_waiting.max(most);
     }
 
     /// The same at all instances.
@@ -790,6 +931,8 @@ impl Engine<'_> {
         for id in (0..self.requests.lazy.manners.len() as u32).map(InstanceId) {
             self.foresee_departures(id);
         }
+        self.requests.lazy.lines.waiting(self.now.nanos());
+        self.count_waits();
     }
 }
 

@@ -4,6 +4,7 @@ mod ahead;
 mod dispatch;
 mod fates;
 mod lazy;
+mod lines;
 mod plain;
 mod records;
 mod serve;
@@ -288,9 +289,11 @@ impl Engine<'_> {
                 self.requests.next_sample = u64::MAX;
                 return;
             };
+            let in_lines = self.requests.lazy.lines.waiting_at(self.requests.next_sample.saturating_sub(1));
+            let (waiting, busy) = (self.requests.waiting + in_lines, self.requests.busy + unfinished - in_lines);
             let ledger = &self.history.ledger;
             let open = ledger.arrivals - ledger.served - ledger.lost_in_all() + unfinished;
-            interval.load = Load { open, waiting: self.requests.waiting, busy: self.requests.busy + unfinished };
+            interval.load = Load { open, waiting, busy };
             self.requests.sampled += 1;
             self.requests.next_sample = self.requests.next_sample.saturating_add(length);
         }

@@ -8,7 +8,7 @@
 use super::Engine;
 #[cfg(target_arch = "x86_64")]
 use super::lazy::AtOnce;
-use super::lazy::{First, Lazy, Look, MOST, OneByOne, Rest, Rows, Servers};
+use super::lazy::{First, IN_LINE, Lazy, Look, MOST, OneByOne, Rest, Rows, Servers};
 use super::records::{Answered, Part};
 use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
@@ -42,8 +42,11 @@ struct Service<'a> {
     lazy: &'a mut Lazy,
     servers: Servers<'a>,
     latencies: &'a mut Tally,
-    /// What those sent came to: the sum of their latencies, nanoseconds, and how many each version serves.
+    /// How many wait in all queues, if that is counted.
+    waiting: Option<u64>,
+    /// What those sent came to: the sum of their latencies, nanoseconds, how many of them wait, and how many each version serves.
     latency_sum: u128,
+    in_line: u64,
     by_version: [u64; Version::COUNT],
 }
 
@@ -199,6 +202,7 @@ impl Row<'_> {
     #[inline(always)] // So that it is compiled for either.
     fn send_drawn(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: impl Look) -> usize {
         let Row { balancers, service, .. } = self;
+        let waiting = service.waiting;
         let drawn = drawn.of(batch);
         let rows = service.lazy.rows(service.servers.again());
         let served = if let [only] = &**balancers
@@ -208,13 +212,13 @@ impl Row<'_> {
             let is_other =
                 |_, (one, here): Sight, (other, there): Sight| told[other.index()] + there < told[one.index()] + here;
             if rows.are_simple() {
-                send_to_the_lesser(rows.simply(), batch, drawn, by, is_other)
+                send_to_the_lesser(rows.simply(), batch, drawn, by, waiting, is_other)
             } else {
-                send_to_the_lesser(rows, batch, drawn, by, is_other)
+                send_to_the_lesser(rows, batch, drawn, by, waiting, is_other)
             }
         } else {
             let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
-            send_to_the_lesser(rows, batch, drawn, by, is_other)
+            send_to_the_lesser(rows, batch, drawn, by, waiting, is_other)
         };
         service.note(batch, &served)
     }
@@ -240,7 +244,7 @@ impl Row<'_> {
         let id = InstanceId(least.0);
         let seen = service.lazy.survey_told(id, first.now);
         let mut rows = service.lazy.rows(service.servers.again());
-        let (lasts, version) = rows.service(id, seen, first)?;
+        let (lasts, version) = rows.service(id, (seen, 0), first)?;
         let place = rows.begin(id, seen, pool, first.now + lasts);
         service.lazy.note_end(id, place, first.now + lasts);
         balancer.opened(least);
@@ -255,6 +259,7 @@ impl Service<'_> {
         let Served { count, places, lasting, versions } = served;
         let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..*count]);
         for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
+            self.in_line += u64::from(*place == IN_LINE);
             self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
         }
         let (mut latest, mut sum, mut micros) = (0, 0, [0; IN_A_ROW]);
@@ -298,17 +303,34 @@ fn send_to_the_lesser(
     batch: &Batch<'_>,
     (pools, pairs): (&[u16], &[Pair]),
     by: impl Look,
+    waiting: Option<u64>,
     is_other: impl Fn(u16, Sight, Sight) -> bool,
 ) -> Served {
     let mut served = Served::NOTHING;
     for ((first, (pool, (one, other))), place) in firsts(batch).zip(pools.iter().zip(pairs)).zip(0..IN_A_ROW) {
-        let here = (InstanceId(one.0), rows.survey_by(InstanceId(one.0), first.now, by));
-        let there = (InstanceId(other.0), rows.survey_by(InstanceId(other.0), first.now, by));
-        let open = [here, there].map(|(id, seen)| rows.seen_through(*pool, id, seen));
+        let [one, other] = [*one, *other];
+        let [here, there] = [one, other].map(|endpoint| InstanceId(endpoint.0));
+        let seen = [rows.survey_by(here, first.now, by), rows.survey_by(there, first.now, by)];
+        let mut open = [rows.seen_through(*pool, here, seen[0]), rows.seen_through(*pool, there, seen[1])];
+        let mut in_line = [0, 0];
+        if rows.has_line(here) || rows.has_line(there) {
+            for ((id, open), in_line) in [here, there].into_iter().zip(&mut open).zip(&mut in_line) {
+                let through;
+                (*in_line, through) = rows.in_line(id, *pool, first.now);
+                *open += through;
+            }
+        }
         // Chance decides it, so nothing branches on it.
-        let (id, seen) = select_unpredictable(is_other(*pool, (*one, open[0]), (*other, open[1])), there, here);
-        let Some((lasts, version)) = rows.service(id, seen, first) else { break };
-        served.note(place, (rows.begin(id, seen, *pool, first.now + lasts), lasts, version));
+        let is_other = is_other(*pool, (one, open[0]), (other, open[1]));
+        let (id, seen, in_line) =
+            select_unpredictable(is_other, (there, seen[1], in_line[1]), (here, seen[0], in_line[0]));
+        if let Some((lasts, version)) = rows.service(id, (seen, in_line), first) {
+            served.note(place, (rows.begin(id, seen, *pool, first.now + lasts), lasts, version));
+        } else {
+            let number = batch.number + place as u64;
+            let Some((lasts, version)) = rows.wait((id, *pool), number, first, waiting) else { break };
+            served.note(place, (IN_LINE, lasts, version));
+        }
     }
     served
 }
@@ -339,8 +361,15 @@ impl Engine<'_> {
             warm_up: self.scenario.release.warm_up.as_ref(),
             longest: requests.patience.min(requests.targets[0]).min(MOST),
         };
-        let service =
-            Service { lazy: &mut requests.lazy, servers, latencies, latency_sum: 0, by_version: [0; Version::COUNT] };
+        let service = Service {
+            lazy: &mut requests.lazy,
+            servers,
+            latencies,
+            waiting: (part == Some(Part::Observed)).then_some(requests.waiting),
+            latency_sum: 0,
+            in_line: 0,
+            by_version: [0; Version::COUNT],
+        };
         let mut row = Row { balancers: &mut self.balancers, pools: &self.pools, service };
         let mut last = None;
         let changes = row.pools.changes() + row.balancers.iter().map(Balancer::changes).sum::<u64>();
@@ -359,15 +388,22 @@ impl Engine<'_> {
                 break;
             }
         }
-        let Service { latency_sum, by_version, .. } = row.service;
+        let Service { latency_sum, in_line, by_version, .. } = row.service;
         if let Some(last) = last {
             self.now = SimTime::from_nanos(last);
-            self.count_row(interval.number, part, latency_sum, &by_version);
+            self.count_row(interval.number, part, latency_sum, in_line, &by_version);
         }
     }
 
     /// Counts plain requests of one interval and part.
-    fn count_row(&mut self, interval: u32, part: Option<Part>, latency_sum: u128, by_version: &[u64; Version::COUNT]) {
+    fn count_row(
+        &mut self,
+        interval: u32,
+        part: Option<Part>,
+        latency_sum: u128,
+        in_line: u64,
+        by_version: &[u64; Version::COUNT],
+    ) {
         let count: u64 = by_version.iter().sum();
         self.history.events += 2 * count; // Arrivals and ends.
         self.history.attempts.sent += count;
@@ -380,7 +416,7 @@ impl Engine<'_> {
             window.all.ledger.arrivals += count;
             window.all.latency_sum += latency_sum;
             if part == Part::Observed {
-                window.waits.begun += count;
+                window.waits.begun += count - in_line; // The others have yet to begin.
             }
         }
         if interval != WARM_UP {
@@ -388,6 +424,9 @@ impl Engine<'_> {
         }
         for (version, count) in Version::all().zip(by_version) {
             self.count_answered(version, &Answered::of(part, *count));
+        }
+        if self.requests.lazy.lines.has_counts() {
+            self.count_waits();
         }
     }
 }

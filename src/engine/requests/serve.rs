@@ -32,7 +32,8 @@ impl Engine<'_> {
     pub(super) fn count_waiting(&mut self, change: i64) {
         self.requests.waiting = self.requests.waiting.wrapping_add_signed(change);
         if change > 0 && self.now.nanos() >= self.requests.window_from && !self.is_window_over() {
-            self.history.most_waiting = self.history.most_waiting.max(self.requests.waiting);
+            let waiting = self.requests.waiting + self.requests.lazy.lines.waiting(self.now.nanos());
+            self.history.most_waiting = self.history.most_waiting.max(waiting);
         }
     }
 

@@ -1,0 +1,213 @@
+//! Requests that wait at plain instances. Nothing but what is there decides when they are served: so that is foretold as they
+//! come, and nothing happens when it comes true.
+//!
+//! First come, first served by so many workers: whoever finds *n* requests at an instance begins when all but one fewer than the
+//! workers of these have ended (Kiefer and Wolfowitz: On the Theory of Queues with Many Servers, 1955). All ends are known, those of the
+//! ones that wait included.
+
+use super::lazy::{BLOCK, First, MOST_WORKERS, Rest};
+use crate::fleet::InstanceId;
+use crate::scenario::{Discipline, Scenario};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Requests that have waited or wait, and have not ended, of an instance; where there are more they are attempts.
+const LONGEST: usize = BLOCK;
+
+/// All lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Workers of an instance; 0: nobody waits here.
+    workers: usize,
+    /// So many may wait at an instance.
+    queue: usize,
+    all: Vec<Line>,
+    /// Those that are nobody's.
+    free: Vec<u32>,
+    /// By instance: which one is its; `NONE`: it has none.
+    of: Vec<u32>,
+    /// Who waits, by when that is over.
+    waiting: BinaryHeap<Reverse<Wait>>,
+    /// Waits that are over, nanoseconds, and the most that waited at once, since these were [taken](Lines::take_counts).
+    over: Vec<u64>,
+    most: u64,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// Who has waited or waits at an instance. Where an end has come there is room.
+#[derive(Clone, Debug)]
+struct Line {
+    instance: InstanceId,
+    /// When services end, and when they begin, nanoseconds.
+    ends: [u64; LONGEST],
+    begins: [u64; LONGEST],
+    pools: [u16; LONGEST],
+    rests: [Rest; LONGEST],
+}
+
+/// A wait at an instance until a moment, nanoseconds, and how long it lasts; whether it is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wait {
+    until: u64,
+    instance: InstanceId,
+    lasts: u64,
+    is_counted: bool,
+}
+
+/// One of a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Foretold {
+    pub(super) begins: u64,
+    pub(super) ends: u64,
+    pub(super) pool: u16,
+    pub(super) rest: Rest,
+}
+
+impl Lines {
+    /// Nobody waits yet. Nobody will where a wait may end otherwise, or the service cannot be told before it begins.
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let service = &scenario.service;
+        let workers = service.workers.get();
+        let is_on = service.shed_after.is_none()
+            && scenario.client.patience.is_none()
+            && service.discipline == Discipline::Fifo
+            && workers <= MOST_WORKERS;
+        Lines { workers: if is_on { workers as usize } else { 0 }, queue: service.queue as usize, ..Lines::default() }
+    }
+
+    fn line(&self, id: InstanceId) -> Option<&Line> {
+        let line = *self.of.get(id.index())?;
+        (line != NONE).then(|| &self.all[line as usize])
+    }
+
+    /// How many of an instance's go on, and how many of those came through a pool.
+    #[inline(never)]
+    pub(super) fn open(&self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
+        let Some(line) = self.line(id) else { return (0, 0) };
+        let go_on = line.ends.iter().zip(&line.pools).filter(|(end, _)| **end > now);
+        go_on.fold((0, 0), |(all, through), (_, own)| (all + 1, through + u32::from(*own == pool)))
+    }
+
+    /// The ends of an instance's.
+    pub(super) fn ends(&self, id: InstanceId) -> &[u64] {
+        self.line(id).map_or(&[], |line| &line.ends)
+    }
+
+    /// The ends of all that end later than a moment, and the requests and instances.
+    pub(super) fn all_after(&self, moment: u64) -> impl Iterator<Item = (u64, &Rest, InstanceId)> {
+        self.all.iter().flat_map(move |line| {
+            let all = line.ends.iter().zip(&line.rests).filter(move |(end, _)| **end > moment);
+            all.map(|(end, rest)| (*end, rest, line.instance))
+        })
+    }
+
+    /// A request waits where the services of `row` end then, if it can be told until when and it is over in time. How long
+    /// it takes in all, nanoseconds. `others`: how many wait elsewhere, if that is counted.
+    #[inline(never)]
+    pub(super) fn wait(
+        &mut self,
+        (id, pool): (InstanceId, u16),
+        (number, first): (u64, First),
+        row: &[[u64; BLOCK]],
+        longest: u64,
+        others: Option<u64>,
+    ) -> Option<u64> {
+        let mut ends = [0; MOST_WORKERS as usize + LONGEST];
+        let mut count = 0;
+        let line = self.line(id);
+        let in_line = line.map_or(&[][..], |line| &line.ends);
+        for end in row.as_flattened().iter().chain(in_line).filter(|end| **end > first.now) {
+            ends[count] = *end;
+            count += 1;
+        }
+        let ahead = count.checked_sub(self.workers).filter(|ahead| self.workers > 0 && *ahead < self.queue)?;
+        let spot = line.map_or(Some(0), |line| line.ends.iter().position(|end| *end <= first.now))?;
+        let begins = *ends[..count].select_nth_unstable(ahead).1;
+        let waits = begins - first.now;
+        let lasts = waits + first.work.max(1);
+        if lasts > longest {
+            return None;
+        }
+        let line = self.line_for(id);
+        (line.begins[spot], line.ends[spot], line.pools[spot]) = (begins, first.now + lasts, pool);
+        line.rests[spot] = Rest { number, arrived: first.now, work: first.work, luck: first.luck };
+        self.waiting.push(Reverse(Wait { until: begins, instance: id, lasts: waits, is_counted: others.is_some() }));
+        let waiting = self.waiting(first.now);
+        if let Some(others) = others {
+            self.most = self.most.max(others + waiting);
+        }
+        Some(lasts)
+    }
+
+    fn line_for(&mut self, id: InstanceId) -> &mut Line {
+        if id.index() >= self.of.len() {
+            self.of.resize(id.index() + 1, NONE);
+        }
+        if self.of[id.index()] == NONE {
+            self.of[id.index()] = self.free.pop().unwrap_or_else(|| {
+                let (times, pools, rests) = ([0; LONGEST], [0; LONGEST], [Rest::NONE; LONGEST]);
+                self.all.push(Line { instance: id, ends: times, begins: times, pools, rests });
+                self.all.len() as u32 - 1
+            });
+        }
+        let line = &mut self.all[self.of[id.index()] as usize];
+        line.instance = id;
+        line
+    }
+
+    /// An instance's line, where nothing goes on any more, is nobody's.
+    pub(super) fn release(&mut self, id: InstanceId) {
+        let line = std::mem::replace(&mut self.of[id.index()], NONE);
+        self.free.push(line);
+    }
+
+    /// How many wait at a moment, which never goes back.
+    pub(super) fn waiting(&mut self, now: u64) -> u64 {
+        while let Some(Reverse(wait)) = self.waiting.peek()
+            && wait.until <= now
+        {
+            if wait.is_counted {
+                self.over.push(wait.lasts);
+            }
+            self.waiting.pop();
+        }
+        self.waiting.len() as u64
+    }
+
+    /// How many wait at a moment that need not be the present one, but is no earlier than the last wait's beginning.
+    pub(super) fn waiting_at(&self, moment: u64) -> u64 {
+        self.waiting.iter().filter(|Reverse(wait)| wait.until > moment).count() as u64
+    }
+
+    /// Waits that are over, nanoseconds, and the most that waited at once, both since the last time.
+    pub(super) fn take_counts(&mut self) -> (Vec<u64>, u64) {
+        (std::mem::take(&mut self.over), std::mem::take(&mut self.most))
+    }
+
+    /// Whether there is anything to take.
+    #[inline]
+    pub(super) fn has_counts(&self) -> bool {
+        self.most > 0 || !self.over.is_empty()
+    }
+
+    /// Nothing is foretold any more of an instance: what goes on there, in the order of beginning.
+    pub(super) fn give_up(&mut self, id: InstanceId, now: u64) -> Vec<Foretold> {
+        let Some(line) = self.line(id) else { return Vec::new() };
+        let spots = (0..LONGEST).filter(|spot| line.ends[*spot] > now);
+        let mut all: Vec<Foretold> = spots
+            .map(|spot| Foretold {
+                begins: line.begins[spot],
+                ends: line.ends[spot],
+                pool: line.pools[spot],
+                rest: line.rests[spot],
+            })
+            .collect();
+        all.sort_unstable_by_key(|one| (one.begins, one.rest.number));
+        self.waiting(now); // Those who do not wait any more are counted.
+        self.waiting.retain(|Reverse(wait)| wait.instance != id);
+        self.line_for(id).ends = [0; LONGEST];
+        self.release(id);
+        all
+    }
+}
