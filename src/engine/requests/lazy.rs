@@ -28,7 +28,7 @@ use std::cmp::Reverse;
 /// Services of instances with more workers are events: a row is searched from end to end.
 pub(super) const MOST_WORKERS: u32 = 64;
 
-/// Where requests go through more pools their services are events: an instance needs a number for each.
+/// Where requests go through more pools their services are events: a pool's number has a byte.
 const MOST_POOLS: u32 = 64;
 
 /// Places come in blocks of so many: a cache line, and no loop with a rest.
@@ -43,28 +43,46 @@ pub(super) const IN_LINE: usize = usize::MAX;
 /// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
 const NEVER: u64 = u64::MAX / 2;
 
+/// What is known of an instance, in one number: in the lower byte its *room*, in the higher one its version, and whether it has a
+/// line.
+///
+/// The room is how many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has
+/// a defect or work does not take just its time. 0: nothing is known, for something about it has changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner(u16);
+
 /// More than the workers of any instance that are looked at.
 const SLOW: u8 = 128;
 
-/// What is known of an instance.
-#[derive(Clone, Copy, Debug)]
-struct Manner {
-    /// How many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has a defect
-    /// or work does not take just its time. 0: nothing is known, for something about it has changed.
-    room: u8,
-    /// Its version, and whether it has a line: [`Manner::LINE`].
-    traits: u8,
-}
-
 impl Manner {
-    const UNKNOWN: Manner = Manner { room: 0, traits: 0 };
+    const UNKNOWN: Manner = Manner(0);
+    const LINE: u16 = 1 << 15;
 
-    /// It has a line.
-    const LINE: u8 = 128;
+    fn room(self) -> u8 {
+        self.0 as u8
+    }
+
+    fn with_room(self, room: u8) -> Self {
+        Manner(self.0 & !0xff | u16::from(room))
+    }
+
+    /// Whether an instance has a line, or had one a short time ago.
+    #[inline(always)]
+    pub(super) fn has_line(self) -> bool {
+        self.0 & Manner::LINE != 0
+    }
+
+    fn with_line(self, has_line: bool) -> Self {
+        Manner(self.0 & !Manner::LINE | if has_line { Manner::LINE } else { 0 })
+    }
 
     #[inline(always)]
-    fn version(self) -> Version {
-        Version(self.traits & !Manner::LINE)
+    pub(super) fn version(self) -> Version {
+        Version((self.0 >> 8) as u8 & 127)
+    }
+
+    fn with_version(self, version: Version) -> Self {
+        Manner(self.0 & (Manner::LINE | 0xff) | u16::from(version.0) << 8)
     }
 }
 
@@ -83,10 +101,8 @@ pub(super) struct Lazy {
     manners: Vec<Manner>,
     /// When each service ends or ended, nanoseconds; a row of blocks an instance. Two rows are looked at a request.
     ends: Vec<[u64; BLOCK]>,
-    /// By place, the pool that each went through; and by instance and pool the places for which that was this one, a bit
-    /// each. Empty where there is one pool.
-    through: Vec<u16>,
-    through_pool: Vec<u64>,
+    /// By block, the pool that each service went through. Empty where there is one pool.
+    through: Vec<[u8; BLOCK]>,
     /// By place: what is looked at only where a service becomes an attempt, and why it takes longer than its work, if it
     /// does.
     rests: Vec<Rest>,
@@ -289,18 +305,19 @@ impl Lazy {
     /// How many of these came through a pool.
     #[inline]
     pub(super) fn open_through(&self, pool: u16, id: InstanceId, now: u64) -> u32 {
-        let served = seen_through(&self.through_pool, self.pools, pool, id, self.survey(id, now));
+        let served = seen_through(&self.through, self.blocks, pool, id, self.survey(id, now));
         served + if self.has_line(id) { self.lines.open(id, pool, now).1 } else { 0 }
     }
 
     #[inline]
     fn has_line(&self, id: InstanceId) -> bool {
-        self.manners.get(id.index()).is_some_and(|manner| manner.traits & Manner::LINE != 0)
+        self.manners.get(id.index()).is_some_and(|manner| manner.has_line())
     }
 
     /// An instance has no line any more.
     fn note_no_line(&mut self, id: InstanceId) {
-        self.manners[id.index()].traits &= !Manner::LINE;
+        let manner = &mut self.manners[id.index()];
+        *manner = manner.with_line(false);
     }
 
     /// Has what an instance's services are known by fetched into the processor's cache.
@@ -320,8 +337,7 @@ impl Lazy {
             slowings: &mut self.slowings,
             ends: &mut self.ends,
             through: &mut self.through,
-            through_pool: &mut self.through_pool,
-            rests: &self.rests,
+            rests: &mut self.rests,
             lines: &mut self.lines,
         }
     }
@@ -377,7 +393,7 @@ impl Lazy {
                 continue;
             }
             order.told = end;
-            let pool = self.through.get(place).copied().unwrap_or(0);
+            let pool = self.through.get(place / BLOCK).map_or(0, |block| block[place % BLOCK]);
             let block = place / BLOCK;
             let id = if self.blocks == 1 { block } else { block / self.blocks };
             order.taken[id] &= !(1 << (place - id * self.blocks * BLOCK));
@@ -394,14 +410,14 @@ impl Lazy {
     /// An instance may have ceased to be plain.
     pub(super) fn forget(&mut self, id: InstanceId) {
         if let Some(manner) = self.manners.get_mut(id.index()) {
-            manner.room = 0;
+            *manner = manner.with_room(0);
         }
     }
 
     /// So many workers of an instance are at work on what is not lazy.
     pub(super) fn note_others(&mut self, id: InstanceId, busy: u32) {
-        if let Some(manner) = self.manners.get_mut(id.index()).filter(|manner| manner.room > 0) {
-            manner.room = room(self.workers, busy) | manner.room & SLOW;
+        if let Some(manner) = self.manners.get_mut(id.index()).filter(|manner| manner.room() > 0) {
+            *manner = manner.with_room(room(self.workers, busy) | manner.room() & SLOW);
         }
     }
 
@@ -418,8 +434,7 @@ impl Lazy {
         self.rests.resize(blocks * BLOCK, Rest::NONE);
         self.slowings.resize(blocks * BLOCK, Slowing::None);
         if self.pools > 1 {
-            self.through.resize(blocks * BLOCK, 0);
-            self.through_pool.resize(rows * self.pools, 0);
+            self.through.resize(blocks, [0; BLOCK]);
         }
     }
 }
@@ -441,14 +456,30 @@ fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: im
     all
 }
 
-/// How many of those that go on came through a pool, by the places of each instance and pool.
+/// How many of those that go on came through a pool, by the blocks of all instances, so many each; without blocks all did.
 #[inline(always)]
-fn seen_through(through_pool: &[u64], pools: usize, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-    if pools <= 1 {
+fn seen_through(through: &[[u8; BLOCK]], blocks: usize, pool: u16, id: InstanceId, seen: Survey) -> u32 {
+    if through.is_empty() {
         return seen.open;
     }
-    let Some(places) = through_pool.get(id.index() * pools + usize::from(pool)) else { return 0 };
-    (places & seen.taken).count_ones()
+    let first = id.index() * blocks;
+    let Some(all) = through.get(first..first + blocks) else { return 0 };
+    let mut taken = seen.taken;
+    let mut count = 0;
+    for block in all {
+        count += (places_of(*block, pool) & taken & 0xff).count_ones();
+        taken >>= BLOCK;
+    }
+    count
+}
+
+/// At which places of a block a pool stands, a bit each: all eight bytes are compared in one number (Warren, Hacker's Delight, 6–1).
+#[inline(always)]
+pub(super) fn places_of(block: [u8; BLOCK], pool: u16) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let differs = u64::from_le_bytes(block) ^ (u64::from(pool) * 0x0101_0101_0101_0101);
+    let is_equal = !((((differs & LOW) + LOW) | differs) | LOW);
+    is_equal.wrapping_mul(0x0002_0408_1020_4081) >> 56
 }
 
 /// What serves.
@@ -483,9 +514,8 @@ pub(super) struct Rows<'a> {
     manners: &'a mut [Manner],
     slowings: &'a mut [Slowing],
     ends: &'a mut [[u64; BLOCK]],
-    through: &'a mut [u16],
-    through_pool: &'a mut [u64],
-    rests: &'a [Rest],
+    through: &'a mut [[u8; BLOCK]],
+    rests: &'a mut [Rest],
     lines: &'a mut Lines,
 }
 
@@ -500,7 +530,8 @@ impl Rows<'_> {
     #[inline(always)]
     pub(super) fn simply(self) -> Self {
         debug_assert!(self.are_simple(), "{} blocks, {} pools", self.blocks, self.pools);
-        Rows { blocks: 1, pools: 1, ..self }
+        let rows = self.manners.len();
+        Rows { blocks: 1, pools: 1, ends: &mut self.ends[..rows], ..self }
     }
 
     /// [`Lazy::survey`].
@@ -509,30 +540,49 @@ impl Rows<'_> {
         survey(self.ends, self.blocks, id, now, by)
     }
 
-    /// Whether an instance has a line, or had one a short time ago.
+    /// Whether there is anything to look at of an instance.
     #[inline(always)]
-    pub(super) fn has_line(&self, id: InstanceId) -> bool {
-        let Some(manner) = self.manners.get(id.index()) else { return false };
-        manner.traits & Manner::LINE != 0
+    pub(super) fn hold(&self, id: InstanceId) -> bool {
+        id.index() < self.manners.len()
     }
 
-    /// How many of an instance's line go on, and how many of those came through a pool.
+    /// What is known of an instance.
     #[inline(always)]
-    pub(super) fn in_line(&mut self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
-        if !self.has_line(id) {
+    pub(super) fn manner(&self, id: InstanceId) -> Manner {
+        let Some(manner) = self.manners.get(id.index()) else { return Manner::UNKNOWN };
+        *manner
+    }
+
+    /// How long an instance of such a manner, without a line, serves a request that begins now, nanoseconds; `None`: it has no free
+    /// worker, it does not just take the request's work, or that is longer than what is plain.
+    #[inline(always)]
+    pub(super) fn plain_service(&self, manner: Manner, seen: Survey, work: u64) -> Option<u64> {
+        let lasts = work.max(1);
+        let is_plain = seen.open < u32::from(manner.room()) && manner.room() < SLOW && lasts <= self.servers.longest;
+        is_plain.then_some(lasts)
+    }
+
+    /// Those of an instance's line who do not wait any more leave it. How many still wait, and how many of those came through a pool.
+    pub(super) fn settle(&mut self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
+        if !self.manner(id).has_line() {
             return (0, 0);
         }
-        let open = self.lines.open(id, pool, now);
-        if open.0 == 0 {
-            self.lines.release(id);
-            self.manners[id.index()].traits &= !Manner::LINE;
+        while let Some(Foretold { ends, pool, rest, .. }) = self.lines.take_begun(id, now) {
+            let seen = self.survey_by(id, now, OneByOne);
+            let place = self.begin(id, seen, pool, ends);
+            self.rests[place] = rest;
+            self.slowings[place] = Slowing::None;
         }
-        open
+        let (waiting, through) = self.lines.open(id, pool, now);
+        if waiting == 0 {
+            self.lines.release(id);
+            self.manners[id.index()] = self.manner(id).with_line(false);
+        }
+        (waiting, through)
     }
 
     /// A request waits at a plain instance that has no free worker, if it can be told for how long. How long it takes in all,
     /// nanoseconds, and the instance's version. `others`: how many wait elsewhere, if that is counted.
-    #[inline(always)]
     pub(super) fn wait(
         &mut self,
         (id, pool): (InstanceId, u16),
@@ -540,35 +590,34 @@ impl Rows<'_> {
         first: First,
         others: Option<u64>,
     ) -> Option<(u64, Version)> {
-        let manner = *self.manners.get(id.index())?;
+        let manner = self.manner(id);
         let Server::Fifo(fifo) = &self.servers.desks[id.index()].server else { return None };
         // Whoever is not lazy, be it in service or waiting, has an end that is not known here.
-        if manner.room == 0 || manner.room >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
+        if manner.room() == 0 || manner.room() >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
             return None;
         }
         let row = &self.ends[id.index() * self.blocks..][..self.blocks];
         let lasts = self.lines.wait((id, pool), (number, first), row, self.servers.longest, others)?;
-        self.manners[id.index()].traits |= Manner::LINE;
+        self.manners[id.index()] = manner.with_line(true);
         Some((lasts, manner.version()))
     }
 
     /// How many of those of a [survey](Rows::survey_by) came through a pool.
     #[inline(always)]
     pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-        seen_through(self.through_pool, self.pools, pool, id, seen)
+        if self.pools <= 1 { seen.open } else { seen_through(self.through, self.blocks, pool, id, seen) }
     }
 
-    /// How long an instance serves a first attempt that begins now, nanoseconds, and the instance's version; `None`: it has no free
-    /// worker, that takes longer than what is plain, or more must be known to tell.
-    #[inline(always)]
+    /// How long an instance, so many of whose line go on, serves a request that begins now, nanoseconds, and the instance's version;
+    /// `None`: it has no free worker, that takes longer than what is plain, or more must be known to tell.
     pub(super) fn service(
         &mut self,
         id: InstanceId,
         (seen, in_line): (Survey, u32),
         first: First,
     ) -> Option<(u64, Version)> {
-        let manner = *self.manners.get(id.index())?;
-        let (room, version, open) = (manner.room, manner.version(), seen.open + in_line);
+        let manner = self.manner(id);
+        let (room, version, open) = (manner.room(), manner.version(), seen.open + in_line);
         if open >= u32::from(room) {
             return None;
         }
@@ -582,7 +631,7 @@ impl Rows<'_> {
         let desk = &mut self.servers.desks[id.index()];
         let (lasts, slowing) = slow_service(desk, first, self.servers.warm_up, self.servers.longest)?;
         if desk.is_plain(first.now) {
-            self.manners[id.index()].room = room - SLOW;
+            self.manners[id.index()] = manner.with_room(room - SLOW);
         }
         self.slowings[self.free_place(id, seen)] = slowing;
         Some((lasts, version))
@@ -602,10 +651,7 @@ impl Rows<'_> {
         let place = self.free_place(id, seen);
         self.ends[place / BLOCK][place % BLOCK] = ends;
         if self.pools > 1 {
-            let before = std::mem::replace(&mut self.through[place], pool);
-            let (first, bit) = (id.index() * self.pools, 1 << (place - id.index() * self.blocks * BLOCK));
-            self.through_pool[first + usize::from(before)] &= !bit;
-            self.through_pool[first + usize::from(pool)] |= bit;
+            self.through[place / BLOCK][place % BLOCK] = pool as u8;
         }
         prefetch(self.rests, place);
         place
@@ -613,8 +659,7 @@ impl Rows<'_> {
 }
 
 /// How long an instance serves a first attempt that begins now where it has a defect or work takes longer than its time, or did;
-/// and why. It stays out of the plain way, which it would slow down.
-#[inline(never)]
+/// and why.
 fn slow_service(desk: &mut Desk, first: First, warm_up: Option<&WarmUp>, longest: u64) -> Option<(u64, Slowing)> {
     if desk.may_fail(luck(first.luck, LuckOf::Error, 1)) {
         return None;
@@ -713,9 +758,9 @@ impl Engine<'_> {
         let desk = &self.desks[id.index()];
         let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
         let slow = if desk.is_plain(now) { 0 } else { SLOW };
-        let line = lazy.manners[id.index()].traits & Manner::LINE;
         let room = room(lazy.workers, fifo.busy()) | slow;
-        lazy.manners[id.index()] = Manner { room, traits: desk.version.0 | line };
+        let manner = &mut lazy.manners[id.index()];
+        *manner = manner.with_room(room).with_version(desk.version);
         if is_suspect {
             return false;
         }
@@ -724,7 +769,7 @@ impl Engine<'_> {
         let seen = lazy.survey(id, now);
         let warm_up = self.scenario.release.warm_up.as_ref();
         let mut rows = lazy.rows(Servers { desks: &mut self.desks, warm_up, longest });
-        let in_line = rows.in_line(id, pool, now).0;
+        let in_line = rows.settle(id, pool, now).0;
         let first = First { now, work, luck };
         let Some((service, version)) = rows.service(id, (seen, in_line), first) else { return false };
         let ends = now + service;
@@ -854,11 +899,13 @@ impl Engine<'_> {
             order.taken[id.index()] &= !(1 << (place - id.index() * lazy.blocks * BLOCK));
         }
         let rest = lazy.rests[place];
-        // Where nothing slows services down nobody says so.
-        let slowing = if departs - rest.arrived == rest.work.max(1) { Slowing::None } else { lazy.slowings[place] };
-        let pool = lazy.through.get(place).copied().unwrap_or(0);
+        // Where nothing slows services down nobody says so, unless they began later.
+        let service = rest.work.max(1);
+        let slowing = if departs - rest.arrived == service { Slowing::None } else { lazy.slowings[place] };
+        let begun = if slowing == Slowing::None { departs - service } else { rest.arrived };
+        let pool = lazy.through.get(place / BLOCK).map_or(0, |block| u16::from(block[place % BLOCK]));
         let attempt = self.forget_answer(id, pool, &rest, departs);
-        self.go_on_as_event(Attempt { begun: rest.arrived, departs, slowing, ..attempt });
+        self.go_on_as_event(Attempt { begun, departs, slowing, ..attempt });
     }
 
     /// One of a line becomes an attempt, in service or waiting.

@@ -11,7 +11,7 @@ use crate::scenario::{Discipline, Scenario};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Requests that have waited or wait, and have not ended, of an instance; where there are more they are attempts.
+/// Requests in the line of an instance; where more wait they are attempts.
 const LONGEST: usize = BLOCK;
 
 /// All lines.
@@ -35,15 +35,22 @@ pub(super) struct Lines {
 
 const NONE: u32 = u32::MAX;
 
-/// Who has waited or waits at an instance. Where an end has come there is room.
+/// Who waits at an instance, or did a short time ago. Where an end has come there is room.
 #[derive(Clone, Debug)]
 struct Line {
     instance: InstanceId,
     /// When services end, and when they begin, nanoseconds.
     ends: [u64; LONGEST],
     begins: [u64; LONGEST],
-    pools: [u16; LONGEST],
+    pools: [u8; LONGEST],
     rests: [Rest; LONGEST],
+}
+
+impl Line {
+    fn foretold(&self, spot: usize) -> Foretold {
+        let pool = self.pools[spot].into();
+        Foretold { begins: self.begins[spot], ends: self.ends[spot], pool, rest: self.rests[spot] }
+    }
 }
 
 /// A wait at an instance until a moment, nanoseconds, and how long it lasts; whether it is counted.
@@ -82,11 +89,19 @@ impl Lines {
     }
 
     /// How many of an instance's go on, and how many of those came through a pool.
-    #[inline(never)]
     pub(super) fn open(&self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
         let Some(line) = self.line(id) else { return (0, 0) };
-        let go_on = line.ends.iter().zip(&line.pools).filter(|(end, _)| **end > now);
-        go_on.fold((0, 0), |(all, through), (_, own)| (all + 1, through + u32::from(*own == pool)))
+        let go_on = line.ends.iter().zip(line.pools).filter(|(end, _)| **end > now);
+        go_on.fold((0, 0), |(all, through), (_, own)| (all + 1, through + u32::from(u16::from(own) == pool)))
+    }
+
+    /// One of an instance's that is in service by now, and not in line any more.
+    pub(super) fn take_begun(&mut self, id: InstanceId, now: u64) -> Option<Foretold> {
+        let line = self.line(id)?;
+        let spot = (0..LONGEST).find(|spot| line.ends[*spot] > now && line.begins[*spot] <= now)?;
+        let begun = line.foretold(spot);
+        self.line_for(id).ends[spot] = 0;
+        Some(begun)
     }
 
     /// The ends of an instance's.
@@ -130,7 +145,7 @@ impl Lines {
             return None;
         }
         let line = self.line_for(id);
-        (line.begins[spot], line.ends[spot], line.pools[spot]) = (begins, first.now + lasts, pool);
+        (line.begins[spot], line.ends[spot], line.pools[spot]) = (begins, first.now + lasts, pool as u8);
         line.rests[spot] = Rest { number, arrived: first.now, work: first.work, luck: first.luck };
         self.waiting.push(Reverse(Wait { until: begins, instance: id, lasts: waits, is_counted: others.is_some() }));
         let waiting = self.waiting(first.now);
@@ -195,14 +210,7 @@ impl Lines {
     pub(super) fn give_up(&mut self, id: InstanceId, now: u64) -> Vec<Foretold> {
         let Some(line) = self.line(id) else { return Vec::new() };
         let spots = (0..LONGEST).filter(|spot| line.ends[*spot] > now);
-        let mut all: Vec<Foretold> = spots
-            .map(|spot| Foretold {
-                begins: line.begins[spot],
-                ends: line.ends[spot],
-                pool: line.pools[spot],
-                rest: line.rests[spot],
-            })
-            .collect();
+        let mut all: Vec<Foretold> = spots.map(|spot| line.foretold(spot)).collect();
         all.sort_unstable_by_key(|one| (one.begins, one.rest.number));
         self.waiting(now); // Those who do not wait any more are counted.
         self.waiting.retain(|Reverse(wait)| wait.instance != id);

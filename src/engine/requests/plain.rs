@@ -202,24 +202,32 @@ impl Row<'_> {
     #[inline(always)] // So that it is compiled for either.
     fn send_drawn(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: impl Look) -> usize {
         let Row { balancers, service, .. } = self;
-        let waiting = service.waiting;
-        let drawn = drawn.of(batch);
-        let rows = service.lazy.rows(service.servers.again());
-        let served = if let [only] = &**balancers
-            && only.peers().is_some()
-        {
-            let told = only.open_at_all();
-            let is_other =
-                |_, (one, here): Sight, (other, there): Sight| told[other.index()] + there < told[one.index()] + here;
-            if rows.are_simple() {
-                send_to_the_lesser(rows.simply(), batch, drawn, by, waiting, is_other)
+        let (pools, pairs) = drawn.of(batch);
+        let mut served = Served::NOTHING;
+        loop {
+            let rows = service.lazy.rows(service.servers.again());
+            if let [only] = &**balancers
+                && only.peers().is_some()
+            {
+                let told = only.open_at_all();
+                let is_other = |_, (one, here): Sight, (other, there): Sight| {
+                    told[other.index()] + there < told[one.index()] + here
+                };
+                if rows.are_simple() {
+                    send_to_the_lesser(rows.simply(), batch, (pools, pairs), &mut served, by, is_other);
+                } else {
+                    send_to_the_lesser(rows, batch, (pools, pairs), &mut served, by, is_other);
+                }
             } else {
-                send_to_the_lesser(rows, batch, drawn, by, waiting, is_other)
+                let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
+                send_to_the_lesser(rows, batch, (pools, pairs), &mut served, by, is_other);
             }
-        } else {
-            let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
-            send_to_the_lesser(rows, batch, drawn, by, waiting, is_other)
-        };
+            let place = served.count;
+            let Some((pool, pair)) = pools.get(place).zip(pairs.get(place)) else { break };
+            let balancer = &balancers[usize::from(*pool)];
+            let Some(begun) = service.send_otherwise(balancer, *pool, *pair, batch, place, by) else { break };
+            served.note(place, begun);
+        }
         service.note(batch, &served)
     }
 
@@ -253,13 +261,42 @@ impl Row<'_> {
 }
 
 impl Service<'_> {
+    /// Sends a request that waits, that goes to an instance where others have waited, or to one where it takes longer than its work;
+    /// `None`: it is not even as plain as that. It stays out of the plainest way, which it would slow down.
+    #[inline(never)]
+    fn send_otherwise(
+        &mut self,
+        balancer: &Balancer,
+        pool: u16,
+        (one, other): Pair,
+        batch: &Batch<'_>,
+        place: usize,
+        by: impl Look,
+    ) -> Option<Begun> {
+        let first = First { now: batch.at[place], work: batch.works[place], luck: batch.lucks[place] };
+        let mut rows = self.lazy.rows(self.servers.again());
+        let [here, there] = [one, other].map(|endpoint| {
+            let id = InstanceId(endpoint.0);
+            let (in_line, through) = rows.settle(id, pool, first.now);
+            let seen = rows.survey_by(id, first.now, by);
+            ((endpoint, rows.seen_through(pool, id, seen) + through), id, seen, in_line)
+        });
+        let (_, id, seen, in_line) = if balancer.is_lesser(there.0, here.0) { there } else { here };
+        if let Some((lasts, version)) = rows.service(id, (seen, in_line), first) {
+            return Some((rows.begin(id, seen, pool, first.now + lasts), lasts, version));
+        }
+        let number = batch.number + place as u64;
+        let (lasts, version) = rows.wait((id, pool), number, first, self.waiting)?;
+        self.in_line += 1;
+        Some((IN_LINE, lasts, version))
+    }
+
     /// What is not needed to send the next one is written down for all of them. How many they are.
     #[inline(always)]
     fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
         let Served { count, places, lasting, versions } = served;
         let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..*count]);
         for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
-            self.in_line += u64::from(*place == IN_LINE);
             self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
         }
         let (mut latest, mut sum, mut micros) = (0, 0, [0; IN_A_ROW]);
@@ -295,44 +332,38 @@ fn firsts(batch: &Batch<'_>) -> impl Iterator<Item = First> {
     requests.map(|((now, work), luck)| First { now: *now, work: *work, luck: *luck })
 }
 
-/// Sends the first of a batch, as many as were drawn, until one is not plain: each to the second one of its pair if that
-/// `is_other`.
+/// Sends those of a batch that are not served yet, as many as were drawn, until one does not go the plainest way: each to the second
+/// one of its pair if that `is_other`.
 #[inline(always)]
 fn send_to_the_lesser(
     mut rows: Rows<'_>,
     batch: &Batch<'_>,
     (pools, pairs): (&[u16], &[Pair]),
+    served: &mut Served,
     by: impl Look,
-    waiting: Option<u64>,
     is_other: impl Fn(u16, Sight, Sight) -> bool,
-) -> Served {
-    let mut served = Served::NOTHING;
-    for ((first, (pool, (one, other))), place) in firsts(batch).zip(pools.iter().zip(pairs)).zip(0..IN_A_ROW) {
-        let [one, other] = [*one, *other];
+) {
+    let count = pairs.len().min(IN_A_ROW);
+    // All as long as that, which is known then where it is compiled.
+    let (at, works, pools, pairs) = (&batch.at[..count], &batch.works[..count], &pools[..count], &pairs[..count]);
+    for place in served.count..count {
+        let (now, work, pool, (one, other)) = (at[place], works[place], pools[place], pairs[place]);
         let [here, there] = [one, other].map(|endpoint| InstanceId(endpoint.0));
-        let seen = [rows.survey_by(here, first.now, by), rows.survey_by(there, first.now, by)];
-        let mut open = [rows.seen_through(*pool, here, seen[0]), rows.seen_through(*pool, there, seen[1])];
-        let mut in_line = [0, 0];
-        if rows.has_line(here) || rows.has_line(there) {
-            for ((id, open), in_line) in [here, there].into_iter().zip(&mut open).zip(&mut in_line) {
-                let through;
-                (*in_line, through) = rows.in_line(id, *pool, first.now);
-                *open += through;
-            }
+        if !rows.hold(here) || !rows.hold(there) {
+            return;
         }
+        if rows.manner(here).has_line() || rows.manner(there).has_line() {
+            return;
+        }
+        let seen = [rows.survey_by(here, now, by), rows.survey_by(there, now, by)];
+        let open = [rows.seen_through(pool, here, seen[0]), rows.seen_through(pool, there, seen[1])];
         // Chance decides it, so nothing branches on it.
-        let is_other = is_other(*pool, (one, open[0]), (other, open[1]));
-        let (id, seen, in_line) =
-            select_unpredictable(is_other, (there, seen[1], in_line[1]), (here, seen[0], in_line[0]));
-        if let Some((lasts, version)) = rows.service(id, (seen, in_line), first) {
-            served.note(place, (rows.begin(id, seen, *pool, first.now + lasts), lasts, version));
-        } else {
-            let number = batch.number + place as u64;
-            let Some((lasts, version)) = rows.wait((id, *pool), number, first, waiting) else { break };
-            served.note(place, (IN_LINE, lasts, version));
-        }
+        let is_other = is_other(pool, (one, open[0]), (other, open[1]));
+        let (id, seen) = select_unpredictable(is_other, (there, seen[1]), (here, seen[0]));
+        let manner = rows.manner(id);
+        let Some(lasts) = rows.plain_service(manner, seen, work) else { return };
+        served.note(place, (rows.begin(id, seen, pool, now + lasts), lasts, manner.version()));
     }
-    served
 }
 
 impl Engine<'_> {
