@@ -209,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_due_earlier_goes_before_those_due_later() {
+        let dues = [50, 10, 30, 30, 60, 20, 40];
+        let mut list = DueList::new();
+        for attempt in 0..dues.len() as u32 {
+            list.insert(attempt, |other| dues[other as usize] > dues[attempt as usize]);
+        }
+        list.remove(2);
+        let mut order = Vec::new();
+        while let Some(first) = list.first() {
+            order.push(first);
+            list.remove(first);
+        }
+        assert_eq!(order, [1, 5, 3, 6, 0, 4]);
+    }
+
+    #[test]
     fn pauses_double_up_to_their_limit() {
         let pauses: Vec<u64> = (1..=6).map(|made| pause_nanos(&retries(0.0), made, 7) / 1_000_000).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);

@@ -171,6 +171,21 @@ mod tests {
     use crate::random::mix;
 
     #[test]
+    fn numbers_in_a_row_are_counted_like_one_by_one() {
+        let (mut row, mut single) = (Tally::new(3), Tally::new(3));
+        for round in 0..50u64 {
+            let numbers: Vec<u64> = (0..40).map(|place| (round * place * 7919) << (round % 20)).collect();
+            row.record_all(&numbers);
+            numbers.iter().for_each(|number| single.record(*number));
+        }
+        row.cells[3] = u32::MAX;
+        single.cells[3] = u32::MAX;
+        row.record_all(&[3, 3]);
+        single.record_n(3, 2);
+        assert_eq!((row.cells, row.carried), (single.cells, single.carried));
+    }
+
+    #[test]
     fn a_tally_comes_to_the_histogram_of_its_numbers() {
         for digits in [1, 2, 3] {
             let (mut tally, mut direct) = (Tally::new(digits), Histogram::<u64>::new(digits).expect("1 to 5 digits"));

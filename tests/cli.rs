@@ -10,7 +10,7 @@ mod validate;
 
 use desk::{Desk, exits, stderr, stdout};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// A scenario that takes no time. The rollouts last 14, 7 and 7 s, because no request is open when one begins.

@@ -9,18 +9,20 @@
 //! # Where the time goes
 //!
 //! In the plain form a request is an event at its arrival and at its departure ([`run_event_by_event`]). Most of its cost is then a
-//! queue of all departures, and memory that is looked at once. Three things avoid that; whatever is not as plain as each of
+//! queue of all departures, and memory that is looked at once. Four things avoid that; whatever is not as plain as each of
 //! them asks for falls back to the next one, and all come to the same bits:
 //!
 //! - *The end of a service is no event* (`requests/lazy`) where nobody acts on it. All that is kept of it is when it is, in a row of
 //!   eight numbers an instance, which is one cache line. How many requests are open somewhere is counted when somebody
 //!   asks: those of the row that are later than now. What would be needed if the end mattered after all lies elsewhere,
 //!   half a cache line a service, written and hardly ever read.
-//! - *Arrivals go in rows* (`requests/plain`) as long as each finds a plain instance with a free worker and nothing else comes first.
-//!   What they have in common (balancers, window, interval, counts) is looked up once a row. Sixteen at a time are given their
-//!   candidates and the processor is told to fetch these, then they are sent, then what a loss would need is written: memory
-//!   that is far away is waited for once, not sixteen times. A request at 10,000 instances costs 1.4 to 1.7 times what it
-//!   costs at 100, and at 100,000 two and a half to four and a half times: by then even the rows are far away.
+//! - *Waiting is no event* (`requests/lines`) where nothing can end it otherwise: with so many workers and first come, first served, all
+//!   ends tell when whoever comes next begins.
+//! - *Arrivals go in rows* (`requests/plain`) as long as nothing else comes first. What they have in common (balancers, window, interval,
+//!   counts) is looked up once a row. Up to 64 at a time are given their candidates and the processor is told to fetch these,
+//!   then they are sent, sixteen in a row, then what a loss would need is written: memory that is far away is waited
+//!   for once. A request at 10,000 instances costs 1.3 to 1.5 times what it costs at 100, and at 100,000 about three times: by then even
+//!   the rows are far away.
 //! - *Draws come ahead in batches* of 64 (`requests/ahead`), a stream at a time, without branches that chance decides: a processor
 //!   computes two, four or eight at once. One that computes eight looks at a row in one step, too (`requests/width`).
 //!
@@ -28,12 +30,13 @@
 //! until the next arrival, and a balancer is told of them in their order: still no events, but nothing can be fetched
 //! ahead, for nobody knows where a request goes before those before it were sent.
 //!
-//! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) a third of the time is draws and nearly two thirds are
-//! rows, their counts of latencies included. There a request costs 3.2 to 3.5 times the draws of the plain libraries; event by event
-//! it is fifteen times.
+//! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
+//! counts of latencies included. There a request costs 2.7 to 2.9 times the draws of the plain libraries. With three balancers,
+//! slow start, checks, warm-up and a rollout under way it is about eight times that: candidates are drawn by weight, and a tenth of
+//! the fleet is slow at any time.
 //!
-//! What remains an event: requests that wait, their ends and the first end before them; retries, time-outs, errors, late answers;
-//! whatever an instance does that starts, drains or fails; and everything under policies that learn from answers.
+//! What remains an event: requests that wait where their wait may end otherwise; retries, time-outs, errors, late answers; checks; the
+//! end of what an instance does that stops or fails; and everything under policies that learn from answers.
 //!
 //! The control plane costs what happens there, of the order of a microsecond an event, whatever the size of the fleet: orchestrators look at
 //! what has changed ([`Fleet::changed`]) and at what they wished to look at by now, and ask indices of the fleet for the rest

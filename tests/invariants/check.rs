@@ -85,7 +85,7 @@ impl Checker<'_> {
         SimTime::START + self.scenario.study.rollout_at()
     }
 
-    fn ends_at(&self) -> SimTime {
+    pub(super) fn ends_at(&self) -> SimTime {
         SimTime::START + self.scenario.study.ends_at()
     }
 

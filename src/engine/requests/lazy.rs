@@ -2,89 +2,33 @@
 //! whoever wants to know how many an instance has counts those that end later than now.
 //!
 //! When a service is lazy is decided as it begins, and all that could make its end matter is either ruled out by the
-//! scenario ([`Lazy::new`]) or seen then: a free worker, an instance that is ready, an answer in time that is neither late
-//! nor an error. It is counted as answered at once; whoever reads a count before its end takes those off that go on
-//! ([`Engine::unfinished`]). Where somebody waits, the first end is an event, a *call*: then whoever waits goes on. An instance
-//! that changes its phase, or that a balancer cuts off, has its services made attempts with departures like all others, and
-//! they are counted when they end. So whichever services are lazy, a run comes to the same bits: ends of one instance and moment commute, and ends at
+//! scenario ([`Lazy::new`]) or seen then: an instance that takes requests, whose drain does not wait for the last one, a free worker or a
+//! [line](super::lines), an answer in time that is neither late nor an error. It is counted as answered at once; whoever reads a
+//! count before its end takes those off that go on ([`Engine::unfinished`]). Where somebody waits who is an attempt, the first end is an
+//! event, a *call*: then whoever waits goes on. An instance that is told to stop or fails, or that a balancer cuts off, has its services
+//! made attempts with departures like all others, and they are counted when they end. So whichever services are
+//! lazy, a run comes to the same bits: ends of one instance and moment commute, and ends at
 //! different instances meet only in sums. Least-connections, for which they do not, is told of them in their order before
 //! whatever happens next ([`Engine::hear_of_ends`]).
 
 use super::lines::{Foretold, Lines};
+use super::look::{BLOCK, NEVER, OneByOne, Survey};
 use super::records::{Answered, Part};
+use super::rows::{
+    First, IN_LINE, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, prefetch, room, seen_through, survey,
+};
 use super::table::{Attempt, Request, State};
-#[cfg(target_arch = "x86_64")]
-use super::width::Width;
 use super::{Departure, Engine, Requests};
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
-use crate::engine::Desk;
 use crate::fleet::{InstanceId, Phase, Version};
-use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario, WarmUp};
+use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
 use crate::server::{Server, Slowing};
 use crate::wheel::Wheel;
 use std::cmp::Reverse;
 
-/// Services of instances with more workers are events: a row is searched from end to end.
-pub(super) const MOST_WORKERS: u32 = 64;
-
 /// Where requests go through more pools their services are events: a pool's number has a byte.
 const MOST_POOLS: u32 = 64;
-
-/// Places come in blocks of so many: a cache line, and no loop with a rest.
-pub(super) const BLOCK: usize = 8;
-
-/// No lazy service takes longer (73 years).
-pub(super) const MOST: u64 = 1 << 61;
-
-/// The place of requests that wait.
-pub(super) const IN_LINE: usize = usize::MAX;
-
-/// Later than every lazy service ends; half the range, so that differences have a sign (292 years).
-const NEVER: u64 = u64::MAX / 2;
-
-/// What is known of an instance, in one number: in the lower byte its *room*, in the higher one its version, and whether it has a
-/// line.
-///
-/// The room is how many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has
-/// a defect or work does not take just its time. 0: nothing is known, for something about it has changed.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Manner(u16);
-
-/// More than the workers of any instance that are looked at.
-const SLOW: u8 = 128;
-
-impl Manner {
-    const UNKNOWN: Manner = Manner(0);
-    const LINE: u16 = 1 << 15;
-
-    fn room(self) -> u8 {
-        self.0 as u8
-    }
-
-    fn with_room(self, room: u8) -> Self {
-        Manner(self.0 & !0xff | u16::from(room))
-    }
-
-    /// Whether an instance has a line, or had one a short time ago.
-    #[inline(always)]
-    pub(super) fn has_line(self) -> bool {
-        self.0 & Manner::LINE != 0
-    }
-
-    fn with_line(self, has_line: bool) -> Self {
-        Manner(self.0 & !Manner::LINE | if has_line { Manner::LINE } else { 0 })
-    }
-
-    #[inline(always)]
-    pub(super) fn version(self) -> Version {
-        Version((self.0 >> 8) as u8 & 127)
-    }
-
-    fn with_version(self, version: Version) -> Self {
-        Manner(self.0 & (Manner::LINE | 0xff) | u16::from(version.0) << 8)
-    }
-}
 
 /// Every service that is lazy now.
 #[derive(Debug, Default)]
@@ -129,99 +73,6 @@ struct Order {
     taken: Vec<u64>,
     /// The last end of which a balancer was told.
     told: (u64, u32),
-}
-
-/// What makes a service an attempt: all that cannot be told from the rest. Half a cache line.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Rest {
-    pub(super) number: u64,
-    pub(super) arrived: u64,
-    pub(super) work: u64,
-    pub(super) luck: u64,
-}
-
-impl Rest {
-    pub(super) const NONE: Rest = Rest { number: 0, arrived: 0, work: 0, luck: 0 };
-}
-
-/// Services of an instance that go on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Survey {
-    /// How many.
-    pub(super) open: u32,
-    /// Their places, a bit each.
-    pub(super) taken: u64,
-}
-
-impl Survey {
-    const NOTHING: Survey = Survey { open: 0, taken: 0 };
-}
-
-/// How a block is looked at.
-pub(super) trait Look: Copy {
-    /// The services of a block that go on.
-    fn look(self, block: &[u64; BLOCK], now: u64) -> Survey;
-}
-
-/// By any processor.
-#[derive(Clone, Copy)]
-pub(super) struct OneByOne;
-
-impl Look for OneByOne {
-    /// They are counted in the lowest byte of a sum and marked in the next one: so processors that add two numbers at once
-    /// can do it.
-    #[inline(always)]
-    fn look(self, block: &[u64; BLOCK], now: u64) -> Survey {
-        let mut sum = 0;
-        for (column, end) in block.iter().enumerate() {
-            sum += is_later(*end, now).wrapping_neg() & (0x100 << column | 1);
-        }
-        Survey { open: sum as u32 & 0xff, taken: sum >> 8 }
-    }
-}
-
-/// By processors that compare eight numbers at once and mark each. Only there is one of these.
-#[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy)]
-pub(super) struct AtOnce(());
-
-#[cfg(target_arch = "x86_64")]
-impl AtOnce {
-    /// If this is such a processor.
-    #[inline]
-    pub(super) fn if_here() -> Option<Self> {
-        (Width::of_this_processor() == Width::Eight).then_some(AtOnce(()))
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Look for AtOnce {
-    #[inline(always)]
-    fn look(self, block: &[u64; BLOCK], now: u64) -> Survey {
-        // SAFETY: there is one of these, so the processor has what the function is compiled for.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            look_at_once(block, now)
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f,popcnt")]
-fn look_at_once(block: &[u64; BLOCK], now: u64) -> Survey {
-    use std::arch::x86_64::{_mm512_cmpgt_epu64_mask, _mm512_set_epi64, _mm512_set1_epi64};
-    let ends = block.map(u64::cast_signed);
-    // One load.
-    let ends = _mm512_set_epi64(ends[7], ends[6], ends[5], ends[4], ends[3], ends[2], ends[1], ends[0]);
-    let taken = _mm512_cmpgt_epu64_mask(ends, _mm512_set1_epi64(now.cast_signed()));
-    Survey { open: taken.count_ones(), taken: taken.into() }
-}
-
-/// 1 if a moment is later than another, both before [`NEVER`]; nothing branches on it.
-#[inline]
-fn is_later(end: u64, now: u64) -> u64 {
-    now.wrapping_sub(end) >> 63
 }
 
 impl Lazy {
@@ -439,245 +290,6 @@ impl Lazy {
     }
 }
 
-/// The services of an instance that go on, by the blocks of all instances, so many each.
-#[inline(always)]
-fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: impl Look) -> Survey {
-    if blocks == 1 {
-        // There are no closures here, which would be compiled for any processor.
-        let Some(block) = ends.get(id.index()) else { return Survey::NOTHING };
-        return by.look(block, now);
-    }
-    let mut all = Survey::NOTHING;
-    let first = id.index() * blocks;
-    for block in ends.get(first..first + blocks).unwrap_or(&[]).iter().rev() {
-        let Survey { open, taken } = by.look(block, now);
-        all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
-    }
-    all
-}
-
-/// How many of those that go on came through a pool, by the blocks of all instances, so many each; without blocks all did.
-#[inline(always)]
-fn seen_through(through: &[[u8; BLOCK]], blocks: usize, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-    if through.is_empty() {
-        return seen.open;
-    }
-    let first = id.index() * blocks;
-    let Some(all) = through.get(first..first + blocks) else { return 0 };
-    let mut taken = seen.taken;
-    let mut count = 0;
-    for block in all {
-        count += (places_of(*block, pool) & taken & 0xff).count_ones();
-        taken >>= BLOCK;
-    }
-    count
-}
-
-/// At which places of a block a pool stands, a bit each: all eight bytes are compared in one number (Warren, Hacker's Delight, 6–1).
-#[inline(always)]
-pub(super) fn places_of(block: [u8; BLOCK], pool: u16) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let differs = u64::from_le_bytes(block) ^ (u64::from(pool) * 0x0101_0101_0101_0101);
-    let is_equal = !((((differs & LOW) + LOW) | differs) | LOW);
-    is_equal.wrapping_mul(0x0002_0408_1020_4081) >> 56
-}
-
-/// What serves.
-pub(super) struct Servers<'a> {
-    pub(super) desks: &'a mut [Desk],
-    pub(super) warm_up: Option<&'a WarmUp>,
-    /// The longest service that is plain, nanoseconds.
-    pub(super) longest: u64,
-}
-
-impl Servers<'_> {
-    /// The same, borrowed for less long.
-    #[inline(always)]
-    pub(super) fn again(&mut self) -> Servers<'_> {
-        Servers { desks: self.desks, warm_up: self.warm_up, longest: self.longest }
-    }
-}
-
-/// A request that is sent for the first time: when, for how much work, and its luck.
-#[derive(Clone, Copy)]
-pub(super) struct First {
-    pub(super) now: u64,
-    pub(super) work: u64,
-    pub(super) luck: u64,
-}
-
-/// What requests in a row look at: borrowed for the length of one, so that it stays in the processor's registers.
-pub(super) struct Rows<'a> {
-    servers: Servers<'a>,
-    blocks: usize,
-    pools: usize,
-    manners: &'a mut [Manner],
-    slowings: &'a mut [Slowing],
-    ends: &'a mut [[u64; BLOCK]],
-    through: &'a mut [[u8; BLOCK]],
-    rests: &'a mut [Rest],
-    lines: &'a mut Lines,
-}
-
-impl Rows<'_> {
-    /// Whether instances have one block each and there is one pool.
-    #[inline(always)]
-    pub(super) fn are_simple(&self) -> bool {
-        self.blocks == 1 && self.pools <= 1
-    }
-
-    /// The same where they [are simple](Rows::are_simple), which is known then where it is compiled.
-    #[inline(always)]
-    pub(super) fn simply(self) -> Self {
-        debug_assert!(self.are_simple(), "{} blocks, {} pools", self.blocks, self.pools);
-        let rows = self.manners.len();
-        Rows { blocks: 1, pools: 1, ends: &mut self.ends[..rows], ..self }
-    }
-
-    /// [`Lazy::survey`].
-    #[inline(always)]
-    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Look) -> Survey {
-        survey(self.ends, self.blocks, id, now, by)
-    }
-
-    /// Whether there is anything to look at of an instance.
-    #[inline(always)]
-    pub(super) fn hold(&self, id: InstanceId) -> bool {
-        id.index() < self.manners.len()
-    }
-
-    /// What is known of an instance.
-    #[inline(always)]
-    pub(super) fn manner(&self, id: InstanceId) -> Manner {
-        let Some(manner) = self.manners.get(id.index()) else { return Manner::UNKNOWN };
-        *manner
-    }
-
-    /// How long an instance of such a manner, without a line, serves a request that begins now, nanoseconds; `None`: it has no free
-    /// worker, it does not just take the request's work, or that is longer than what is plain.
-    #[inline(always)]
-    pub(super) fn plain_service(&self, manner: Manner, seen: Survey, work: u64) -> Option<u64> {
-        let lasts = work.max(1);
-        let is_plain = seen.open < u32::from(manner.room()) && manner.room() < SLOW && lasts <= self.servers.longest;
-        is_plain.then_some(lasts)
-    }
-
-    /// Those of an instance's line who do not wait any more leave it. How many still wait, and how many of those came through a pool.
-    pub(super) fn settle(&mut self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
-        if !self.manner(id).has_line() {
-            return (0, 0);
-        }
-        while let Some(Foretold { ends, pool, rest, .. }) = self.lines.take_begun(id, now) {
-            let seen = self.survey_by(id, now, OneByOne);
-            let place = self.begin(id, seen, pool, ends);
-            self.rests[place] = rest;
-            self.slowings[place] = Slowing::None;
-        }
-        let (waiting, through) = self.lines.open(id, pool, now);
-        if waiting == 0 {
-            self.lines.release(id);
-            self.manners[id.index()] = self.manner(id).with_line(false);
-        }
-        (waiting, through)
-    }
-
-    /// A request waits at a plain instance that has no free worker, if it can be told for how long. How long it takes in all,
-    /// nanoseconds, and the instance's version. `others`: how many wait elsewhere, if that is counted.
-    pub(super) fn wait(
-        &mut self,
-        (id, pool): (InstanceId, u16),
-        number: u64,
-        first: First,
-        others: Option<u64>,
-    ) -> Option<(u64, Version)> {
-        let manner = self.manner(id);
-        let Server::Fifo(fifo) = &self.servers.desks[id.index()].server else { return None };
-        // Whoever is not lazy, be it in service or waiting, has an end that is not known here.
-        if manner.room() == 0 || manner.room() >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
-            return None;
-        }
-        let row = &self.ends[id.index() * self.blocks..][..self.blocks];
-        let lasts = self.lines.wait((id, pool), (number, first), row, self.servers.longest, others)?;
-        self.manners[id.index()] = manner.with_line(true);
-        Some((lasts, manner.version()))
-    }
-
-    /// How many of those of a [survey](Rows::survey_by) came through a pool.
-    #[inline(always)]
-    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-        if self.pools <= 1 { seen.open } else { seen_through(self.through, self.blocks, pool, id, seen) }
-    }
-
-    /// How long an instance, so many of whose line go on, serves a request that begins now, nanoseconds, and the instance's version;
-    /// `None`: it has no free worker, that takes longer than what is plain, or more must be known to tell.
-    pub(super) fn service(
-        &mut self,
-        id: InstanceId,
-        (seen, in_line): (Survey, u32),
-        first: First,
-    ) -> Option<(u64, Version)> {
-        let manner = self.manner(id);
-        let (room, version, open) = (manner.room(), manner.version(), seen.open + in_line);
-        if open >= u32::from(room) {
-            return None;
-        }
-        if room < SLOW {
-            let lasts = first.work.max(1);
-            return (lasts <= self.servers.longest).then_some((lasts, version));
-        }
-        if open >= u32::from(room - SLOW) {
-            return None;
-        }
-        let desk = &mut self.servers.desks[id.index()];
-        let (lasts, slowing) = slow_service(desk, first, self.servers.warm_up, self.servers.longest)?;
-        if desk.is_plain(first.now) {
-            self.manners[id.index()] = manner.with_room(room - SLOW);
-        }
-        self.slowings[self.free_place(id, seen)] = slowing;
-        Some((lasts, version))
-    }
-
-    /// Where the next service of an instance begins.
-    #[inline(always)]
-    fn free_place(&self, id: InstanceId, seen: Survey) -> usize {
-        let free = (!seen.taken).trailing_zeros() as usize;
-        debug_assert!(free < self.blocks * BLOCK, "a worker of {id:?} is free");
-        id.index() * self.blocks * BLOCK + free
-    }
-
-    /// A free worker begins with a service. Its place, for which [`Lazy::note_rest`] and [`Lazy::note_latest`] must follow.
-    #[inline(always)]
-    pub(super) fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
-        let place = self.free_place(id, seen);
-        self.ends[place / BLOCK][place % BLOCK] = ends;
-        if self.pools > 1 {
-            self.through[place / BLOCK][place % BLOCK] = pool as u8;
-        }
-        prefetch(self.rests, place);
-        place
-    }
-}
-
-/// How long an instance serves a first attempt that begins now where it has a defect or work takes longer than its time, or did;
-/// and why.
-fn slow_service(desk: &mut Desk, first: First, warm_up: Option<&WarmUp>, longest: u64) -> Option<(u64, Slowing)> {
-    if desk.may_fail(luck(first.luck, LuckOf::Error, 1)) {
-        return None;
-    }
-    let (lasts, slowing) = desk.speed.service(first.work, first.now, warm_up);
-    if lasts > longest {
-        return None;
-    }
-    desk.speed.note_begun();
-    Some((lasts, slowing))
-}
-
-/// Workers that are not at work on what is not lazy.
-fn room(workers: u32, others: u32) -> u8 {
-    debug_assert!(others <= workers && workers <= MOST_WORKERS, "{others} of {workers} workers");
-    (workers - others) as u8
-}
-
 /// The columns whose bits are set.
 fn columns(mut bits: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
@@ -687,22 +299,6 @@ fn columns(mut bits: u64) -> impl Iterator<Item = usize> {
             column
         })
     })
-}
-
-/// Has an item fetched into the processor's cache; nothing depends on it.
-#[inline]
-fn prefetch<T>(items: &[T], place: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(item) = items.get(place) {
-        // SAFETY: the address is that of an item, and fetching it ahead has no effect but time. It buys a sixth of `cargo bench
-        // --bench ratios -- growth-10000`; elsewhere the same code runs without it.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast());
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (items, place);
 }
 
 /// Services that are counted as answered and go on, by version.
@@ -980,28 +576,5 @@ impl Engine<'_> {
         }
         self.requests.lazy.lines.waiting(self.now.nanos());
         self.count_waits();
-    }
-}
-
-#[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::*;
-    use crate::random::{GOLDEN, mix};
-
-    #[test]
-    fn at_once_the_same_go_on_as_one_by_one() {
-        let Some(at_once) = AtOnce::if_here() else { return };
-        let mut luck = 1;
-        for _ in 0..100_000 {
-            let now = 1000;
-            let block = [0; BLOCK].map(|_: u64| {
-                luck = mix(luck ^ GOLDEN);
-                [0, now - 1, now, now + 1, NEVER - 1, luck >> 1][(luck % 6) as usize]
-            });
-            let (one, other) = (OneByOne.look(&block, now), at_once.look(&block, now));
-            assert_eq!((one.open, one.taken), (other.open, other.taken), "{block:?}");
-            let expected = block.iter().filter(|end| **end > now).count();
-            assert_eq!(one.open as usize, expected);
-        }
     }
 }

@@ -5,7 +5,8 @@
 //! workers of these have ended (Kiefer and Wolfowitz: On the Theory of Queues with Many Servers, 1955). All ends are known, those of the
 //! ones that wait included.
 
-use super::lazy::{BLOCK, First, MOST_WORKERS, Rest};
+use super::look::BLOCK;
+use super::rows::{First, MOST_WORKERS, Rest};
 use crate::fleet::InstanceId;
 use crate::scenario::{Discipline, Scenario};
 use std::cmp::Reverse;
@@ -217,5 +218,38 @@ impl Lines {
         self.line_for(id).ends = [0; LONGEST];
         self.release(id);
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: InstanceId = InstanceId(3);
+
+    /// By hand: two workers are at work until 10 and 11.
+    #[test]
+    fn whoever_comes_begins_as_soon_as_a_worker_has_nobody_before_it_to_serve() {
+        let mut lines = Lines { workers: 2, queue: 3, ..Lines::default() };
+        let row = [[10, 11, 0, 0, 0, 0, 0, 0]];
+        let mut wait = |number, now, work, longest| {
+            lines.wait((ID, 0), (number, First { now, work, luck: number }), &row, longest, Some(5))
+        };
+        assert_eq!(wait(1, 2, 10, 100), Some(8 + 10), "from 10 to 20");
+        assert_eq!(wait(2, 3, 1, 100), Some(8 + 1), "from 11 to 12");
+        assert_eq!(wait(3, 4, 1, 8), None, "it would take until 13, which is too long");
+        assert_eq!(wait(3, 4, 1, 9), Some(8 + 1), "from 12 to 13");
+        assert_eq!(wait(4, 5, 1, 100), None, "three wait");
+        assert_eq!(wait(4, 10, 5, 100), Some(3 + 5), "two wait, and the first to end does so at 13");
+
+        assert_eq!(lines.open(ID, 0, 10), (4, 4));
+        assert_eq!((lines.waiting_at(10), lines.waiting_at(11)), (3, 2));
+        let begun = lines.take_begun(ID, 10).expect("one is served");
+        assert_eq!((begun.begins, begun.ends, begun.rest.number), (10, 20, 1));
+        assert!(lines.take_begun(ID, 10).is_none());
+        let left: Vec<u64> = lines.give_up(ID, 10).iter().map(|one| one.rest.number).collect();
+        assert_eq!(left, [2, 3, 4], "in the order of beginning");
+        assert_eq!(lines.take_counts(), (vec![8], 5 + 3), "one wait is over, and at most three waited beside five");
+        assert_eq!(lines.open(ID, 0, 10), (0, 0));
     }
 }

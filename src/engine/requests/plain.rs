@@ -1,15 +1,21 @@
-//! Nearly all requests of nearly all runs: arrivals in a row that go the plainest way there is, from a balancer that
-//! chooses between two, or knows who has the fewest open, to a free worker of a plain instance. What they have in common is
-//! looked up once for all of them, and what is counted of them is added once.
+//! Nearly all requests of nearly all runs: arrivals in a row that are lazy, from a balancer that chooses between two, or knows who
+//! has the fewest open. What they have in common is looked up once for all of them, and what is counted of them is added once.
 //!
-//! Each comes to what [`Engine::send`] makes of it. The first one that is not as plain as that ends the row before
+//! Between whom a request chooses is drawn for up to 64 of them, and holds until the members or weights of a balancer change. The
+//! plainest way, to a free worker of an instance where work takes just its time, is a loop over what fits into
+//! registers. Whoever waits, or goes to an instance that is slow or has a line, is sent by [`Service::send_otherwise`]; then
+//! the loop goes on.
+//!
+//! Each comes to what [`Engine::send`] makes of it. The first one that is not even as plain as that ends the row before
 //! anything of it has happened.
 
 use super::Engine;
+use super::lazy::Lazy;
 #[cfg(target_arch = "x86_64")]
-use super::lazy::AtOnce;
-use super::lazy::{First, IN_LINE, Lazy, Look, MOST, OneByOne, Rest, Rows, Servers};
+use super::look::AtOnce;
+use super::look::{Look, OneByOne};
 use super::records::{Answered, Part};
+use super::rows::{First, IN_LINE, MOST, Rest, Rows, Servers};
 use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
 use super::width::Width;

@@ -1,0 +1,320 @@
+//! What requests that are sent in a row look at: of each instance what it serves lazily, and how.
+
+use super::lines::{Foretold, Lines};
+use super::look::{BLOCK, Look, OneByOne, Survey, places_of};
+use crate::client::{LuckOf, luck};
+use crate::engine::Desk;
+use crate::fleet::{InstanceId, Version};
+use crate::scenario::WarmUp;
+use crate::server::{Server, Slowing};
+
+/// Services of instances with more workers are events: a row is searched from end to end.
+pub(super) const MOST_WORKERS: u32 = 64;
+
+/// No lazy service takes longer (73 years).
+pub(super) const MOST: u64 = 1 << 61;
+
+/// The place of requests that wait.
+pub(super) const IN_LINE: usize = usize::MAX;
+
+/// What is known of an instance, in one number: in the lower byte its *room*, in the higher one its version, and whether it has a
+/// line.
+///
+/// The room is how many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has
+/// a defect or work does not take just its time. 0: nothing is known, for something about it has changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner(u16);
+
+/// More than the workers of any instance that are looked at.
+pub(super) const SLOW: u8 = 128;
+
+impl Manner {
+    pub(super) const UNKNOWN: Manner = Manner(0);
+    const LINE: u16 = 1 << 15;
+
+    pub(super) fn room(self) -> u8 {
+        self.0 as u8
+    }
+
+    pub(super) fn with_room(self, room: u8) -> Self {
+        Manner(self.0 & !0xff | u16::from(room))
+    }
+
+    /// Whether an instance has a line, or had one a short time ago.
+    #[inline(always)]
+    pub(super) fn has_line(self) -> bool {
+        self.0 & Manner::LINE != 0
+    }
+
+    pub(super) fn with_line(self, has_line: bool) -> Self {
+        Manner(self.0 & !Manner::LINE | if has_line { Manner::LINE } else { 0 })
+    }
+
+    #[inline(always)]
+    pub(super) fn version(self) -> Version {
+        Version((self.0 >> 8) as u8 & 127)
+    }
+
+    pub(super) fn with_version(self, version: Version) -> Self {
+        Manner(self.0 & (Manner::LINE | 0xff) | u16::from(version.0) << 8)
+    }
+}
+
+/// What makes a service an attempt: all that cannot be told from the rest. Half a cache line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    pub(super) number: u64,
+    pub(super) arrived: u64,
+    pub(super) work: u64,
+    pub(super) luck: u64,
+}
+
+impl Rest {
+    pub(super) const NONE: Rest = Rest { number: 0, arrived: 0, work: 0, luck: 0 };
+}
+
+/// What serves.
+pub(super) struct Servers<'a> {
+    pub(super) desks: &'a mut [Desk],
+    pub(super) warm_up: Option<&'a WarmUp>,
+    /// The longest service that is plain, nanoseconds.
+    pub(super) longest: u64,
+}
+
+impl Servers<'_> {
+    /// The same, borrowed for less long.
+    #[inline(always)]
+    pub(super) fn again(&mut self) -> Servers<'_> {
+        Servers { desks: self.desks, warm_up: self.warm_up, longest: self.longest }
+    }
+}
+
+/// A request that is sent for the first time: when, for how much work, and its luck.
+#[derive(Clone, Copy)]
+pub(super) struct First {
+    pub(super) now: u64,
+    pub(super) work: u64,
+    pub(super) luck: u64,
+}
+
+/// What requests in a row look at: borrowed for the length of one, so that it stays in the processor's registers.
+pub(super) struct Rows<'a> {
+    pub(super) servers: Servers<'a>,
+    pub(super) blocks: usize,
+    pub(super) pools: usize,
+    pub(super) manners: &'a mut [Manner],
+    pub(super) slowings: &'a mut [Slowing],
+    pub(super) ends: &'a mut [[u64; BLOCK]],
+    pub(super) through: &'a mut [[u8; BLOCK]],
+    pub(super) rests: &'a mut [Rest],
+    pub(super) lines: &'a mut Lines,
+}
+
+impl Rows<'_> {
+    /// Whether instances have one block each and there is one pool.
+    #[inline(always)]
+    pub(super) fn are_simple(&self) -> bool {
+        self.blocks == 1 && self.pools <= 1
+    }
+
+    /// The same where they [are simple](Rows::are_simple), which is known then where it is compiled.
+    #[inline(always)]
+    pub(super) fn simply(self) -> Self {
+        debug_assert!(self.are_simple(), "{} blocks, {} pools", self.blocks, self.pools);
+        let rows = self.manners.len();
+        Rows { blocks: 1, pools: 1, ends: &mut self.ends[..rows], ..self }
+    }
+
+    /// [`Lazy::survey`].
+    #[inline(always)]
+    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Look) -> Survey {
+        survey(self.ends, self.blocks, id, now, by)
+    }
+
+    /// Whether there is anything to look at of an instance.
+    #[inline(always)]
+    pub(super) fn hold(&self, id: InstanceId) -> bool {
+        id.index() < self.manners.len()
+    }
+
+    /// What is known of an instance.
+    #[inline(always)]
+    pub(super) fn manner(&self, id: InstanceId) -> Manner {
+        let Some(manner) = self.manners.get(id.index()) else { return Manner::UNKNOWN };
+        *manner
+    }
+
+    /// How long an instance of such a manner, without a line, serves a request that begins now, nanoseconds; `None`: it has no free
+    /// worker, it does not just take the request's work, or that is longer than what is plain.
+    #[inline(always)]
+    pub(super) fn plain_service(&self, manner: Manner, seen: Survey, work: u64) -> Option<u64> {
+        let lasts = work.max(1);
+        let is_plain = seen.open < u32::from(manner.room()) && manner.room() < SLOW && lasts <= self.servers.longest;
+        is_plain.then_some(lasts)
+    }
+
+    /// Those of an instance's line who do not wait any more leave it. How many still wait, and how many of those came through a pool.
+    pub(super) fn settle(&mut self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
+        if !self.manner(id).has_line() {
+            return (0, 0);
+        }
+        while let Some(Foretold { ends, pool, rest, .. }) = self.lines.take_begun(id, now) {
+            let seen = self.survey_by(id, now, OneByOne);
+            let place = self.begin(id, seen, pool, ends);
+            self.rests[place] = rest;
+            self.slowings[place] = Slowing::None;
+        }
+        let (waiting, through) = self.lines.open(id, pool, now);
+        if waiting == 0 {
+            self.lines.release(id);
+            self.manners[id.index()] = self.manner(id).with_line(false);
+        }
+        (waiting, through)
+    }
+
+    /// A request waits at a plain instance that has no free worker, if it can be told for how long. How long it takes in all,
+    /// nanoseconds, and the instance's version. `others`: how many wait elsewhere, if that is counted.
+    pub(super) fn wait(
+        &mut self,
+        (id, pool): (InstanceId, u16),
+        number: u64,
+        first: First,
+        others: Option<u64>,
+    ) -> Option<(u64, Version)> {
+        let manner = self.manner(id);
+        let Server::Fifo(fifo) = &self.servers.desks[id.index()].server else { return None };
+        // Whoever is not lazy, be it in service or waiting, has an end that is not known here.
+        if manner.room() == 0 || manner.room() >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
+            return None;
+        }
+        let row = &self.ends[id.index() * self.blocks..][..self.blocks];
+        let lasts = self.lines.wait((id, pool), (number, first), row, self.servers.longest, others)?;
+        self.manners[id.index()] = manner.with_line(true);
+        Some((lasts, manner.version()))
+    }
+
+    /// How many of those of a [survey](Rows::survey_by) came through a pool.
+    #[inline(always)]
+    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
+        if self.pools <= 1 { seen.open } else { seen_through(self.through, self.blocks, pool, id, seen) }
+    }
+
+    /// How long an instance, so many of whose line go on, serves a request that begins now, nanoseconds, and the instance's version;
+    /// `None`: it has no free worker, that takes longer than what is plain, or more must be known to tell.
+    pub(super) fn service(
+        &mut self,
+        id: InstanceId,
+        (seen, in_line): (Survey, u32),
+        first: First,
+    ) -> Option<(u64, Version)> {
+        let manner = self.manner(id);
+        let (room, version, open) = (manner.room(), manner.version(), seen.open + in_line);
+        if open >= u32::from(room) {
+            return None;
+        }
+        if room < SLOW {
+            let lasts = first.work.max(1);
+            return (lasts <= self.servers.longest).then_some((lasts, version));
+        }
+        if open >= u32::from(room - SLOW) {
+            return None;
+        }
+        let desk = &mut self.servers.desks[id.index()];
+        let (lasts, slowing) = slow_service(desk, first, self.servers.warm_up, self.servers.longest)?;
+        if desk.is_plain(first.now) {
+            self.manners[id.index()] = manner.with_room(room - SLOW);
+        }
+        self.slowings[self.free_place(id, seen)] = slowing;
+        Some((lasts, version))
+    }
+
+    /// Where the next service of an instance begins.
+    #[inline(always)]
+    fn free_place(&self, id: InstanceId, seen: Survey) -> usize {
+        let free = (!seen.taken).trailing_zeros() as usize;
+        debug_assert!(free < self.blocks * BLOCK, "a worker of {id:?} is free");
+        id.index() * self.blocks * BLOCK + free
+    }
+
+    /// A free worker begins with a service. Its place, for which [`Lazy::note_rest`] and [`Lazy::note_latest`] must follow.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
+        let place = self.free_place(id, seen);
+        self.ends[place / BLOCK][place % BLOCK] = ends;
+        if self.pools > 1 {
+            self.through[place / BLOCK][place % BLOCK] = pool as u8;
+        }
+        prefetch(self.rests, place);
+        place
+    }
+}
+
+/// The services of an instance that go on, by the blocks of all instances, so many each.
+#[inline(always)]
+pub(super) fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: impl Look) -> Survey {
+    if blocks == 1 {
+        // There are no closures here, which would be compiled for any processor.
+        let Some(block) = ends.get(id.index()) else { return Survey::NOTHING };
+        return by.look(block, now);
+    }
+    let mut all = Survey::NOTHING;
+    let first = id.index() * blocks;
+    for block in ends.get(first..first + blocks).unwrap_or(&[]).iter().rev() {
+        let Survey { open, taken } = by.look(block, now);
+        all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
+    }
+    all
+}
+
+/// How many of those that go on came through a pool, by the blocks of all instances, so many each; without blocks all did.
+#[inline(always)]
+pub(super) fn seen_through(through: &[[u8; BLOCK]], blocks: usize, pool: u16, id: InstanceId, seen: Survey) -> u32 {
+    if through.is_empty() {
+        return seen.open;
+    }
+    let first = id.index() * blocks;
+    let Some(all) = through.get(first..first + blocks) else { return 0 };
+    let mut taken = seen.taken;
+    let mut count = 0;
+    for block in all {
+        count += (places_of(*block, pool) & taken & 0xff).count_ones();
+        taken >>= BLOCK;
+    }
+    count
+}
+
+/// How long an instance serves a first attempt that begins now where it has a defect or work takes longer than its time, or did;
+/// and why.
+fn slow_service(desk: &mut Desk, first: First, warm_up: Option<&WarmUp>, longest: u64) -> Option<(u64, Slowing)> {
+    if desk.may_fail(luck(first.luck, LuckOf::Error, 1)) {
+        return None;
+    }
+    let (lasts, slowing) = desk.speed.service(first.work, first.now, warm_up);
+    if lasts > longest {
+        return None;
+    }
+    desk.speed.note_begun();
+    Some((lasts, slowing))
+}
+
+/// Workers that are not at work on what is not lazy.
+pub(super) fn room(workers: u32, others: u32) -> u8 {
+    debug_assert!(others <= workers && workers <= MOST_WORKERS, "{others} of {workers} workers");
+    (workers - others) as u8
+}
+
+/// Has an item fetched into the processor's cache; nothing depends on it.
+#[inline]
+pub(super) fn prefetch<T>(items: &[T], place: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(item) = items.get(place) {
+        // SAFETY: the address is that of an item, and fetching it ahead has no effect but time. It buys a sixth of `cargo bench
+        // --bench ratios -- growth-10000`; elsewhere the same code runs without it.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast());
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (items, place);
+}
