@@ -176,7 +176,9 @@ mod tests {
         for round in 0..50u64 {
             let numbers: Vec<u64> = (0..40).map(|place| (round * place * 7919) << (round % 20)).collect();
             row.record_all(&numbers);
-            numbers.iter().for_each(|number| single.record(*number));
+            for number in &numbers {
+                single.record(*number);
+            }
         }
         row.cells[3] = u32::MAX;
         single.cells[3] = u32::MAX;

@@ -187,6 +187,7 @@ impl Row<'_> {
     fn send(&mut self, batch: &Batch<'_>, drawn: &Drawn) -> usize {
         if self.service.lazy.is_ordered() {
             let served = self.send_one_by_one(batch);
+            self.service.note_rests(batch, &served, 0);
             return self.service.note(batch, &served);
         }
         #[cfg(target_arch = "x86_64")]
@@ -210,6 +211,7 @@ impl Row<'_> {
         let Row { balancers, service, .. } = self;
         let (pools, pairs) = drawn.of(batch);
         let mut served = Served::NOTHING;
+        let mut noted = 0;
         loop {
             let rows = service.lazy.rows(service.servers.again());
             if let [only] = &**balancers
@@ -228,12 +230,16 @@ impl Row<'_> {
                 let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
                 send_to_the_lesser(rows, batch, (pools, pairs), &mut served, by, is_other);
             }
+            // Whoever leaves a line may take a place that one of these has left by then.
+            service.note_rests(batch, &served, noted);
+            noted = served.count;
             let place = served.count;
             let Some((pool, pair)) = pools.get(place).zip(pairs.get(place)) else { break };
             let balancer = &balancers[usize::from(*pool)];
             let Some(begun) = service.send_otherwise(balancer, *pool, *pair, batch, place, by) else { break };
             served.note(place, begun);
         }
+        debug_assert_eq!(noted, served.count, "all are written down");
         service.note(batch, &served)
     }
 
@@ -297,14 +303,22 @@ impl Service<'_> {
         Some((IN_LINE, lasts, version))
     }
 
+    /// What those served would become is written down, from this one on.
+    #[inline(always)]
+    fn note_rests(&mut self, batch: &Batch<'_>, served: &Served, from: usize) {
+        let count = served.count.min(IN_A_ROW);
+        let (at, works, lucks) = (&batch.at[..count], &batch.works[..count], &batch.lucks[..count]);
+        for place in from..count {
+            let number = batch.number + place as u64;
+            let rest = Rest { number, arrived: at[place], work: works[place], luck: lucks[place] };
+            self.lazy.note_rest(served.places[place], &rest);
+        }
+    }
+
     /// What is not needed to send the next one is written down for all of them. How many they are.
     #[inline(always)]
     fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
-        let Served { count, places, lasting, versions } = served;
-        let requests = batch.at.iter().zip(batch.lucks).zip(batch.works).zip(&places[..*count]);
-        for (number, (((arrived, luck), work), place)) in (batch.number..).zip(requests) {
-            self.lazy.note_rest(*place, &Rest { number, arrived: *arrived, work: *work, luck: *luck });
-        }
+        let Served { count, lasting, versions, .. } = served;
         let (mut latest, mut sum, mut micros) = (0, 0, [0; IN_A_ROW]);
         for ((arrived, lasts), micros) in batch.at.iter().zip(lasting).zip(&mut micros[..*count]) {
             latest = latest.max(arrived + lasts);
