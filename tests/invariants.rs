@@ -51,7 +51,7 @@ use rollsim::history::{Cause, Change, History, Outcome, Report, Wanted};
 use rollsim::scenario::parse;
 use rollsim::time::SimTime;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const CASES: u64 = 10_000;
@@ -98,6 +98,19 @@ fn the_fast_engine_agrees_with_the_plain_one_to_the_bit() {
     let requests: Result<Vec<u64>, String> = compared.into_iter().collect();
     let requests: u64 = requests.unwrap_or_else(|problem| panic!("{problem}")).into_iter().sum();
     assert!(requests > 100 * cases, "{requests} requests are few");
+}
+
+/// Loads as they are met in earnest, where a random case of a few instances hardly gets to.
+#[test]
+fn the_engines_agree_on_the_shipped_scenarios() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let files = std::fs::read_dir(folder).expect("they are there").map(|entry| entry.expect("a file").path());
+    let is_short =
+        |path: &PathBuf| path.extension().is_some_and(|end| end == "toml") && !path.ends_with("planner.toml");
+    let files: Vec<PathBuf> = files.filter(is_short).collect();
+    let compared: Result<Vec<u64>, String> = files.par_iter().map(|file| agreement::agree_on(file)).collect();
+    let requests: u64 = compared.unwrap_or_else(|problem| panic!("{problem}")).into_iter().sum();
+    assert!(requests > 1_000_000, "{requests} requests are few");
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -4,18 +4,29 @@
 use super::promises::Case;
 use rollsim::engine;
 use rollsim::history::{ClassCounts, History, Latencies, Window};
-use rollsim::scenario::parse;
+use rollsim::scenario::{Scenario, load, parse};
 use std::path::Path;
 
 /// Runs a case both ways. How many requests it had.
 pub(super) fn agree(number: u64) -> Result<u64, String> {
     let case = Case::draw(number);
     let scenario = parse(&case.text, Path::new("case.toml")).map_err(|error| error.to_string())?;
-    let strategy = &scenario.strategies[0].strategy;
-    let fast = engine::run(&scenario, strategy, 0);
-    let plain = engine::run_event_by_event(&scenario, strategy, 0);
+    compare(&scenario, 0).map_err(|difference| format!("case {number}:\n{difference}\n{}", case.text))
+}
+
+/// Runs the strategies of a scenario file both ways. How many requests they had.
+pub(super) fn agree_on(file: &Path) -> Result<u64, String> {
+    let scenario = load(file).map_err(|error| error.to_string())?;
+    let compared = (0..scenario.strategies.len()).map(|strategy| compare(&scenario, strategy));
+    compared.sum::<Result<u64, String>>().map_err(|difference| format!("{}: {difference}", file.display()))
+}
+
+fn compare(scenario: &Scenario, strategy: usize) -> Result<u64, String> {
+    let strategy = &scenario.strategies[strategy].strategy;
+    let fast = engine::run(scenario, strategy, 0);
+    let plain = engine::run_event_by_event(scenario, strategy, 0);
     match facts(&fast).into_iter().zip(facts(&plain)).find(|(fast, plain)| fast != plain) {
-        Some((fast, plain)) => Err(format!("case {number}:\n{fast}\nand not\n{plain}\n{}", case.text)),
+        Some((fast, plain)) => Err(format!("{fast}\nand not\n{plain}")),
         None => Ok(fast.ledger.arrivals),
     }
 }

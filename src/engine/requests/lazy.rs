@@ -362,14 +362,14 @@ impl Engine<'_> {
         }
         debug_assert_eq!(request.arrived, now, "a first attempt is sent at once");
         let Request { number, arrived, work, luck, .. } = *request;
-        let seen = lazy.survey(id, now);
         let warm_up = self.scenario.release.warm_up.as_ref();
         let mut rows = lazy.rows(Servers { desks: &mut self.desks, warm_up, longest });
         let in_line = rows.settle(id, pool, now).0;
+        let seen = rows.survey_by(id, now, OneByOne);
         let first = First { now, work, luck };
         let Some((service, version)) = rows.service(id, (seen, in_line), first) else { return false };
         let ends = now + service;
-        let place = rows.begin(id, seen, pool, ends);
+        let place = rows.begin(id, seen, pool, now, ends);
         lazy.note_latest(ends);
         lazy.note_rest(place, &Rest { number, arrived, work, luck });
         let part = self.part_of(arrived);

@@ -265,7 +265,7 @@ impl Row<'_> {
         let seen = service.lazy.survey_told(id, first.now);
         let mut rows = service.lazy.rows(service.servers.again());
         let (lasts, version) = rows.service(id, (seen, 0), first)?;
-        let place = rows.begin(id, seen, pool, first.now + lasts);
+        let place = rows.begin(id, seen, pool, first.now, first.now + lasts);
         service.lazy.note_end(id, place, first.now + lasts);
         balancer.opened(least);
         Some((place, lasts, version))
@@ -295,7 +295,7 @@ impl Service<'_> {
         });
         let (_, id, seen, in_line) = if balancer.is_lesser(there.0, here.0) { there } else { here };
         if let Some((lasts, version)) = rows.service(id, (seen, in_line), first) {
-            return Some((rows.begin(id, seen, pool, first.now + lasts), lasts, version));
+            return Some((rows.begin(id, seen, pool, first.now, first.now + lasts), lasts, version));
         }
         let number = batch.number + place as u64;
         let (lasts, version) = rows.wait((id, pool), number, first, self.waiting)?;
@@ -382,7 +382,7 @@ fn send_to_the_lesser(
         let (id, seen) = select_unpredictable(is_other, (there, seen[1]), (here, seen[0]));
         let manner = rows.manner(id);
         let Some(lasts) = rows.plain_service(manner, seen, work) else { return };
-        served.note(place, (rows.begin(id, seen, pool, now + lasts), lasts, manner.version()));
+        served.note(place, (rows.begin(id, seen, pool, now, now + lasts), lasts, manner.version()));
     }
 }
 

@@ -160,7 +160,7 @@ impl Rows<'_> {
         }
         while let Some(Foretold { ends, pool, rest, .. }) = self.lines.take_begun(id, now) {
             let seen = self.survey_by(id, now, OneByOne);
-            let place = self.begin(id, seen, pool, ends);
+            let place = self.begin(id, seen, pool, now, ends);
             self.rests[place] = rest;
             self.slowings[place] = Slowing::None;
         }
@@ -236,10 +236,11 @@ impl Rows<'_> {
         id.index() * self.blocks * BLOCK + free
     }
 
-    /// A free worker begins with a service. Its place, for which [`Lazy::note_rest`] and [`Lazy::note_latest`] must follow.
+    /// A free worker begins with a service now. Its place, for which [`Lazy::note_rest`] and [`Lazy::note_latest`] must follow.
     #[inline(always)]
-    pub(super) fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, ends: u64) -> usize {
+    pub(super) fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, now: u64, ends: u64) -> usize {
         let place = self.free_place(id, seen);
+        debug_assert!(self.ends[place / BLOCK][place % BLOCK] <= now, "the place is free");
         self.ends[place / BLOCK][place % BLOCK] = ends;
         if self.pools > 1 {
             self.through[place / BLOCK][place % BLOCK] = pool as u8;
