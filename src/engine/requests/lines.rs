@@ -214,7 +214,9 @@ impl Lines {
         let mut all: Vec<Foretold> = spots.map(|spot| line.foretold(spot)).collect();
         all.sort_unstable_by_key(|one| (one.begins, one.rest.number));
         self.waiting(now); // Those who do not wait any more are counted.
-        self.waiting.retain(|Reverse(wait)| wait.instance != id);
+        if all.iter().any(|one| one.begins > now) {
+            self.waiting.retain(|Reverse(wait)| wait.instance != id);
+        }
         self.line_for(id).ends = [0; LONGEST];
         self.release(id);
         all

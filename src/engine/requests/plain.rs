@@ -369,7 +369,7 @@ fn send_to_the_lesser(
     for place in served.count..count {
         let (now, work, pool, (one, other)) = (at[place], works[place], pools[place], pairs[place]);
         let [here, there] = [one, other].map(|endpoint| InstanceId(endpoint.0));
-        if !rows.hold(here) || !rows.hold(there) {
+        if !rows.holds(here) || !rows.holds(there) {
             return;
         }
         if rows.manner(here).has_line() || rows.manner(there).has_line() {

@@ -133,7 +133,7 @@ impl Rows<'_> {
 
     /// Whether there is anything to look at of an instance.
     #[inline(always)]
-    pub(super) fn hold(&self, id: InstanceId) -> bool {
+    pub(super) fn holds(&self, id: InstanceId) -> bool {
         id.index() < self.manners.len()
     }
 
