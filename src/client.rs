@@ -143,36 +143,27 @@ impl DueList {
 
     /// Adds an attempt that is due no earlier than all others.
     pub fn push(&mut self, attempt: u32) {
-        let place = attempt as usize;
-        if place >= self.links.len() {
-            self.links.resize(place + 1, Link { before: NOBODY, after: NOBODY });
-        }
-        self.links[place] = Link { before: self.last, after: NOBODY };
-        match self.last {
-            NOBODY => self.first = attempt,
-            last => self.links[last as usize].after = attempt,
-        }
-        self.last = attempt;
+        self.insert(attempt, |_| false);
     }
 
     /// Adds an attempt before all that are due later.
     pub fn insert(&mut self, attempt: u32, is_later: impl Fn(u32) -> bool) {
-        self.push(attempt);
-        let mut before = self.links[attempt as usize].before;
-        if before == NOBODY || !is_later(before) {
-            return;
+        let place = attempt as usize;
+        if place >= self.links.len() {
+            self.links.resize(place + 1, Link { before: NOBODY, after: NOBODY });
         }
-        self.remove(attempt);
-        let mut after = before;
+        let (mut before, mut after) = (self.last, NOBODY);
         while before != NOBODY && is_later(before) {
-            after = before;
-            before = self.links[before as usize].before;
+            (before, after) = (self.links[before as usize].before, before);
         }
-        self.links[attempt as usize] = Link { before, after };
-        self.links[after as usize].before = attempt;
+        self.links[place] = Link { before, after };
         match before {
             NOBODY => self.first = attempt,
             before => self.links[before as usize].after = attempt,
+        }
+        match after {
+            NOBODY => self.last = attempt,
+            after => self.links[after as usize].before = attempt,
         }
     }
 

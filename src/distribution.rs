@@ -5,6 +5,7 @@
 //! transform but the gamma and the hyperexponential one is an inversion: one draw a variate, and a higher draw is a
 //! longer span, which keeps strategies that are compared on the same draws as alike as they can be.
 
+use crate::bits::places;
 use crate::elementary::{exp, exp_of_plain, is_plain_power, ln};
 use crate::random::{Stream, unit};
 use std::sync::Arc;
@@ -278,16 +279,6 @@ fn normals(stream: &mut Stream, variates: &mut [f64]) {
             some[place] = if quantile.abs() <= MIDDLE { *quantile } else { tail_quantile(units[place]) };
         }
     }
-}
-
-/// The places of the bits that are set.
-#[inline(always)]
-fn places(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let place = bits.trailing_zeros() as usize;
-        bits &= bits.wrapping_sub(1);
-        (place < 64).then_some(place)
-    })
 }
 
 /// A standard normal variate, by inversion.

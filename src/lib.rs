@@ -66,6 +66,8 @@ pub mod wheel;
 
 pub mod queue;
 
+pub mod bits;
+
 pub mod elementary;
 
 pub mod distribution;

@@ -141,21 +141,11 @@ impl Lots {
         self.let_leave_if_any();
         if count == 2
             && excluded.is_empty()
-            && let Some((first, second)) = self.pair(luck)
+            && let Some([(first, second)]) = self.pairs([luck])
         {
             return Some(if cost(second) < cost(first) { second } else { first });
         }
         self.best_drawn(count, luck, excluded, cost)
-    }
-
-    /// Two distinct members, each drawn by its weight from those that are left; `None` where there are no two, or where
-    /// somebody has left since the last draw of the other kinds.
-    #[inline(always)]
-    pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        if !self.are_even() {
-            return self.weighed_pair(luck);
-        }
-        self.peers().map(|peers| peers.pair(luck))
     }
 
     /// Members of whom each pair is equally likely; `None` where they are not, where there are no two, or where somebody has
@@ -166,7 +156,8 @@ impl Lots {
         is_plain.then_some(Peers(&self.members))
     }
 
-    /// [`Lots::pair`] for several requests at once, which costs little more than one: each of its steps waits for memory.
+    /// Two distinct members for each luck, each drawn by its weight from those that are left; `None` where there are no two, or where
+    /// somebody has left since the last draw of the other kinds. Several cost little more than one: each step waits for memory.
     #[inline(always)]
     pub(super) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
         if !self.are_even() {
@@ -176,17 +167,11 @@ impl Lots {
         Some(lucks.map(|luck| peers.pair(luck)))
     }
 
-    #[inline(never)]
-    fn weighed_pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        self.weighed_pairs([luck]).map(|[pair]| pair)
-    }
-
     /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
     /// share.
     #[inline(always)]
     fn weighed_pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
         let total = self.sums.total();
-        // Of two whose sum is the total, nobody has all of it.
         if self.drawable < 2 {
             return None;
         }

@@ -285,7 +285,7 @@ impl Balancer {
     /// as that.
     #[inline(always)]
     pub fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        self.policy.pair(luck)
+        self.policy.pairs([luck]).map(|[pair]| pair)
     }
 
     /// [`Balancer::pair`] for several requests at once.

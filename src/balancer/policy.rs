@@ -184,16 +184,7 @@ impl Policy {
         }
     }
 
-    /// Two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
-    #[inline(always)]
-    pub(super) fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        match self {
-            Policy::LeastRequest { lots, choices: 2 } => lots.pair(luck),
-            _ => None,
-        }
-    }
-
-    /// The same for several requests.
+    /// For each luck two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
     #[inline(always)]
     pub(super) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
         match self {
@@ -202,7 +193,7 @@ impl Policy {
         }
     }
 
-    /// How often something has changed that [`Policy::pair`] rests on.
+    /// How often something has changed that [`Policy::pairs`] rests on.
     #[inline]
     pub(super) fn changes(&self) -> u64 {
         match self {

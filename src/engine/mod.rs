@@ -21,7 +21,7 @@
 //! - *Arrivals go in rows* (`requests/plain`) as long as nothing else comes first. What they have in common (balancers, window, interval,
 //!   counts) is looked up once a row. Up to 64 at a time are given their candidates and the processor is told to fetch these,
 //!   then they are sent, sixteen in a row, then what a loss would need is written: memory that is far away is waited
-//!   for once. A request at 10,000 instances costs 1.3 to 1.5 times what it costs at 100, and at 100,000 about three times: by then even
+//!   for once. A request at 10,000 instances costs 1.3 to 1.5 times what it costs at 100, and at 100,000 two and a half times: by then even
 //!   the rows are far away.
 //! - *Draws come ahead in batches* of 64 (`requests/ahead`), a stream at a time, without branches that chance decides: a processor
 //!   computes two, four or eight at once. One that computes eight looks at a row in one step, too (`requests/width`).
@@ -32,8 +32,8 @@
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
 //! counts of latencies included. There a request costs 2.7 to 2.9 times the draws of the plain libraries. With three balancers,
-//! slow start, checks, warm-up and a rollout under way it is about eight times that: candidates are drawn by weight, and a tenth of
-//! the fleet is slow at any time.
+//! slow start, checks, warm-up and a rollout under way it costs eight times these draws: most candidates are drawn by weight, and rows are
+//! shorter.
 //!
 //! What remains an event: requests that wait where their wait may end otherwise; retries, time-outs, errors, late answers; checks; the
 //! end of what an instance does that stops or fails; and everything under policies that learn from answers.

@@ -20,6 +20,7 @@ use super::rows::{
 use super::table::{Attempt, Request, State};
 use super::{Departure, Engine, Requests};
 use crate::balancer::{Balancer, Endpoint};
+use crate::bits::places;
 use crate::client::{LuckOf, luck};
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
@@ -27,7 +28,7 @@ use crate::server::{Server, Slowing};
 use crate::wheel::Wheel;
 use std::cmp::Reverse;
 
-/// Where requests go through more pools their services are events: a pool's number has a byte.
+/// Where requests go through more pools their services are events: a batch is looked through once a pool.
 const MOST_POOLS: u32 = 64;
 
 /// Every service that is lazy now.
@@ -100,17 +101,13 @@ impl Lazy {
         }
         let workers = scenario.service.workers.get();
         let apart = 1e9 / scenario.traffic.load.peak();
-        let has_rows = match balancer.policy {
-            Choice::LeastConnections(_) => true,
-            Choice::LeastRequest(choices) => choices.get() == 2,
-            _ => false,
-        };
+        let draws_pairs = matches!(balancer.policy, Choice::LeastRequest(choices) if choices.get() == 2);
         let order =
             is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
-        let lines = if has_rows && !is_told_of_ends { Lines::new(scenario) } else { Lines::default() };
+        let lines = if draws_pairs { Lines::new(scenario) } else { Lines::default() };
         Lazy {
             workers,
-            has_rows,
+            has_rows: is_told_of_ends || draws_pairs,
             lines,
             blocks: (workers as usize).div_ceil(BLOCK),
             pools: pools as usize,
@@ -290,17 +287,6 @@ impl Lazy {
     }
 }
 
-/// The columns whose bits are set.
-fn columns(mut bits: u64) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let column = bits.trailing_zeros() as usize;
-        (bits != 0).then(|| {
-            bits &= bits - 1;
-            column
-        })
-    })
-}
-
 /// Services that are counted as answered and go on, by version.
 pub(in crate::engine) type Unfinished = [Answered; Version::COUNT];
 
@@ -474,7 +460,7 @@ impl Engine<'_> {
         let now = self.now.nanos();
         let lazy = &self.requests.lazy;
         let first = id.index() * lazy.blocks * BLOCK;
-        for place in columns(lazy.survey(id, now).taken).map(|column| first + column) {
+        for place in places(lazy.survey(id, now).taken).map(|column| first + column) {
             self.make_an_attempt(id, place);
         }
         if self.requests.lazy.has_line(id) {

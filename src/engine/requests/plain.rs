@@ -78,11 +78,10 @@ impl Drawn {
         Drawn { first: 0, count: 0, changes: 0, pools: [0; AHEAD], pairs: [(Endpoint(0), Endpoint(0)); AHEAD] }
     }
 
-    /// For how many requests from this one on there is something drawn that still holds.
+    /// Whether something was drawn for a request that still holds.
     #[inline]
-    fn covers(&self, number: u64, changes: u64) -> usize {
-        let is_valid = changes == self.changes && number >= self.first;
-        if is_valid { (self.count as u64).saturating_sub(number - self.first) as usize } else { 0 }
+    fn holds(&self, number: u64, changes: u64) -> bool {
+        changes == self.changes && (self.first..self.first + self.count as u64).contains(&number)
     }
 
     /// What was drawn for the first requests of a batch.
@@ -381,7 +380,7 @@ fn send_to_the_lesser(
         let is_other = is_other(pool, (one, open[0]), (other, open[1]));
         let (id, seen) = select_unpredictable(is_other, (there, seen[1]), (here, seen[0]));
         let manner = rows.manner(id);
-        let Some(lasts) = rows.plain_service(manner, seen, work) else { return };
+        let Some(lasts) = rows.plain_service(manner, seen.open, work) else { return };
         served.note(place, (rows.begin(id, seen, pool, now, now + lasts), lasts, manner.version()));
     }
 }
@@ -427,7 +426,7 @@ impl Engine<'_> {
         let is_drawn_ahead = !row.service.lazy.is_ordered();
         while requests.source.next_arrival() < until {
             let batch = requests.source.batch(until, IN_A_ROW);
-            if is_drawn_ahead && requests.drawn.covers(batch.number, changes) == 0 {
+            if is_drawn_ahead && !requests.drawn.holds(batch.number, changes) {
                 let foreseen = requests.source.batch(weights_change_at.unwrap_or(u64::MAX), AHEAD);
                 row.draw(&foreseen, changes, &mut requests.drawn);
             }

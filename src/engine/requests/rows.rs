@@ -144,12 +144,12 @@ impl Rows<'_> {
         *manner
     }
 
-    /// How long an instance of such a manner, without a line, serves a request that begins now, nanoseconds; `None`: it has no free
-    /// worker, it does not just take the request's work, or that is longer than what is plain.
+    /// How long an instance of such a manner, where so many are open, serves a request that begins now, nanoseconds; `None`: it has no
+    /// free worker, it does not just take the request's work, or that is longer than what is plain.
     #[inline(always)]
-    pub(super) fn plain_service(&self, manner: Manner, seen: Survey, work: u64) -> Option<u64> {
+    pub(super) fn plain_service(&self, manner: Manner, open: u32, work: u64) -> Option<u64> {
         let lasts = work.max(1);
-        let is_plain = seen.open < u32::from(manner.room()) && manner.room() < SLOW && lasts <= self.servers.longest;
+        let is_plain = open < u32::from(manner.room()) && manner.room() < SLOW && lasts <= self.servers.longest;
         is_plain.then_some(lasts)
     }
 
@@ -208,21 +208,15 @@ impl Rows<'_> {
         first: First,
     ) -> Option<(u64, Version)> {
         let manner = self.manner(id);
-        let (room, version, open) = (manner.room(), manner.version(), seen.open + in_line);
-        if open >= u32::from(room) {
-            return None;
+        let (version, open) = (manner.version(), seen.open + in_line);
+        if let Some(lasts) = self.plain_service(manner, open, first.work) {
+            return Some((lasts, version));
         }
-        if room < SLOW {
-            let lasts = first.work.max(1);
-            return (lasts <= self.servers.longest).then_some((lasts, version));
-        }
-        if open >= u32::from(room - SLOW) {
-            return None;
-        }
+        let room = manner.room().checked_sub(SLOW).filter(|room| open < u32::from(*room))?;
         let desk = &mut self.servers.desks[id.index()];
         let (lasts, slowing) = slow_service(desk, first, self.servers.warm_up, self.servers.longest)?;
         if desk.is_plain(first.now) {
-            self.manners[id.index()] = manner.with_room(room - SLOW);
+            self.manners[id.index()] = manner.with_room(room);
         }
         self.slowings[self.free_place(id, seen)] = slowing;
         Some((lasts, version))
