@@ -14,9 +14,7 @@
 use super::lines::{Foretold, Lines};
 use super::look::{BLOCK, NEVER, OneByOne, Survey};
 use super::records::{Answered, Part};
-use super::rows::{
-    First, IN_LINE, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, prefetch, room, seen_through, survey,
-};
+use super::rows::{First, IN_LINE, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, room, seen_through, survey};
 use super::table::{Attempt, Request, State};
 use super::{Departure, Engine, Requests};
 use crate::balancer::{Balancer, Endpoint};
@@ -166,12 +164,6 @@ impl Lazy {
     fn note_no_line(&mut self, id: InstanceId) {
         let manner = &mut self.manners[id.index()];
         *manner = manner.with_line(false);
-    }
-
-    /// Has what an instance's services are known by fetched into the processor's cache.
-    #[inline(always)]
-    pub(super) fn fetch(&self, id: InstanceId) {
-        prefetch(&self.ends, id.index() * self.blocks);
     }
 
     /// What requests in a row look at.

@@ -27,7 +27,7 @@ use crate::tally::Tally;
 use crate::time::SimTime;
 use std::hint::select_unpredictable;
 
-/// Requests for which it is drawn together whom each may go to, long before they are sent: so that their memory is on its way.
+/// Requests for which it is drawn together whom each may go to.
 const AHEAD: usize = BATCH;
 
 /// Requests that are sent in a row.
@@ -117,7 +117,7 @@ impl Served {
 }
 
 impl Row<'_> {
-    /// Draws for the requests of a batch, until a choice is not plain, and has the memory of those fetched among whom they choose.
+    /// Draws for the requests of a batch, until a choice is not plain.
     fn draw(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
         match Width::of_this_processor() {
             // SAFETY: the processor has what the function is compiled for. What it buys is told at [`Width`]; its checked twin is the
@@ -144,10 +144,6 @@ impl Row<'_> {
             *choice = luck(*luck_of, LuckOf::Choice, 1);
         }
         self.draw_pairs(batch, &choices, drawn);
-        for (one, other) in &drawn.pairs[..drawn.count] {
-            self.service.lazy.fetch(InstanceId(one.0));
-            self.service.lazy.fetch(InstanceId(other.0));
-        }
     }
 
     #[inline(always)]

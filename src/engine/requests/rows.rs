@@ -239,7 +239,6 @@ impl Rows<'_> {
         if self.pools > 1 {
             self.through[place / BLOCK][place % BLOCK] = pool as u8;
         }
-        prefetch(self.rests, place);
         place
     }
 }
@@ -296,20 +295,4 @@ fn slow_service(desk: &mut Desk, first: First, warm_up: Option<&WarmUp>, longest
 pub(super) fn room(workers: u32, others: u32) -> u8 {
     debug_assert!(others <= workers && workers <= MOST_WORKERS, "{others} of {workers} workers");
     (workers - others) as u8
-}
-
-/// Has an item fetched into the processor's cache; nothing depends on it.
-#[inline]
-pub(super) fn prefetch<T>(items: &[T], place: usize) {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(item) = items.get(place) {
-        // SAFETY: the address is that of an item, and fetching it ahead has no effect but time. It buys a sixth of `cargo bench
-        // --bench ratios -- growth-10000`; elsewhere the same code runs without it.
-        #[expect(unsafe_code, reason = "see above")]
-        unsafe {
-            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(item).cast());
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (items, place);
 }
