@@ -14,7 +14,7 @@
 use super::lines::{Foretold, Lines};
 use super::look::{BLOCK, NEVER, OneByOne, Survey};
 use super::records::{Answered, Part};
-use super::rows::{First, IN_LINE, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, room, seen_through, survey};
+use super::rows::{First, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, foretold, room, seen_through, survey};
 use super::table::{Attempt, Request, State};
 use super::{Departure, Engine, Requests};
 use crate::balancer::{Balancer, Endpoint};
@@ -142,28 +142,23 @@ impl Lazy {
         survey(&self.ends, self.blocks, id, now, OneByOne)
     }
 
+    /// How many wait at an instance that are lazy.
+    fn waiting(&self, id: InstanceId, now: u64) -> u32 {
+        self.lines.open(id, self.survey(id, now), now)
+    }
+
     /// How many requests are at an instance that are lazy.
     #[inline]
     pub(super) fn open(&self, id: InstanceId, now: u64) -> u32 {
-        self.survey(id, now).open + if self.has_line(id) { self.lines.open(id, 0, now).0 } else { 0 }
+        let seen = self.survey(id, now);
+        seen.open + self.lines.open(id, seen, now)
     }
 
     /// How many of these came through a pool.
     #[inline]
     pub(super) fn open_through(&self, pool: u16, id: InstanceId, now: u64) -> u32 {
-        let served = seen_through(&self.through, self.blocks, pool, id, self.survey(id, now));
-        served + if self.has_line(id) { self.lines.open(id, pool, now).1 } else { 0 }
-    }
-
-    #[inline]
-    fn has_line(&self, id: InstanceId) -> bool {
-        self.manners.get(id.index()).is_some_and(|manner| manner.has_line())
-    }
-
-    /// An instance has no line any more.
-    fn note_no_line(&mut self, id: InstanceId) {
-        let manner = &mut self.manners[id.index()];
-        *manner = manner.with_line(false);
+        let seen = self.survey(id, now);
+        seen_through(&self.through, self.blocks, pool, id, seen) + self.lines.open_through(pool, id, seen, now)
     }
 
     /// What requests in a row look at.
@@ -188,10 +183,10 @@ impl Lazy {
         self.latest = self.latest.max(ends);
     }
 
-    /// What a service that began at a place would become; nothing where it is [in a line](IN_LINE).
+    /// What a service at a place would become.
     #[inline]
     pub(super) fn note_rest(&mut self, place: usize, request: &Rest) {
-        debug_assert!(place < self.rests.len() || place == IN_LINE, "it has a place");
+        debug_assert!(place < self.rests.len(), "it has a place");
         if let Some(rest) = self.rests.get_mut(place) {
             *rest = *request;
         }
@@ -342,10 +337,9 @@ impl Engine<'_> {
         let Request { number, arrived, work, luck, .. } = *request;
         let warm_up = self.scenario.release.warm_up.as_ref();
         let mut rows = lazy.rows(Servers { desks: &mut self.desks, warm_up, longest });
-        let in_line = rows.settle(id, pool, now).0;
         let seen = rows.survey_by(id, now, OneByOne);
         let first = First { now, work, luck };
-        let Some((service, version)) = rows.service(id, (seen, in_line), first) else { return false };
+        let Some((service, version)) = rows.service(id, seen, first) else { return false };
         let ends = now + service;
         let place = rows.begin(id, seen, pool, now, ends);
         lazy.note_latest(ends);
@@ -424,7 +418,7 @@ impl Engine<'_> {
             let part = self.part_of(lazy.rests[place].arrived);
             unfinished[self.desks[place / BLOCK / lazy.blocks].version.index()].add(&Answered::of(part, 1));
         }
-        for (_, rest, id) in lazy.lines.all_after(moment) {
+        for (Foretold { rest, .. }, id) in lazy.lines.all_after(moment) {
             let part = self.part_of(rest.arrived);
             unfinished[self.desks[id.index()].version.index()].add(&Answered::of(part, 1));
         }
@@ -440,57 +434,44 @@ impl Engine<'_> {
     pub(in crate::engine) fn all_have_ended(&mut self, moment: u64) -> bool {
         let lazy = &mut self.requests.lazy;
         if lazy.latest > moment && !lazy.is_latest_exact {
-            let in_lines = lazy.lines.all_after(moment).map(|(end, ..)| end);
+            let in_lines = lazy.lines.all_after(moment).map(|(one, _)| one.ends);
             lazy.latest = lazy.ends.as_flattened().iter().copied().chain(in_lines).max().unwrap_or(0);
             lazy.is_latest_exact = true;
         }
         lazy.latest <= moment
     }
 
-    /// From now on the ends of all services at an instance are events, those begun until now.
+    /// From now on the ends of all services at an instance are events, those begun until now and those who wait for these.
     pub(in crate::engine) fn foresee_departures(&mut self, id: InstanceId) {
         let now = self.now.nanos();
-        let lazy = &self.requests.lazy;
+        let lazy = &mut self.requests.lazy;
+        let mut all = Vec::new();
         let first = id.index() * lazy.blocks * BLOCK;
         for place in places(lazy.survey(id, now).taken).map(|column| first + column) {
-            self.make_an_attempt(id, place);
-        }
-        if self.requests.lazy.has_line(id) {
-            // Who is an attempt and waits has come later.
-            for foretold in self.requests.lazy.lines.give_up(id, now).into_iter().rev() {
-                self.undo_foretold(id, &foretold);
+            all.push(foretold(place, &lazy.ends, &lazy.through, &lazy.rests, &lazy.slowings));
+            lazy.ends[place / BLOCK][place % BLOCK] = 0;
+            if let Some(order) = &mut lazy.order {
+                order.void += 1;
+                order.taken[id.index()] &= !(1 << (place - first));
             }
-            self.requests.lazy.note_no_line(id);
+        }
+        lazy.lines.give_up(id, now, &mut all);
+        // Who is an attempt and waits has come later.
+        all.sort_unstable_by_key(|one| Reverse((one.begins(), one.rest.number)));
+        for one in all {
+            self.make_an_attempt(id, &one);
         }
     }
 
-    /// A lazy service becomes an attempt: it is not counted any more.
-    fn make_an_attempt(&mut self, id: InstanceId, place: usize) {
-        let lazy = &mut self.requests.lazy;
-        let departs = std::mem::replace(&mut lazy.ends[place / BLOCK][place % BLOCK], 0);
-        if let Some(order) = &mut lazy.order {
-            order.void += 1;
-            order.taken[id.index()] &= !(1 << (place - id.index() * lazy.blocks * BLOCK));
-        }
-        let rest = lazy.rests[place];
-        // Where nothing slows services down nobody says so, unless they began later.
-        let service = rest.work.max(1);
-        let slowing = if departs - rest.arrived == service { Slowing::None } else { lazy.slowings[place] };
-        let begun = if slowing == Slowing::None { departs - service } else { rest.arrived };
-        let pool = lazy.through.get(place / BLOCK).map_or(0, |block| u16::from(block[place % BLOCK]));
-        let attempt = self.forget_answer(id, pool, &rest, departs);
-        self.go_on_as_event(Attempt { begun, departs, slowing, ..attempt });
-    }
-
-    /// One of a line becomes an attempt, in service or waiting.
-    fn undo_foretold(&mut self, id: InstanceId, foretold: &Foretold) {
-        let Foretold { begins, ends, pool, rest } = foretold;
-        let attempt = self.forget_answer(id, *pool, rest, *ends);
-        if *begins <= self.now.nanos() {
-            self.go_on_as_event(Attempt { begun: *begins, departs: *ends, ..attempt });
+    /// A lazy service becomes an attempt, in service or waiting before all others: it is not counted any more.
+    fn make_an_attempt(&mut self, id: InstanceId, foretold: &Foretold) {
+        let (begins, slowing) = (foretold.begins(), foretold.slowing);
+        let attempt = self.forget_answer(id, foretold);
+        if begins <= self.now.nanos() {
+            self.go_on_as_event(Attempt { begun: begins, departs: foretold.ends, slowing, ..attempt });
             return;
         }
-        self.balancers[usize::from(*pool)].opened(attempt.endpoint);
+        self.balancers[usize::from(attempt.balancer)].opened(attempt.endpoint);
         let place = self.requests.attempts.keep(Attempt { state: State::Waiting, ..attempt });
         let Server::Fifo(fifo) = &mut self.desks[id.index()].server else { unreachable!("it serves lazily") };
         fifo.wait_first(place);
@@ -504,11 +485,11 @@ impl Engine<'_> {
     }
 
     /// What was counted as answered is not any more: an attempt in service.
-    fn forget_answer(&mut self, id: InstanceId, pool: u16, rest: &Rest, departs: u64) -> Attempt {
-        let Rest { number, arrived, work, luck } = *rest;
+    fn forget_answer(&mut self, id: InstanceId, foretold: &Foretold) -> Attempt {
+        let Foretold { ends, pool, rest: Rest { number, arrived, work, luck }, .. } = *foretold;
         let (interval, class) = (self.requests.source.interval_of(arrived), self.requests.source.class_of(luck));
         let request = Request { number, arrived, work, luck, interval, attempts: 1, class };
-        self.measure::<true>(&request.mark(), departs - arrived, false);
+        self.measure::<true>(&request.mark(), ends - arrived, false);
         self.discount_answered(self.desks[id.index()].version, &Answered::of(self.part_of(arrived), 1));
         self.history.events -= 1;
         self.requests.lazy.is_latest_exact = false;
@@ -532,7 +513,7 @@ impl Engine<'_> {
 
     /// Services at an instance take another time from now on: who has waited for one until now has been told too much.
     pub(in crate::engine) fn foresee_lines(&mut self, id: InstanceId) {
-        if self.requests.lazy.has_line(id) {
+        if self.requests.lazy.waiting(id, self.now.nanos()) > 0 {
             self.foresee_departures(id);
         }
     }

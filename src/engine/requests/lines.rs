@@ -1,18 +1,20 @@
 //! Requests that wait at plain instances. Nothing but what is there decides when they are served: so that is foretold as they
 //! come, and nothing happens when it comes true.
 //!
-//! First come, first served by so many workers: whoever finds *n* requests at an instance begins when all but one fewer than the
-//! workers of these have ended (Kiefer and Wolfowitz: On the Theory of Queues with Many Servers, 1955). All ends are known, those of the
-//! ones that wait included.
+//! First come, first served by so many workers: whoever comes is served by the worker that is the first to have served all who came
+//! before (Kiefer and Wolfowitz: On the Theory of Queues with Many Servers, 1955). So a place says when its worker will be free, and
+//! what it held until somebody waits for it goes on in the instance's *line*. As long as anything does, all workers are at work, and as
+//! many wait as there are services in the line.
 
-use super::look::BLOCK;
-use super::rows::{First, MOST_WORKERS, Rest};
+use super::look::{BLOCK, Survey};
+use super::rows::{MOST_WORKERS, Rest};
 use crate::fleet::InstanceId;
 use crate::scenario::{Discipline, Scenario};
+use crate::server::Slowing;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Requests in the line of an instance; where more wait they are attempts.
+/// Services in the line of an instance; where more wait they are attempts.
 const LONGEST: usize = BLOCK;
 
 /// All lines.
@@ -36,21 +38,30 @@ pub(super) struct Lines {
 
 const NONE: u32 = u32::MAX;
 
-/// Who waits at an instance, or did a short time ago. Where an end has come there is room.
+/// Services at an instance for whose ends somebody waits, or did. Where an end has come there is room.
 #[derive(Clone, Debug)]
 struct Line {
     instance: InstanceId,
-    /// When services end, and when they begin, nanoseconds.
+    /// When they end, nanoseconds.
     ends: [u64; LONGEST],
-    begins: [u64; LONGEST],
     pools: [u8; LONGEST],
     rests: [Rest; LONGEST],
+    slowings: [Slowing; LONGEST],
 }
 
 impl Line {
-    fn foretold(&self, spot: usize) -> Foretold {
-        let pool = self.pools[spot].into();
-        Foretold { begins: self.begins[spot], ends: self.ends[spot], pool, rest: self.rests[spot] }
+    fn of(instance: InstanceId) -> Self {
+        let (rests, slowings) = ([Rest::NONE; LONGEST], [Slowing::None; LONGEST]);
+        Line { instance, ends: [0; LONGEST], pools: [0; LONGEST], rests, slowings }
+    }
+
+    /// The services that go on after a moment.
+    fn all_after(&self, moment: u64) -> impl Iterator<Item = Foretold> {
+        let spots = (0..LONGEST).filter(move |spot| self.ends[*spot] > moment);
+        spots.map(|spot| {
+            let (pool, slowing) = (self.pools[spot].into(), self.slowings[spot]);
+            Foretold { ends: self.ends[spot], pool, rest: self.rests[spot], slowing }
+        })
     }
 }
 
@@ -63,13 +74,20 @@ struct Wait {
     is_counted: bool,
 }
 
-/// One of a line.
+/// A service whose end is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Foretold {
-    pub(super) begins: u64,
     pub(super) ends: u64,
     pub(super) pool: u16,
     pub(super) rest: Rest,
+    pub(super) slowing: Slowing,
+}
+
+impl Foretold {
+    /// When it begins. Whoever is slowed down has not waited.
+    pub(super) fn begins(&self) -> u64 {
+        if self.slowing == Slowing::None { self.ends - self.rest.work.max(1) } else { self.rest.arrived }
+    }
 }
 
 impl Lines {
@@ -89,20 +107,31 @@ impl Lines {
         (line != NONE).then(|| &self.all[line as usize])
     }
 
-    /// How many of an instance's go on, and how many of those came through a pool.
-    pub(super) fn open(&self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
-        let Some(line) = self.line(id) else { return (0, 0) };
-        let go_on = line.ends.iter().zip(line.pools).filter(|(end, _)| **end > now);
-        go_on.fold((0, 0), |(all, through), (_, own)| (all + 1, through + u32::from(u16::from(own) == pool)))
+    /// How many workers an instance has; 0: nobody waits here.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
     }
 
-    /// One of an instance's that is in service by now, and not in line any more.
-    pub(super) fn take_begun(&mut self, id: InstanceId, now: u64) -> Option<Foretold> {
-        let line = self.line(id)?;
-        let spot = (0..LONGEST).find(|spot| line.ends[*spot] > now && line.begins[*spot] <= now)?;
-        let begun = line.foretold(spot);
-        self.line_for(id).ends[spot] = 0;
-        Some(begun)
+    /// How many go on in the line of an instance of which so much is seen.
+    #[inline]
+    pub(super) fn open(&self, id: InstanceId, seen: Survey, now: u64) -> u32 {
+        let Some(line) = self.line_behind(id, seen) else { return 0 };
+        line.ends.iter().map(|end| u32::from(*end > now)).sum()
+    }
+
+    /// How many of these came through a pool.
+    #[inline]
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64) -> u32 {
+        let Some(line) = self.line_behind(id, seen) else { return 0 };
+        let all = line.ends.iter().zip(line.pools);
+        all.map(|(end, own)| u32::from(*end > now && u16::from(own) == pool)).sum()
+    }
+
+    /// The line, if anything can go on there.
+    #[inline]
+    fn line_behind(&self, id: InstanceId, seen: Survey) -> Option<&Line> {
+        let is_full = seen.open as usize == self.workers;
+        if is_full { self.line(id) } else { None }
     }
 
     /// The ends of an instance's.
@@ -110,50 +139,27 @@ impl Lines {
         self.line(id).map_or(&[], |line| &line.ends)
     }
 
-    /// The ends of all that end later than a moment, and the requests and instances.
-    pub(super) fn all_after(&self, moment: u64) -> impl Iterator<Item = (u64, &Rest, InstanceId)> {
-        self.all.iter().flat_map(move |line| {
-            let all = line.ends.iter().zip(&line.rests).filter(move |(end, _)| **end > moment);
-            all.map(|(end, rest)| (*end, rest, line.instance))
-        })
+    /// All services that end later than a moment, and where.
+    pub(super) fn all_after(&self, moment: u64) -> impl Iterator<Item = (Foretold, InstanceId)> {
+        self.all.iter().flat_map(move |line| line.all_after(moment).map(|one| (one, line.instance)))
     }
 
-    /// A request waits where the services of `row` end then, if it can be told until when and it is over in time. How long
-    /// it takes in all, nanoseconds. `others`: how many wait elsewhere, if that is counted.
+    /// A request waits at an instance until this service ends, if it may. `others`: how many wait elsewhere, if that is counted.
     #[inline(never)]
-    pub(super) fn wait(
-        &mut self,
-        (id, pool): (InstanceId, u16),
-        (number, first): (u64, First),
-        row: &[[u64; BLOCK]],
-        longest: u64,
-        others: Option<u64>,
-    ) -> Option<u64> {
-        let mut ends = [0; MOST_WORKERS as usize + LONGEST];
-        let mut count = 0;
-        let line = self.line(id);
-        let in_line = line.map_or(&[][..], |line| &line.ends);
-        for end in row.as_flattened().iter().chain(in_line).filter(|end| **end > first.now) {
-            ends[count] = *end;
-            count += 1;
-        }
-        let ahead = count.checked_sub(self.workers).filter(|ahead| self.workers > 0 && *ahead < self.queue)?;
-        let spot = line.map_or(Some(0), |line| line.ends.iter().position(|end| *end <= first.now))?;
-        let begins = *ends[..count].select_nth_unstable(ahead).1;
-        let waits = begins - first.now;
-        let lasts = waits + first.work.max(1);
-        if lasts > longest {
-            return None;
-        }
+    pub(super) fn wait(&mut self, id: InstanceId, ahead: Foretold, now: u64, others: Option<u64>) -> bool {
+        let queue = self.queue;
         let line = self.line_for(id);
-        (line.begins[spot], line.ends[spot], line.pools[spot]) = (begins, first.now + lasts, pool as u8);
-        line.rests[spot] = Rest { number, arrived: first.now, work: first.work, luck: first.luck };
-        self.waiting.push(Reverse(Wait { until: begins, instance: id, lasts: waits, is_counted: others.is_some() }));
-        let waiting = self.waiting(first.now);
+        let waiting = line.ends.iter().filter(|end| **end > now).count();
+        let free = line.ends.iter().position(|end| *end <= now);
+        let Some(spot) = free.filter(|_| waiting < queue) else { return false };
+        let Foretold { ends, pool, rest, slowing } = ahead;
+        (line.ends[spot], line.pools[spot], line.rests[spot], line.slowings[spot]) = (ends, pool as u8, rest, slowing);
+        self.waiting.push(Reverse(Wait { until: ends, instance: id, lasts: ends - now, is_counted: others.is_some() }));
+        let waiting = self.waiting(now);
         if let Some(others) = others {
             self.most = self.most.max(others + waiting);
         }
-        Some(lasts)
+        true
     }
 
     fn line_for(&mut self, id: InstanceId) -> &mut Line {
@@ -162,20 +168,13 @@ impl Lines {
         }
         if self.of[id.index()] == NONE {
             self.of[id.index()] = self.free.pop().unwrap_or_else(|| {
-                let (times, pools, rests) = ([0; LONGEST], [0; LONGEST], [Rest::NONE; LONGEST]);
-                self.all.push(Line { instance: id, ends: times, begins: times, pools, rests });
+                self.all.push(Line::of(id));
                 self.all.len() as u32 - 1
             });
         }
         let line = &mut self.all[self.of[id.index()] as usize];
         line.instance = id;
         line
-    }
-
-    /// An instance's line, where nothing goes on any more, is nobody's.
-    pub(super) fn release(&mut self, id: InstanceId) {
-        let line = std::mem::replace(&mut self.of[id.index()], NONE);
-        self.free.push(line);
     }
 
     /// How many wait at a moment, which never goes back.
@@ -207,19 +206,18 @@ impl Lines {
         self.most > 0 || !self.over.is_empty()
     }
 
-    /// Nothing is foretold any more of an instance: what goes on there, in the order of beginning.
-    pub(super) fn give_up(&mut self, id: InstanceId, now: u64) -> Vec<Foretold> {
-        let Some(line) = self.line(id) else { return Vec::new() };
-        let spots = (0..LONGEST).filter(|spot| line.ends[*spot] > now);
-        let mut all: Vec<Foretold> = spots.map(|spot| line.foretold(spot)).collect();
-        all.sort_unstable_by_key(|one| (one.begins, one.rest.number));
+    /// Nothing is foretold any more of an instance: adds what goes on in its line to `all`.
+    pub(super) fn give_up(&mut self, id: InstanceId, now: u64, all: &mut Vec<Foretold>) {
+        let Some(line) = self.line(id) else { return };
+        let others = all.len();
+        all.extend(line.all_after(now));
         self.waiting(now); // Those who do not wait any more are counted.
-        if all.iter().any(|one| one.begins > now) {
+        if all.len() > others {
             self.waiting.retain(|Reverse(wait)| wait.instance != id);
         }
         self.line_for(id).ends = [0; LONGEST];
-        self.release(id);
-        all
+        let line = std::mem::replace(&mut self.of[id.index()], NONE);
+        self.free.push(line);
     }
 }
 
@@ -231,27 +229,26 @@ mod tests {
 
     /// By hand: two workers are at work until 10 and 11.
     #[test]
-    fn whoever_comes_begins_as_soon_as_a_worker_has_nobody_before_it_to_serve() {
-        let mut lines = Lines { workers: 2, queue: 3, ..Lines::default() };
-        let row = [[10, 11, 0, 0, 0, 0, 0, 0]];
-        let mut wait = |number, now, work, longest| {
-            lines.wait((ID, 0), (number, First { now, work, luck: number }), &row, longest, Some(5))
+    fn as_many_wait_as_services_go_on_in_the_line() {
+        let mut lines = Lines { workers: 2, queue: 2, ..Lines::default() };
+        let full = Survey { open: 2, taken: 3 };
+        let mut wait = |number, now, ends, work| {
+            let rest = Rest { number, arrived: ends - work, work, luck: number };
+            let ahead = Foretold { ends, pool: number as u16, rest, slowing: Slowing::None };
+            lines.wait(ID, ahead, now, Some(5))
         };
-        assert_eq!(wait(1, 2, 10, 100), Some(8 + 10), "from 10 to 20");
-        assert_eq!(wait(2, 3, 1, 100), Some(8 + 1), "from 11 to 12");
-        assert_eq!(wait(3, 4, 1, 8), None, "it would take until 13, which is too long");
-        assert_eq!(wait(3, 4, 1, 9), Some(8 + 1), "from 12 to 13");
-        assert_eq!(wait(4, 5, 1, 100), None, "three wait");
-        assert_eq!(wait(4, 10, 5, 100), Some(3 + 5), "two wait, and the first to end does so at 13");
+        assert!(wait(1, 2, 10, 9), "from 10 on");
+        assert!(wait(2, 3, 11, 9), "from 11 on");
+        assert!(!wait(3, 4, 12, 1), "two wait");
+        assert!(wait(3, 10, 12, 1), "one waits");
 
-        assert_eq!(lines.open(ID, 0, 10), (4, 4));
-        assert_eq!((lines.waiting_at(10), lines.waiting_at(11)), (3, 2));
-        let begun = lines.take_begun(ID, 10).expect("one is served");
-        assert_eq!((begun.begins, begun.ends, begun.rest.number), (10, 20, 1));
-        assert!(lines.take_begun(ID, 10).is_none());
-        let left: Vec<u64> = lines.give_up(ID, 10).iter().map(|one| one.rest.number).collect();
-        assert_eq!(left, [2, 3, 4], "in the order of beginning");
-        assert_eq!(lines.take_counts(), (vec![8], 5 + 3), "one wait is over, and at most three waited beside five");
-        assert_eq!(lines.open(ID, 0, 10), (0, 0));
+        assert_eq!((lines.open(ID, full, 10), lines.open(ID, Survey::NOTHING, 10)), (2, 0));
+        assert_eq!([1, 2, 3].map(|pool| lines.open_through(pool, ID, full, 10)), [0, 1, 1]);
+        assert_eq!([10, 11].map(|moment| lines.waiting_at(moment)), [2, 1]);
+        let mut left = Vec::new();
+        lines.give_up(ID, 10, &mut left);
+        assert_eq!(left.iter().map(|one| (one.rest.number, one.begins())).collect::<Vec<_>>(), [(3, 11), (2, 2)]);
+        assert_eq!(lines.take_counts(), (vec![8], 5 + 2), "one wait is over, and at most two waited beside five");
+        assert_eq!(lines.open(ID, full, 10), 0);
     }
 }

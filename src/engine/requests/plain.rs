@@ -15,7 +15,7 @@ use super::lazy::Lazy;
 use super::look::AtOnce;
 use super::look::{Look, OneByOne};
 use super::records::{Answered, Part};
-use super::rows::{First, IN_LINE, MOST, Rest, Rows, Servers};
+use super::rows::{First, MOST, Rest, Rows, Servers};
 use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
 use super::width::Width;
@@ -259,7 +259,7 @@ impl Row<'_> {
         let id = InstanceId(least.0);
         let seen = service.lazy.survey_told(id, first.now);
         let mut rows = service.lazy.rows(service.servers.again());
-        let (lasts, version) = rows.service(id, (seen, 0), first)?;
+        let (lasts, version) = rows.service(id, seen, first)?;
         let place = rows.begin(id, seen, pool, first.now, first.now + lasts);
         service.lazy.note_end(id, place, first.now + lasts);
         balancer.opened(least);
@@ -284,18 +284,16 @@ impl Service<'_> {
         let mut rows = self.lazy.rows(self.servers.again());
         let [here, there] = [one, other].map(|endpoint| {
             let id = InstanceId(endpoint.0);
-            let (in_line, through) = rows.settle(id, pool, first.now);
             let seen = rows.survey_by(id, first.now, by);
-            ((endpoint, rows.seen_through(pool, id, seen) + through), id, seen, in_line)
+            ((endpoint, rows.open_through(pool, id, seen, first.now)), id, seen)
         });
-        let (_, id, seen, in_line) = if balancer.is_lesser(there.0, here.0) { there } else { here };
-        if let Some((lasts, version)) = rows.service(id, (seen, in_line), first) {
+        let (_, id, seen) = if balancer.is_lesser(there.0, here.0) { there } else { here };
+        if let Some((lasts, version)) = rows.service(id, seen, first) {
             return Some((rows.begin(id, seen, pool, first.now, first.now + lasts), lasts, version));
         }
-        let number = batch.number + place as u64;
-        let (lasts, version) = rows.wait((id, pool), number, first, self.waiting)?;
+        let begun = rows.wait((id, pool), first, self.waiting)?;
         self.in_line += 1;
-        Some((IN_LINE, lasts, version))
+        Some(begun)
     }
 
     /// What those served would become is written down, from this one on.
@@ -367,12 +365,10 @@ fn send_to_the_lesser(
         if !rows.holds(here) || !rows.holds(there) {
             return;
         }
-        if rows.manner(here).has_line() || rows.manner(there).has_line() {
-            return;
-        }
         let seen = [rows.survey_by(here, now, by), rows.survey_by(there, now, by)];
         let open = [rows.seen_through(pool, here, seen[0]), rows.seen_through(pool, there, seen[1])];
-        // Chance decides it, so nothing branches on it.
+        // Those in the line of an instance without a free worker are not looked at: if that makes it the lesser one it must be, and
+        // else they change nothing. Chance decides it, so nothing branches on it.
         let is_other = is_other(pool, (one, open[0]), (other, open[1]));
         let (id, seen) = select_unpredictable(is_other, (there, seen[1]), (here, seen[0]));
         let manner = rows.manner(id);

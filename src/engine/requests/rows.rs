@@ -1,7 +1,7 @@
 //! What requests that are sent in a row look at: of each instance what it serves lazily, and how.
 
 use super::lines::{Foretold, Lines};
-use super::look::{BLOCK, Look, OneByOne, Survey, places_of};
+use super::look::{BLOCK, Look, Survey, places_of};
 use crate::client::{LuckOf, luck};
 use crate::engine::Desk;
 use crate::fleet::{InstanceId, Version};
@@ -14,11 +14,7 @@ pub(super) const MOST_WORKERS: u32 = 64;
 /// No lazy service takes longer (73 years).
 pub(super) const MOST: u64 = 1 << 61;
 
-/// The place of requests that wait.
-pub(super) const IN_LINE: usize = usize::MAX;
-
-/// What is known of an instance, in one number: in the lower byte its *room*, in the higher one its version, and whether it has a
-/// line.
+/// What is known of an instance, in one number: in the lower byte its *room*, in the higher one its version.
 ///
 /// The room is how many lazy services it can have: workers that are not at work on what is not lazy; more by [`SLOW`] where it has
 /// a defect or work does not take just its time. 0: nothing is known, for something about it has changed.
@@ -30,7 +26,6 @@ pub(super) const SLOW: u8 = 128;
 
 impl Manner {
     pub(super) const UNKNOWN: Manner = Manner(0);
-    const LINE: u16 = 1 << 15;
 
     pub(super) fn room(self) -> u8 {
         self.0 as u8
@@ -40,23 +35,13 @@ impl Manner {
         Manner(self.0 & !0xff | u16::from(room))
     }
 
-    /// Whether an instance has a line, or had one a short time ago.
-    #[inline(always)]
-    pub(super) fn has_line(self) -> bool {
-        self.0 & Manner::LINE != 0
-    }
-
-    pub(super) fn with_line(self, has_line: bool) -> Self {
-        Manner(self.0 & !Manner::LINE | if has_line { Manner::LINE } else { 0 })
-    }
-
     #[inline(always)]
     pub(super) fn version(self) -> Version {
-        Version((self.0 >> 8) as u8 & 127)
+        Version((self.0 >> 8) as u8)
     }
 
     pub(super) fn with_version(self, version: Version) -> Self {
-        Manner(self.0 & (Manner::LINE | 0xff) | u16::from(version.0) << 8)
+        Manner(self.0 & 0xff | u16::from(version.0) << 8)
     }
 }
 
@@ -153,44 +138,50 @@ impl Rows<'_> {
         is_plain.then_some(lasts)
     }
 
-    /// Those of an instance's line who do not wait any more leave it. How many still wait, and how many of those came through a pool.
-    pub(super) fn settle(&mut self, id: InstanceId, pool: u16, now: u64) -> (u32, u32) {
-        if !self.manner(id).has_line() {
-            return (0, 0);
-        }
-        while let Some(Foretold { ends, pool, rest, .. }) = self.lines.take_begun(id, now) {
-            let seen = self.survey_by(id, now, OneByOne);
-            let place = self.begin(id, seen, pool, now, ends);
-            self.rests[place] = rest;
-            self.slowings[place] = Slowing::None;
-        }
-        let (waiting, through) = self.lines.open(id, pool, now);
-        if waiting == 0 {
-            self.lines.release(id);
-            self.manners[id.index()] = self.manner(id).with_line(false);
-        }
-        (waiting, through)
+    /// How many of a [survey](Rows::survey_by) and of the instance's line came through a pool.
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64) -> u32 {
+        self.seen_through(pool, id, seen) + self.lines.open_through(pool, id, seen, now)
     }
 
-    /// A request waits at a plain instance that has no free worker, if it can be told for how long. How long it takes in all,
-    /// nanoseconds, and the instance's version. `others`: how many wait elsewhere, if that is counted.
+    /// A request waits at a plain instance that has no free worker, if it can be told for how long. Its place, for which
+    /// [`Lazy::note_rest`] and [`Lazy::note_latest`] must follow; how long it takes in all, nanoseconds; and the instance's version.
+    /// `others`: how many wait elsewhere, if that is counted.
     pub(super) fn wait(
         &mut self,
         (id, pool): (InstanceId, u16),
-        number: u64,
         first: First,
         others: Option<u64>,
-    ) -> Option<(u64, Version)> {
+    ) -> Option<(usize, u64, Version)> {
         let manner = self.manner(id);
         let Server::Fifo(fifo) = &self.servers.desks[id.index()].server else { return None };
         // Whoever is not lazy, be it in service or waiting, has an end that is not known here.
         if manner.room() == 0 || manner.room() >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
             return None;
         }
-        let row = &self.ends[id.index() * self.blocks..][..self.blocks];
-        let lasts = self.lines.wait((id, pool), (number, first), row, self.servers.longest, others)?;
-        self.manners[id.index()] = manner.with_line(true);
-        Some((lasts, manner.version()))
+        let row = self.ends[id.index() * self.blocks..][..self.blocks].as_flattened();
+        let (worker, begins) = (0..).zip(row).take(self.lines.workers()).min_by_key(|(_, end)| **end)?;
+        if *begins <= first.now {
+            return None; // A worker is free, but the service is not plain.
+        }
+        let lasts = begins - first.now + first.work.max(1);
+        if lasts > self.servers.longest {
+            return None;
+        }
+        let place = id.index() * self.blocks * BLOCK + worker;
+        if !self.lines.wait(id, self.foretold(place), first.now, others) {
+            return None;
+        }
+        self.ends[place / BLOCK][place % BLOCK] = first.now + lasts;
+        self.slowings[place] = Slowing::None;
+        if self.pools > 1 {
+            self.through[place / BLOCK][place % BLOCK] = pool as u8;
+        }
+        Some((place, lasts, manner.version()))
+    }
+
+    /// What goes on at a place.
+    fn foretold(&self, place: usize) -> Foretold {
+        foretold(place, self.ends, self.through, self.rests, self.slowings)
     }
 
     /// How many of those of a [survey](Rows::survey_by) came through a pool.
@@ -199,20 +190,15 @@ impl Rows<'_> {
         if self.pools <= 1 { seen.open } else { seen_through(self.through, self.blocks, pool, id, seen) }
     }
 
-    /// How long an instance, so many of whose line go on, serves a request that begins now, nanoseconds, and the instance's version;
-    /// `None`: it has no free worker, that takes longer than what is plain, or more must be known to tell.
-    pub(super) fn service(
-        &mut self,
-        id: InstanceId,
-        (seen, in_line): (Survey, u32),
-        first: First,
-    ) -> Option<(u64, Version)> {
+    /// How long an instance serves a request that begins now, nanoseconds, and the instance's version; `None`: it has no free worker,
+    /// that takes longer than what is plain, or more must be known to tell.
+    pub(super) fn service(&mut self, id: InstanceId, seen: Survey, first: First) -> Option<(u64, Version)> {
         let manner = self.manner(id);
-        let (version, open) = (manner.version(), seen.open + in_line);
-        if let Some(lasts) = self.plain_service(manner, open, first.work) {
+        let version = manner.version();
+        if let Some(lasts) = self.plain_service(manner, seen.open, first.work) {
             return Some((lasts, version));
         }
-        let room = manner.room().checked_sub(SLOW).filter(|room| open < u32::from(*room))?;
+        let room = manner.room().checked_sub(SLOW).filter(|room| seen.open < u32::from(*room))?;
         let desk = &mut self.servers.desks[id.index()];
         let (lasts, slowing) = slow_service(desk, first, self.servers.warm_up, self.servers.longest)?;
         if desk.is_plain(first.now) {
@@ -241,6 +227,21 @@ impl Rows<'_> {
         }
         place
     }
+}
+
+/// What goes on at a place.
+pub(super) fn foretold(
+    place: usize,
+    ends: &[[u64; BLOCK]],
+    through: &[[u8; BLOCK]],
+    rests: &[Rest],
+    slowings: &[Slowing],
+) -> Foretold {
+    let (ends, rest) = (ends[place / BLOCK][place % BLOCK], rests[place]);
+    let pool = through.get(place / BLOCK).map_or(0, |block| u16::from(block[place % BLOCK]));
+    // Where nothing slows services down nobody says so, unless they began later.
+    let is_plain = ends - rest.arrived == rest.work.max(1);
+    Foretold { ends, pool, rest, slowing: if is_plain { Slowing::None } else { slowings[place] } }
 }
 
 /// The services of an instance that go on, by the blocks of all instances, so many each.
