@@ -16,8 +16,9 @@
 //!   eight numbers an instance, which is one cache line. How many requests are open somewhere is counted when somebody
 //!   asks: those of the row that are later than now. What would be needed if the end mattered after all lies elsewhere,
 //!   half a cache line a service, written and hardly ever read.
-//! - *Waiting is no event* (`requests/lines`) where nothing can end it otherwise: with so many workers and first come, first served, all
-//!   ends tell when whoever comes next begins.
+//! - *Waiting is no event* (`requests/lines`) where nothing can end it otherwise: first come, first served, whoever finds all workers at
+//!   work is served by the one that is free first, and takes its place in the row. What was there goes on in a line, at which nobody
+//!   looks unless an instance without a free worker is chosen.
 //! - *Arrivals go in rows* (`requests/plain`) as long as nothing else comes first. What they have in common (balancers, window, interval,
 //!   counts) is looked up once a row. Up to 64 at a time are given their candidates, then they are sent, sixteen in a row, then what
 //!   a loss would need is written. The loop is short enough for a processor to look at several at once: telling it to fetch ahead
@@ -31,8 +32,8 @@
 //! ahead, for nobody knows where a request goes before those before it were sent.
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
-//! counts of latencies included. There a request costs 2.7 to 2.9 times the draws of the plain libraries. With three balancers,
-//! slow start, checks, warm-up and a rollout under way it costs eight times these draws: most candidates are drawn by weight, and rows are
+//! counts of latencies included. There a request costs 2.6 to 2.8 times the draws of the plain libraries. With three balancers,
+//! slow start, checks, warm-up and a rollout under way it costs seven times these draws: most candidates are drawn by weight, and rows are
 //! shorter.
 //!
 //! What remains an event: requests that wait where their wait may end otherwise; retries, time-outs, errors, late answers; checks; the

@@ -3,7 +3,7 @@
 //!
 //! Between whom a request chooses is drawn for up to 64 of them, and holds until the members or weights of a balancer change. The
 //! plainest way, to a free worker of an instance where work takes just its time, is a loop over what fits into
-//! registers. Whoever waits, or goes to an instance that is slow or has a line, is sent by [`Service::send_otherwise`]; then
+//! registers. Whoever waits, or goes to an instance that is slow, is sent by [`Service::send_otherwise`]; then
 //! the loop goes on.
 //!
 //! Each comes to what [`Engine::send`] makes of it. The first one that is not even as plain as that ends the row before
@@ -268,7 +268,7 @@ impl Row<'_> {
 }
 
 impl Service<'_> {
-    /// Sends a request that waits, that goes to an instance where others have waited, or to one where it takes longer than its work;
+    /// Sends a request that may have to wait, or that goes to an instance where it takes longer than its work;
     /// `None`: it is not even as plain as that. It stays out of the plainest way, which it would slow down.
     #[inline(never)]
     fn send_otherwise(
@@ -367,8 +367,8 @@ fn send_to_the_lesser(
         }
         let seen = [rows.survey_by(here, now, by), rows.survey_by(there, now, by)];
         let open = [rows.seen_through(pool, here, seen[0]), rows.seen_through(pool, there, seen[1])];
-        // Those in the line of an instance without a free worker are not looked at: if that makes it the lesser one it must be, and
-        // else they change nothing. Chance decides it, so nothing branches on it.
+        // Nobody looks at lines here: only an instance without a free worker has one. If it is chosen, the row ends; if it is not,
+        // having more open would not change that. Chance decides it, so nothing branches on it.
         let is_other = is_other(pool, (one, open[0]), (other, open[1]));
         let (id, seen) = select_unpredictable(is_other, (there, seen[1]), (here, seen[0]));
         let manner = rows.manner(id);
