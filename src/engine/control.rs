@@ -18,7 +18,7 @@ impl Engine<'_> {
             Event::CheckUnanswered { balancer, endpoint, listing } => {
                 self.check_unanswered(balancer, endpoint, listing);
             }
-            Event::CheckLate { place, generation } => {
+            Event::CheckLate { place, generation, .. } => {
                 if let Some((balancer, endpoint)) = self.check_is_late((place, generation)) {
                     self.check_failed(balancer, endpoint);
                 }

@@ -113,8 +113,10 @@ enum Event {
         endpoint: Endpoint,
         listing: u32,
     },
-    /// The time for an answer to a check that waits like a request is over.
+    /// The time for an answer to a check that waits like a request is over. Places come last: they are no rule of the domain.
     CheckLate {
+        balancer: u16,
+        endpoint: Endpoint,
         place: u32,
         generation: u32,
     },

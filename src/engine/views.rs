@@ -218,7 +218,8 @@ impl Engine<'_> {
             (Knock::Taken(_), None) => self.check_passed(balancer, endpoint),
             (Knock::Taken(instance), Some(work)) => match self.send_check(balancer, endpoint, instance, nanos(work)) {
                 Some((place, generation)) => {
-                    self.control.schedule(self.now + check.timeout, Event::CheckLate { place, generation });
+                    let late = Event::CheckLate { balancer, endpoint, place, generation };
+                    self.control.schedule(self.now + check.timeout, late);
                 }
                 None => self.check_failed(balancer, endpoint),
             },
