@@ -253,7 +253,7 @@ max_surge = "100%"
 size = 1
 soak = "2s"
 [study]
-replications = 16
+replications = 64
 warm_up = "1s"
 baseline = "2s"
 window = "20s"

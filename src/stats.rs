@@ -73,11 +73,14 @@ pub fn student_t_quantile(p: f64, degrees: f64) -> f64 {
     while student_t_cdf(high, degrees) < p && high < 1e15 {
         high *= 2.0;
     }
-    for _ in 0..200 {
+    // Until no number lies between the two.
+    loop {
         let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            return middle;
+        }
         if student_t_cdf(middle, degrees) < p { low = middle } else { high = middle }
     }
-    low + (high - low) / 2.0
 }
 
 /// P(T ≤ t) for t ≥ 0: 1 − I(ν/(ν + t²); ν/2, 1/2) / 2 (Abramowitz, Stegun 26.7.1).

@@ -148,7 +148,8 @@ impl Tally {
     /// Adds all that was counted to a histogram of the same digits.
     pub fn add_to(&self, histogram: &mut Histogram<u64>) {
         debug_assert_eq!(histogram.sigfig(), self.digits, "the cells are the same");
-        for cell in 0..self.cells.len() {
+        // The largest first: it makes room for all of them at once.
+        for cell in (0..self.cells.len()).rev() {
             let count = self.count_of(cell);
             if count > 0 {
                 histogram.record_n(self.least(cell), count).expect("the histogram grows");

@@ -43,15 +43,15 @@ pub fn replicate(scenario: &Scenario, progress: Progress<'_>) -> Results {
         by_strategy[place % scenario.strategies.len()].push(run);
     }
     let against = by_strategy[scenario.study.against].clone();
-    let strategies = scenario
-        .strategies
-        .iter()
+    let pools: Vec<Pool> =
+        pools.into_iter().map(|pool| pool.into_inner().expect("no run panics while it adds up")).collect();
+    let strategies = by_strategy
+        .into_par_iter()
+        .zip(&pools)
         .enumerate()
-        .zip(by_strategy.into_iter().zip(pools))
-        .map(|((place, strategy), (runs, pool))| {
-            let pool = pool.into_inner().expect("no run panics while it adds up");
+        .map(|(place, (runs, pool))| {
             let other = (place != scenario.study.against).then_some(&against[..]);
-            gather(scenario, strategy, runs, &pool, other)
+            gather(scenario, &scenario.strategies[place], runs, pool, other)
         })
         .collect();
     Results { header: header(scenario), strategies }
