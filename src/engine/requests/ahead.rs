@@ -130,7 +130,7 @@ impl<'a> Ahead<'a> {
 
     /// The same to the bit, for each operation is: processors of today compute eight numbers at once.
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,bmi1,lzcnt,popcnt")]
     fn fill_eight_at_once(&mut self, classes: &[Class], cumulated: &[f64]) {
         self.fill_plainly(classes, cumulated);
     }

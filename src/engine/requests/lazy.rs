@@ -158,7 +158,11 @@ impl Lazy {
     #[inline]
     pub(super) fn open_through(&self, pool: u16, id: InstanceId, now: u64) -> u32 {
         let seen = self.survey(id, now);
-        seen_through(&self.through, self.blocks, pool, id, seen) + self.lines.open_through(pool, id, seen, now)
+        let here = match self.pools {
+            0 | 1 => seen.open,
+            _ => seen_through(&self.through, self.blocks, pool, id, seen, OneByOne),
+        };
+        here + self.lines.open_through(pool, id, seen, now)
     }
 
     /// What requests in a row look at.
@@ -167,7 +171,7 @@ impl Lazy {
         Rows {
             servers,
             blocks: self.blocks,
-            pools: self.pools,
+            is_split: self.pools > 1,
             manners: &mut self.manners,
             slowings: &mut self.slowings,
             ends: &mut self.ends,

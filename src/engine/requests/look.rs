@@ -27,6 +27,9 @@ impl Survey {
 pub(super) trait Look: Copy {
     /// The services of a block that go on.
     fn look(self, block: &[u64; BLOCK], now: u64) -> Survey;
+
+    /// At which places of a block a pool stands, a bit each.
+    fn places_of(self, block: [u8; BLOCK], pool: u8) -> u64;
 }
 
 /// By any processor.
@@ -43,6 +46,15 @@ impl Look for OneByOne {
             sum += is_later(*end, now).wrapping_neg() & (0x100 << column | 1);
         }
         Survey { open: sum as u32 & 0xff, taken: sum >> 8 }
+    }
+
+    /// All eight bytes are compared in one number (Warren, Hacker's Delight, 6–1).
+    #[inline(always)]
+    fn places_of(self, block: [u8; BLOCK], pool: u8) -> u64 {
+        const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+        let differs = u64::from_le_bytes(block) ^ (u64::from(pool) * 0x0101_0101_0101_0101);
+        let is_equal = !((((differs & LOW) + LOW) | differs) | LOW);
+        is_equal.wrapping_mul(0x0002_0408_1020_4081) >> 56
     }
 }
 
@@ -70,6 +82,15 @@ impl Look for AtOnce {
             look_at_once(block, now)
         }
     }
+
+    #[inline(always)]
+    fn places_of(self, block: [u8; BLOCK], pool: u8) -> u64 {
+        // SAFETY: as above.
+        #[expect(unsafe_code, reason = "see above")]
+        unsafe {
+            places_at_once(block, pool)
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -84,19 +105,19 @@ fn look_at_once(block: &[u64; BLOCK], now: u64) -> Survey {
     Survey { open: taken.count_ones(), taken: taken.into() }
 }
 
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512vl,avx512bw")]
+fn places_at_once(block: [u8; BLOCK], pool: u8) -> u64 {
+    use std::arch::x86_64::{_mm_cmpeq_epi8_mask, _mm_set_epi64x, _mm_set1_epi8};
+    let pools = _mm_set_epi64x(0, u64::from_le_bytes(block).cast_signed());
+    u64::from(_mm_cmpeq_epi8_mask(pools, _mm_set1_epi8(pool.cast_signed())) & 0xff)
+}
+
 /// 1 if a moment is later than another, both before [`NEVER`]; nothing branches on it.
 #[inline]
 fn is_later(end: u64, now: u64) -> u64 {
     now.wrapping_sub(end) >> 63
-}
-
-/// At which places of a block a pool stands, a bit each: all eight bytes are compared in one number (Warren, Hacker's Delight, 6–1).
-#[inline(always)]
-pub(super) fn places_of(block: [u8; BLOCK], pool: u16) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let differs = u64::from_le_bytes(block) ^ (u64::from(pool) * 0x0101_0101_0101_0101);
-    let is_equal = !((((differs & LOW) + LOW) | differs) | LOW);
-    is_equal.wrapping_mul(0x0002_0408_1020_4081) >> 56
 }
 
 #[cfg(test)]
@@ -111,9 +132,12 @@ mod tests {
             luck = mix(luck ^ GOLDEN);
             let block = luck.to_le_bytes().map(|byte| if byte < 200 { byte % 3 } else { byte });
             for pool in [0, 1, 2, 63, 255] {
-                let expected: u64 =
-                    (0..BLOCK).filter(|place| u16::from(block[*place]) == pool).map(|place| 1 << place).sum();
-                assert_eq!(places_of(block, pool), expected, "{block:?}");
+                let expected: u64 = (0..BLOCK).filter(|place| block[*place] == pool).map(|place| 1 << place).sum();
+                assert_eq!(OneByOne.places_of(block, pool), expected, "{block:?}");
+                #[cfg(target_arch = "x86_64")]
+                if let Some(at_once) = AtOnce::if_here() {
+                    assert_eq!(at_once.places_of(block, pool), expected, "{block:?}");
+                }
             }
         }
     }

@@ -131,7 +131,7 @@ impl Row<'_> {
 
     /// The same to the bit.
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,bmi1,lzcnt,popcnt")]
     fn draw_eight_at_once(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
         self.draw_plainly(batch, changes, drawn);
     }
@@ -196,7 +196,7 @@ impl Row<'_> {
 
     /// The same to the bit.
     #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,bmi1,lzcnt,popcnt")]
+    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,bmi1,lzcnt,popcnt")]
     fn send_at_once(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: AtOnce) -> usize {
         self.send_drawn(batch, drawn, by)
     }
@@ -216,14 +216,18 @@ impl Row<'_> {
                 let is_other = |_, (one, here): Sight, (other, there): Sight| {
                     told[other.index()] + there < told[one.index()] + here
                 };
-                if rows.are_simple() {
-                    send_to_the_lesser(rows.simply(), batch, (pools, pairs), &mut served, by, is_other);
+                if rows.are_short() {
+                    send_to_the_lesser(rows.shortly::<false>(), batch, (pools, pairs), &mut served, by, is_other);
                 } else {
                     send_to_the_lesser(rows, batch, (pools, pairs), &mut served, by, is_other);
                 }
             } else {
                 let is_other = |pool: u16, one, other| balancers[usize::from(pool)].is_lesser(other, one);
-                send_to_the_lesser(rows, batch, (pools, pairs), &mut served, by, is_other);
+                if rows.are_short() && rows.is_split {
+                    send_to_the_lesser(rows.shortly::<true>(), batch, (pools, pairs), &mut served, by, is_other);
+                } else {
+                    send_to_the_lesser(rows, batch, (pools, pairs), &mut served, by, is_other);
+                }
             }
             // Whoever leaves a line may take a place that one of these has left by then.
             service.note_rests(batch, &served, noted);
@@ -285,7 +289,7 @@ impl Service<'_> {
         let [here, there] = [one, other].map(|endpoint| {
             let id = InstanceId(endpoint.0);
             let seen = rows.survey_by(id, first.now, by);
-            ((endpoint, rows.open_through(pool, id, seen, first.now)), id, seen)
+            ((endpoint, rows.open_through(pool, id, seen, first.now, by)), id, seen)
         });
         let (_, id, seen) = if balancer.is_lesser(there.0, here.0) { there } else { here };
         if let Some((lasts, version)) = rows.service(id, seen, first) {
@@ -366,7 +370,7 @@ fn send_to_the_lesser(
             return;
         }
         let seen = [rows.survey_by(here, now, by), rows.survey_by(there, now, by)];
-        let open = [rows.seen_through(pool, here, seen[0]), rows.seen_through(pool, there, seen[1])];
+        let open = [rows.seen_through(pool, here, seen[0], by), rows.seen_through(pool, there, seen[1], by)];
         // Nobody looks at lines here: only an instance without a free worker has one. If it is chosen, the row ends; if it is not,
         // having more open would not change that. Chance decides it, so nothing branches on it.
         let is_other = is_other(pool, (one, open[0]), (other, open[1]));

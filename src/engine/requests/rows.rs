@@ -1,7 +1,7 @@
 //! What requests that are sent in a row look at: of each instance what it serves lazily, and how.
 
 use super::lines::{Foretold, Lines};
-use super::look::{BLOCK, Look, Survey, places_of};
+use super::look::{BLOCK, Look, Survey};
 use crate::client::{LuckOf, luck};
 use crate::engine::Desk;
 use crate::fleet::{InstanceId, Version};
@@ -86,7 +86,8 @@ pub(super) struct First {
 pub(super) struct Rows<'a> {
     pub(super) servers: Servers<'a>,
     pub(super) blocks: usize,
-    pub(super) pools: usize,
+    /// Requests come through several pools.
+    pub(super) is_split: bool,
     pub(super) manners: &'a mut [Manner],
     pub(super) slowings: &'a mut [Slowing],
     pub(super) ends: &'a mut [[u64; BLOCK]],
@@ -96,18 +97,20 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Whether instances have one block each and there is one pool.
+    /// Whether instances have one block each.
     #[inline(always)]
-    pub(super) fn are_simple(&self) -> bool {
-        self.blocks == 1 && self.pools <= 1
+    pub(super) fn are_short(&self) -> bool {
+        self.blocks == 1
     }
 
-    /// The same where they [are simple](Rows::are_simple), which is known then where it is compiled.
+    /// The same where they [are short](Rows::are_short) and requests come through several pools or one, which is known then where it
+    /// is compiled.
     #[inline(always)]
-    pub(super) fn simply(self) -> Self {
-        debug_assert!(self.are_simple(), "{} blocks, {} pools", self.blocks, self.pools);
+    pub(super) fn shortly<const IS_SPLIT: bool>(self) -> Self {
+        debug_assert!(self.are_short() && self.is_split == IS_SPLIT, "{} blocks", self.blocks);
         let rows = self.manners.len();
-        Rows { blocks: 1, pools: 1, ends: &mut self.ends[..rows], ..self }
+        let through = if IS_SPLIT { &mut self.through[..rows] } else { self.through };
+        Rows { blocks: 1, is_split: IS_SPLIT, ends: &mut self.ends[..rows], through, ..self }
     }
 
     /// [`Lazy::survey`].
@@ -139,8 +142,8 @@ impl Rows<'_> {
     }
 
     /// How many of a [survey](Rows::survey_by) and of the instance's line came through a pool.
-    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64) -> u32 {
-        self.seen_through(pool, id, seen) + self.lines.open_through(pool, id, seen, now)
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64, by: impl Look) -> u32 {
+        self.seen_through(pool, id, seen, by) + self.lines.open_through(pool, id, seen, now)
     }
 
     /// A request waits at a plain instance that has no free worker, if it can be told for how long. Its place, for which
@@ -173,7 +176,7 @@ impl Rows<'_> {
         }
         self.ends[place / BLOCK][place % BLOCK] = first.now + lasts;
         self.slowings[place] = Slowing::None;
-        if self.pools > 1 {
+        if self.is_split {
             self.through[place / BLOCK][place % BLOCK] = pool as u8;
         }
         Some((place, lasts, manner.version()))
@@ -186,8 +189,8 @@ impl Rows<'_> {
 
     /// How many of those of a [survey](Rows::survey_by) came through a pool.
     #[inline(always)]
-    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-        if self.pools <= 1 { seen.open } else { seen_through(self.through, self.blocks, pool, id, seen) }
+    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey, by: impl Look) -> u32 {
+        if self.is_split { seen_through(self.through, self.blocks, pool, id, seen, by) } else { seen.open }
     }
 
     /// How long an instance serves a request that begins now, nanoseconds, and the instance's version; `None`: it has no free worker,
@@ -222,7 +225,7 @@ impl Rows<'_> {
         let place = self.free_place(id, seen);
         debug_assert!(self.ends[place / BLOCK][place % BLOCK] <= now, "the place is free");
         self.ends[place / BLOCK][place % BLOCK] = ends;
-        if self.pools > 1 {
+        if self.is_split {
             self.through[place / BLOCK][place % BLOCK] = pool as u8;
         }
         place
@@ -261,18 +264,22 @@ pub(super) fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: 
     all
 }
 
-/// How many of those that go on came through a pool, by the blocks of all instances, so many each; without blocks all did.
+/// How many of those that go on came through a pool, by the blocks of all instances, so many each.
 #[inline(always)]
-pub(super) fn seen_through(through: &[[u8; BLOCK]], blocks: usize, pool: u16, id: InstanceId, seen: Survey) -> u32 {
-    if through.is_empty() {
-        return seen.open;
-    }
+pub(super) fn seen_through(
+    through: &[[u8; BLOCK]],
+    blocks: usize,
+    pool: u16,
+    id: InstanceId,
+    seen: Survey,
+    by: impl Look,
+) -> u32 {
     let first = id.index() * blocks;
     let Some(all) = through.get(first..first + blocks) else { return 0 };
     let mut taken = seen.taken;
     let mut count = 0;
     for block in all {
-        count += (places_of(*block, pool) & taken & 0xff).count_ones();
+        count += (by.places_of(*block, pool as u8) & taken).count_ones();
         taken >>= BLOCK;
     }
     count

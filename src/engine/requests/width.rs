@@ -22,7 +22,7 @@ impl Width {
         #[cfg(target_arch = "x86_64")]
         {
             use std::arch::is_x86_feature_detected as has;
-            let has_eight = has!("avx512f") && has!("avx512vl") && has!("avx512dq");
+            let has_eight = has!("avx512f") && has!("avx512vl") && has!("avx512dq") && has!("avx512bw");
             if has_eight && has!("bmi1") && has!("lzcnt") && has!("popcnt") {
                 return Width::Eight;
             }
