@@ -68,6 +68,8 @@ pub mod queue;
 
 pub mod bits;
 
+pub mod wide;
+
 pub mod elementary;
 
 pub mod distribution;

@@ -1,12 +1,13 @@
 //! Random draws of endpoints, by weight and without taking one twice: what most policies begin with.
 //!
 //! While every member has the ordinary weight, a draw is a multiplication and a look into a vector. Otherwise it
-//! descends a tree of partial sums (Fenwick: A New Data Structure for Cumulative Frequency Tables, Software: Practice
-//! and Experience 24, 1994): exact for any weights, in a time that grows with the logarithm of the fleet.
+//! descends a tree of partial sums (Wong, Easton: An Efficient Method for Weighted Sampling without Replacement, SIAM
+//! Journal on Computing 9, 1980): exact for any weights, in a time that grows with the logarithm of the fleet.
 
 use super::weight::Weight;
 use super::{Endpoint, further};
 use crate::random::below;
+use crate::wide::{Compare, OneByOne};
 use std::collections::BTreeSet;
 use std::hint::select_unpredictable;
 
@@ -141,7 +142,7 @@ impl Lots {
         self.let_leave_if_any();
         if count == 2
             && excluded.is_empty()
-            && let Some([(first, second)]) = self.pairs([luck])
+            && let Some([(first, second)]) = self.pairs([luck], OneByOne)
         {
             return Some(if cost(second) < cost(first) { second } else { first });
         }
@@ -159,24 +160,36 @@ impl Lots {
     /// Two distinct members for each luck, each drawn by its weight from those that are left; `None` where there are no two, or where
     /// somebody has left since the last draw of the other kinds. Several cost little more than one: each step waits for memory.
     #[inline(always)]
-    pub(super) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
+    pub(super) fn pairs<const COUNT: usize>(
+        &self,
+        lucks: [u64; COUNT],
+        by: impl Compare,
+    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
         if !self.are_even() {
-            return self.weighed_pairs(lucks);
+            return self.weighed_pairs(lucks, by);
         }
         let peers = self.peers()?;
-        Some(lucks.map(|luck| peers.pair(luck)))
+        let mut pairs = [(Endpoint(0), Endpoint(0)); COUNT];
+        for (pair, luck) in pairs.iter_mut().zip(lucks) {
+            *pair = peers.pair(luck);
+        }
+        Some(pairs)
     }
 
     /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
     /// share.
     #[inline(always)]
-    fn weighed_pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
+    fn weighed_pairs<const COUNT: usize>(
+        &self,
+        lucks: [u64; COUNT],
+        by: impl Compare,
+    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
         let total = self.sums.total();
         if self.drawable < 2 {
             return None;
         }
         let mut pairs = [(Endpoint(0), Endpoint(0)); COUNT];
-        let found = self.sums.find(lucks.map(|luck| share_of(luck, total)));
+        let found = self.sums.find(lucks.map(|luck| share_of(luck, total)), by);
         let mut targets = [0; COUNT];
         for (((pair, (first, before)), luck), target) in pairs.iter_mut().zip(found).zip(lucks).zip(&mut targets) {
             pair.0 = Endpoint(first as u32);
@@ -184,7 +197,7 @@ impl Lots {
             let of_the_others = share_of(further(luck, 1), total - share);
             *target = of_the_others + select_unpredictable(of_the_others < before, 0, share);
         }
-        for (pair, (second, _)) in pairs.iter_mut().zip(self.sums.find(targets)) {
+        for (pair, (second, _)) in pairs.iter_mut().zip(self.sums.find(targets, by)) {
             pair.1 = Endpoint(second as u32);
         }
         Some(pairs)
@@ -222,7 +235,7 @@ impl Lots {
     fn draw(&self, luck: u64) -> Option<Endpoint> {
         let total = self.sums.total();
         (total > 0).then(|| {
-            let [(place, _)] = self.sums.find([share_of(luck, total)]);
+            let [(place, _)] = self.sums.find([share_of(luck, total)], OneByOne);
             Endpoint(place as u32)
         })
     }
@@ -243,54 +256,62 @@ fn share_of(luck: u64, total: u64) -> u64 {
     ((u128::from(luck) * u128::from(total)) >> 64) as u64
 }
 
-/// Numbers by place, and who stands where when they are laid out in a row: Fenwick's tree over a power of two of
-/// places. Entry *n*, counted from 1, holds the sum of the 2^k places up to *n*, where 2^k divides *n* and 2^(k + 1)
-/// does not.
+/// Numbers by place, and who stands where when they are laid out in a row: a tree whose nodes have sixteen children each.
 #[derive(Clone, Debug, Default)]
-struct Sums(Vec<u64>);
+struct Sums {
+    /// From the root to the nodes above places. A node holds, for each child, the sum of those before it that are its children, too.
+    levels: Vec<Vec<[u64; CHILDREN]>>,
+    total: u64,
+}
+
+const CHILDREN: usize = 16;
 
 impl Sums {
-    fn places(&self) -> usize {
-        self.0.len().saturating_sub(1)
-    }
-
     /// Makes room for so many places; new ones hold nothing.
     fn grow(&mut self, places: usize) {
-        while self.places() < places {
-            let total = self.total();
-            let doubled = (self.places() * 2).max(1);
-            self.0.resize(doubled + 1, 0);
-            self.0[doubled] = total;
+        while CHILDREN.pow(self.levels.len() as u32) < places {
+            let mut root = [self.total; CHILDREN];
+            root[0] = 0;
+            self.levels.insert(0, vec![root]);
+        }
+        let mut count = places;
+        for level in self.levels.iter_mut().rev() {
+            count = count.div_ceil(CHILDREN);
+            if level.len() < count {
+                level.resize(count, [0; CHILDREN]);
+            }
         }
     }
 
     fn total(&self) -> u64 {
-        self.0.last().copied().unwrap_or(0)
+        self.total
     }
 
     /// A place that held one number holds another.
     fn change(&mut self, place: usize, before: u64, after: u64) {
-        let mut entry = place + 1;
-        while entry < self.0.len() {
-            self.0[entry] = self.0[entry] + after - before;
-            entry += entry & entry.wrapping_neg();
+        self.total = self.total + after - before;
+        let mut child = place;
+        for level in self.levels.iter_mut().rev() {
+            for sum in &mut level[child / CHILDREN][child % CHILDREN + 1..] {
+                *sum = *sum + after - before;
+            }
+            child /= CHILDREN;
         }
     }
 
     /// Whose number covers each of these, below the total, when all stand in a row; and the sum of those before.
     #[inline(always)]
-    fn find<const COUNT: usize>(&self, covered: [u64; COUNT]) -> [(usize, u64); COUNT] {
+    fn find<const COUNT: usize>(&self, covered: [u64; COUNT], by: impl Compare) -> [(usize, u64); COUNT] {
         let (mut targets, mut places) = (covered, [0; COUNT]);
-        let mut step = self.places();
-        while step > 0 {
+        for level in &self.levels {
             for (target, place) in targets.iter_mut().zip(&mut places) {
-                // Chance decides it, so nothing branches on it.
-                let sum = self.0[*place + step];
-                let is_beyond = sum <= *target;
-                *target -= select_unpredictable(is_beyond, sum, 0);
-                *place += select_unpredictable(is_beyond, step, 0);
+                let node = &level[*place];
+                // Nothing is before the first, so it is counted in any case. No child without a share covers anything: the one
+                // after it has as much before it.
+                let child = (by.up_to(node, *target) - 1) % CHILDREN;
+                *target -= node[child];
+                *place = *place * CHILDREN + child;
             }
-            step /= 2;
         }
         std::array::from_fn(|lane| (places[lane], covered[lane] - targets[lane]))
     }
@@ -422,7 +443,7 @@ mod tests {
                     before += amount;
                     before > target
                 });
-                let [(place, before_it)] = sums.find([target]);
+                let [(place, before_it)] = sums.find([target], OneByOne);
                 assert_eq!(Some(place), walked);
                 assert_eq!(before_it, plain[..place].iter().sum::<u64>());
             }

@@ -38,6 +38,7 @@ mod weight;
 
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
+use crate::wide::{Compare, OneByOne};
 use lots::{Lots, Peers};
 use policy::Policy;
 use slow_start::Newcomers;
@@ -285,13 +286,17 @@ impl Balancer {
     /// as that.
     #[inline(always)]
     pub fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        self.policy.pairs([luck]).map(|[pair]| pair)
+        self.policy.pairs([luck], OneByOne).map(|[pair]| pair)
     }
 
     /// [`Balancer::pair`] for several requests at once.
     #[inline(always)]
-    pub(crate) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
-        self.policy.pairs(lucks)
+    pub(crate) fn pairs<const COUNT: usize>(
+        &self,
+        lucks: [u64; COUNT],
+        by: impl Compare,
+    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
+        self.policy.pairs(lucks, by)
     }
 
     /// How often something has changed that [`Balancer::pair`] rests on.

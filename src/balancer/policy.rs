@@ -10,6 +10,7 @@ use super::turns::Turns;
 use super::{Ask, Endpoint, Loads};
 use crate::scenario::{self, Choice, Ties};
 use crate::time::nanos;
+use crate::wide::Compare;
 
 /// How an endpoint is chosen, and whom there is to choose from. Members are those that the balancer may use; a paused
 /// member has as many open requests as allowed, and is not chosen.
@@ -186,9 +187,13 @@ impl Policy {
 
     /// For each luck two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
     #[inline(always)]
-    pub(super) fn pairs<const COUNT: usize>(&self, lucks: [u64; COUNT]) -> Option<[(Endpoint, Endpoint); COUNT]> {
+    pub(super) fn pairs<const COUNT: usize>(
+        &self,
+        lucks: [u64; COUNT],
+        by: impl Compare,
+    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
         match self {
-            Policy::LeastRequest { lots, choices: 2 } => lots.pairs(lucks),
+            Policy::LeastRequest { lots, choices: 2 } => lots.pairs(lucks, by),
             _ => None,
         }
     }

@@ -56,6 +56,21 @@ impl Pools {
         balancer * self.each + u16::from(split.drawn(luck(request, LuckOf::Version, attempt)).0)
     }
 
+    /// The pools that such requests meet with their first attempts.
+    #[inline(always)]
+    pub(super) fn draw_all(&self, requests: &[u64], pools: &mut [u16]) {
+        if self.each == 1 {
+            let balancers = self.heard.len() as u32;
+            for (pool, request) in pools.iter_mut().zip(requests) {
+                *pool = below((luck(*request, LuckOf::Balancer, 1) >> 32) as u32, balancers) as u16;
+            }
+            return;
+        }
+        for (pool, request) in pools.iter_mut().zip(requests) {
+            *pool = self.drawn(*request, 1);
+        }
+    }
+
     /// How often something has changed that [`Pools::drawn`] rests on.
     pub(super) fn changes(&self) -> u64 {
         self.changes

@@ -2,10 +2,10 @@
 //! reading them by turns. The draws are the same ones, so nothing shows it.
 
 use super::source::class;
-use super::width::Width;
 use crate::random::{Purpose, Stream, Streams};
 use crate::scenario::{Arrivals, Class, Profile};
 use crate::traffic::ArrivalTimes;
+use crate::wide::Width;
 
 /// Requests drawn at once.
 pub(super) const BATCH: usize = 64;

@@ -12,7 +12,7 @@
 //! whatever happens next ([`Engine::hear_of_ends`]).
 
 use super::lines::{Foretold, Lines};
-use super::look::{BLOCK, NEVER, OneByOne, Survey};
+use super::look::{BLOCK, NEVER, Survey};
 use super::records::{Answered, Part};
 use super::rows::{First, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, foretold, room, seen_through, survey};
 use super::table::{Attempt, Request, State};
@@ -24,6 +24,7 @@ use crate::fleet::{InstanceId, Phase, Version};
 use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
 use crate::server::{Server, Slowing};
 use crate::wheel::Wheel;
+use crate::wide::OneByOne;
 use std::cmp::Reverse;
 
 /// Where requests go through more pools their services are events: a batch is looked through once a pool.
@@ -162,7 +163,7 @@ impl Lazy {
             0 | 1 => seen.open,
             _ => seen_through(&self.through, self.blocks, pool, id, seen, OneByOne),
         };
-        here + self.lines.open_through(pool, id, seen, now)
+        here + self.lines.open_through(pool, id, seen, now, OneByOne)
     }
 
     /// What requests in a row look at.

@@ -11,6 +11,7 @@ use super::rows::{MOST_WORKERS, Rest};
 use crate::fleet::InstanceId;
 use crate::scenario::{Discipline, Scenario};
 use crate::server::Slowing;
+use crate::wide::Compare;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -29,11 +30,14 @@ pub(super) struct Lines {
     free: Vec<u32>,
     /// By instance: which one is its; `NONE`: it has none.
     of: Vec<u32>,
-    /// Who waits, by when that is over.
+    /// Who waits, by when that is over; some for whom it is.
     waiting: BinaryHeap<Reverse<Wait>>,
-    /// Waits that are over, nanoseconds, and the most that waited at once, since these were [taken](Lines::take_counts).
+    /// Waits that are over, nanoseconds, since these were [taken](Lines::take_counts).
     over: Vec<u64>,
+    /// The most that waited at once, others included.
     most: u64,
+    /// How many waited when all were looked at last.
+    known: usize,
 }
 
 const NONE: u32 = u32::MAX;
@@ -120,11 +124,11 @@ impl Lines {
     }
 
     /// How many of these came through a pool.
-    #[inline]
-    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64) -> u32 {
+    #[inline(always)]
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64, by: impl Compare) -> u32 {
         let Some(line) = self.line_behind(id, seen) else { return 0 };
-        let all = line.ends.iter().zip(line.pools);
-        all.map(|(end, own)| u32::from(*end > now && u16::from(own) == pool)).sum()
+        let (_, open) = by.above(&line.ends, now);
+        (open & by.equal(line.pools, pool as u8)).count_ones()
     }
 
     /// The line, if anything can go on there.
@@ -155,9 +159,11 @@ impl Lines {
         let Foretold { ends, pool, rest, slowing } = ahead;
         (line.ends[spot], line.pools[spot], line.rests[spot], line.slowings[spot]) = (ends, pool as u8, rest, slowing);
         self.waiting.push(Reverse(Wait { until: ends, instance: id, lasts: ends - now, is_counted: others.is_some() }));
-        let waiting = self.waiting(now);
-        if let Some(others) = others {
-            self.most = self.most.max(others + waiting);
+        // Whose waits are over is looked at only where all of them would be more than ever; and now and then, for the room they take.
+        let bound = others.map_or(2 * self.known as u64 + 64, |others| self.most.saturating_sub(others));
+        if self.waiting.len() as u64 > bound {
+            let waiting = self.waiting(now);
+            self.most = self.most.max(others.map_or(0, |others| others + waiting));
         }
         true
     }
@@ -179,6 +185,20 @@ impl Lines {
 
     /// How many wait at a moment, which never goes back.
     pub(super) fn waiting(&mut self, now: u64) -> u64 {
+        let count = self.waiting.len();
+        if count > self.known + self.known / 4 {
+            // Many have come: all are looked at, and ordered anew.
+            let over = &mut self.over;
+            self.waiting.retain(|Reverse(wait)| {
+                let is_over = wait.until <= now;
+                if is_over && wait.is_counted {
+                    over.push(wait.lasts);
+                }
+                !is_over
+            });
+            self.known = self.waiting.len();
+            return self.known as u64;
+        }
         while let Some(Reverse(wait)) = self.waiting.peek()
             && wait.until <= now
         {
@@ -195,15 +215,15 @@ impl Lines {
         self.waiting.iter().filter(|Reverse(wait)| wait.until > moment).count() as u64
     }
 
-    /// Waits that are over, nanoseconds, and the most that waited at once, both since the last time.
+    /// Waits that are over, nanoseconds, since the last time, and the most that ever waited at once.
     pub(super) fn take_counts(&mut self) -> (Vec<u64>, u64) {
-        (std::mem::take(&mut self.over), std::mem::take(&mut self.most))
+        (std::mem::take(&mut self.over), self.most)
     }
 
     /// Whether there is anything to take.
     #[inline]
     pub(super) fn has_counts(&self) -> bool {
-        self.most > 0 || !self.over.is_empty()
+        !self.over.is_empty()
     }
 
     /// Nothing is foretold any more of an instance: adds what goes on in its line to `all`.
@@ -243,7 +263,7 @@ mod tests {
         assert!(wait(3, 10, 12, 1), "one waits");
 
         assert_eq!((lines.open(ID, full, 10), lines.open(ID, Survey::NOTHING, 10)), (2, 0));
-        assert_eq!([1, 2, 3].map(|pool| lines.open_through(pool, ID, full, 10)), [0, 1, 1]);
+        assert_eq!([1, 2, 3].map(|pool| lines.open_through(pool, ID, full, 10, crate::wide::OneByOne)), [0, 1, 1]);
         assert_eq!([10, 11].map(|moment| lines.waiting_at(moment)), [2, 1]);
         let mut left = Vec::new();
         lines.give_up(ID, 10, &mut left);

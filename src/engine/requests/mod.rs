@@ -12,7 +12,6 @@ mod rows;
 mod serve;
 mod source;
 mod table;
-mod width;
 
 use super::Engine;
 use crate::client::{DueList, Restraint};

@@ -11,20 +11,21 @@
 
 use super::Engine;
 use super::lazy::Lazy;
-#[cfg(target_arch = "x86_64")]
-use super::look::AtOnce;
-use super::look::{Look, OneByOne};
+use super::look::BLOCK;
 use super::records::{Answered, Part};
 use super::rows::{First, MOST, Rest, Rows, Servers};
 use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
-use super::width::Width;
 use crate::balancer::{Balancer, Endpoint};
+use crate::bits;
 use crate::client::{LuckOf, luck};
 use crate::engine::pools::Pools;
 use crate::fleet::{InstanceId, Version};
 use crate::tally::Tally;
 use crate::time::SimTime;
+#[cfg(target_arch = "x86_64")]
+use crate::wide::AtOnce;
+use crate::wide::{Compare, OneByOne};
 use std::hint::select_unpredictable;
 
 /// Requests for which it is drawn together whom each may go to.
@@ -119,35 +120,35 @@ impl Served {
 impl Row<'_> {
     /// Draws for the requests of a batch, until a choice is not plain.
     fn draw(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
-        match Width::of_this_processor() {
-            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`Width`]; its checked twin is the
-            // run event by event, with which random scenarios agree to the bit.
-            #[cfg(target_arch = "x86_64")]
+        #[cfg(target_arch = "x86_64")]
+        if let Some(by) = AtOnce::if_here() {
+            // SAFETY: the processor has what the function is compiled for. What it buys is told at [`Width`](crate::wide::Width); its
+            // checked twin is the run event by event, with which random scenarios agree to the bit.
             #[expect(unsafe_code, reason = "see above")]
-            Width::Eight => unsafe { self.draw_eight_at_once(batch, changes, drawn) },
-            _ => self.draw_plainly(batch, changes, drawn),
+            return unsafe { self.draw_at_once(batch, changes, drawn, by) };
         }
+        self.draw_by(batch, changes, drawn, OneByOne);
     }
 
     /// The same to the bit.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,bmi1,lzcnt,popcnt")]
-    fn draw_eight_at_once(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
-        self.draw_plainly(batch, changes, drawn);
+    fn draw_at_once(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn, by: AtOnce) {
+        self.draw_by(batch, changes, drawn, by);
     }
 
     #[inline(always)] // So that it is compiled for either.
-    fn draw_plainly(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn) {
+    fn draw_by(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn, by: impl Compare) {
         (drawn.first, drawn.count, drawn.changes) = (batch.number, batch.at.len(), changes);
         let mut choices = [0; AHEAD];
         for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
             *choice = luck(*luck_of, LuckOf::Choice, 1);
         }
-        self.draw_pairs(batch, &choices, drawn);
+        self.draw_pairs(batch, &choices, drawn, by);
     }
 
     #[inline(always)]
-    fn draw_pairs(&self, batch: &Batch<'_>, choices: &[u64; AHEAD], drawn: &mut Drawn) {
+    fn draw_pairs(&self, batch: &Batch<'_>, choices: &[u64; AHEAD], drawn: &mut Drawn, by: impl Compare) {
         if let [only] = &*self.balancers
             && let Some(peers) = only.peers()
         {
@@ -156,18 +157,21 @@ impl Row<'_> {
             }
             return;
         }
-        for (pool, luck_of) in drawn.pools.iter_mut().zip(batch.lucks) {
-            *pool = self.pools.drawn(*luck_of, 1);
-        }
-        for (pool, balancer) in (0..).zip(&*self.balancers) {
+        self.pools.draw_all(batch.lucks, &mut drawn.pools);
+        let by_place = drawn.pools.map(|pool| pool as u8); // Where requests are sent in a row there are no more pools.
+        for (pool, balancer) in self.balancers.iter().enumerate() {
+            let mut own = 0;
+            for (block, pools) in by_place.as_chunks::<BLOCK>().0.iter().enumerate() {
+                own |= by.equal(*pools, pool as u8) << (block * BLOCK);
+            }
             let (mut places, mut count) = ([0; AHEAD], 0);
-            for (place, own) in drawn.pools[..drawn.count].iter().enumerate() {
+            for place in bits::places(own).take_while(|place| *place < drawn.count) {
                 places[count] = place;
-                count += usize::from(*own == pool);
+                count += 1;
             }
             for some in places[..count].chunks(TOGETHER) {
                 let lucks = std::array::from_fn::<_, TOGETHER, _>(|n| choices[some[n.min(some.len() - 1)]]);
-                let Some(pairs) = balancer.pairs(lucks) else {
+                let Some(pairs) = balancer.pairs(lucks, by) else {
                     drawn.count = drawn.count.min(some[0]);
                     break;
                 };
@@ -202,7 +206,7 @@ impl Row<'_> {
     }
 
     #[inline(always)] // So that it is compiled for either.
-    fn send_drawn(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: impl Look) -> usize {
+    fn send_drawn(&mut self, batch: &Batch<'_>, drawn: &Drawn, by: impl Compare) -> usize {
         let Row { balancers, service, .. } = self;
         let (pools, pairs) = drawn.of(batch);
         let mut served = Served::NOTHING;
@@ -274,7 +278,7 @@ impl Row<'_> {
 impl Service<'_> {
     /// Sends a request that may have to wait, or that goes to an instance where it takes longer than its work;
     /// `None`: it is not even as plain as that. It stays out of the plainest way, which it would slow down.
-    #[inline(never)]
+    #[inline(always)]
     fn send_otherwise(
         &mut self,
         balancer: &Balancer,
@@ -282,7 +286,7 @@ impl Service<'_> {
         (one, other): Pair,
         batch: &Batch<'_>,
         place: usize,
-        by: impl Look,
+        by: impl Compare,
     ) -> Option<Begun> {
         let first = First { now: batch.at[place], work: batch.works[place], luck: batch.lucks[place] };
         let mut rows = self.lazy.rows(self.servers.again());
@@ -357,7 +361,7 @@ fn send_to_the_lesser(
     batch: &Batch<'_>,
     (pools, pairs): (&[u16], &[Pair]),
     served: &mut Served,
-    by: impl Look,
+    by: impl Compare,
     is_other: impl Fn(u16, Sight, Sight) -> bool,
 ) {
     let count = pairs.len().min(IN_A_ROW);

@@ -1,12 +1,13 @@
 //! What requests that are sent in a row look at: of each instance what it serves lazily, and how.
 
 use super::lines::{Foretold, Lines};
-use super::look::{BLOCK, Look, Survey};
+use super::look::{BLOCK, Survey};
 use crate::client::{LuckOf, luck};
 use crate::engine::Desk;
 use crate::fleet::{InstanceId, Version};
 use crate::scenario::WarmUp;
 use crate::server::{Server, Slowing};
+use crate::wide::Compare;
 
 /// Services of instances with more workers are events: a row is searched from end to end.
 pub(super) const MOST_WORKERS: u32 = 64;
@@ -115,7 +116,7 @@ impl Rows<'_> {
 
     /// [`Lazy::survey`].
     #[inline(always)]
-    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Look) -> Survey {
+    pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Compare) -> Survey {
         survey(self.ends, self.blocks, id, now, by)
     }
 
@@ -142,8 +143,8 @@ impl Rows<'_> {
     }
 
     /// How many of a [survey](Rows::survey_by) and of the instance's line came through a pool.
-    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64, by: impl Look) -> u32 {
-        self.seen_through(pool, id, seen, by) + self.lines.open_through(pool, id, seen, now)
+    pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64, by: impl Compare) -> u32 {
+        self.seen_through(pool, id, seen, by) + self.lines.open_through(pool, id, seen, now, by)
     }
 
     /// A request waits at a plain instance that has no free worker, if it can be told for how long. Its place, for which
@@ -189,7 +190,7 @@ impl Rows<'_> {
 
     /// How many of those of a [survey](Rows::survey_by) came through a pool.
     #[inline(always)]
-    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey, by: impl Look) -> u32 {
+    pub(super) fn seen_through(&self, pool: u16, id: InstanceId, seen: Survey, by: impl Compare) -> u32 {
         if self.is_split { seen_through(self.through, self.blocks, pool, id, seen, by) } else { seen.open }
     }
 
@@ -249,16 +250,16 @@ pub(super) fn foretold(
 
 /// The services of an instance that go on, by the blocks of all instances, so many each.
 #[inline(always)]
-pub(super) fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: impl Look) -> Survey {
+pub(super) fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: impl Compare) -> Survey {
     if blocks == 1 {
         // There are no closures here, which would be compiled for any processor.
         let Some(block) = ends.get(id.index()) else { return Survey::NOTHING };
-        return by.look(block, now);
+        return Survey::of(block, now, by);
     }
     let mut all = Survey::NOTHING;
     let first = id.index() * blocks;
     for block in ends.get(first..first + blocks).unwrap_or(&[]).iter().rev() {
-        let Survey { open, taken } = by.look(block, now);
+        let Survey { open, taken } = Survey::of(block, now, by);
         all = Survey { open: open + all.open, taken: taken | all.taken << BLOCK };
     }
     all
@@ -272,14 +273,14 @@ pub(super) fn seen_through(
     pool: u16,
     id: InstanceId,
     seen: Survey,
-    by: impl Look,
+    by: impl Compare,
 ) -> u32 {
     let first = id.index() * blocks;
     let Some(all) = through.get(first..first + blocks) else { return 0 };
     let mut taken = seen.taken;
     let mut count = 0;
     for block in all {
-        count += (by.places_of(*block, pool as u8) & taken).count_ones();
+        count += (by.equal(*block, pool as u8) & taken).count_ones();
         taken >>= BLOCK;
     }
     count
