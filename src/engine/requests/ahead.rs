@@ -83,12 +83,11 @@ impl<'a> Ahead<'a> {
         Drawn { number, luck: self.lucks[place], work: self.work[place], class: self.classes[place] }
     }
 
-    /// The next requests before such a moment, as many as are wanted and at hand.
+    /// The next requests before such a moment, as many as are at hand.
     #[inline]
-    pub(super) fn batch(&self, until: u64, most: usize) -> Batch<'_> {
-        let all = self.next..BATCH.min(self.next + most);
-        let count = self.at[all.clone()].partition_point(|at| *at < until);
-        let these = all.start..all.start + count;
+    pub(super) fn batch(&self, until: u64) -> Batch<'_> {
+        let count = self.at[self.next..].partition_point(|at| *at < until);
+        let these = self.next..self.next + count;
         Batch {
             number: self.before + self.next as u64,
             at: &self.at[these.clone()],

@@ -28,12 +28,6 @@ use crate::wide::AtOnce;
 use crate::wide::{Compare, OneByOne};
 use std::hint::select_unpredictable;
 
-/// Requests for which it is drawn together whom each may go to.
-const AHEAD: usize = BATCH;
-
-/// Requests that are sent in a row.
-const IN_A_ROW: usize = 16;
-
 /// Requests of a pool that draw together: their steps through memory overlap.
 const TOGETHER: usize = 8;
 
@@ -66,8 +60,8 @@ pub(super) struct Drawn {
     count: usize,
     /// How often that had changed.
     changes: u64,
-    pools: [u16; AHEAD],
-    pairs: [Pair; AHEAD],
+    pools: [u16; BATCH],
+    pairs: [Pair; BATCH],
 }
 
 /// Two endpoints of which a request takes one.
@@ -76,7 +70,7 @@ type Pair = (Endpoint, Endpoint);
 impl Drawn {
     /// Nothing yet.
     pub(super) fn new() -> Self {
-        Drawn { first: 0, count: 0, changes: 0, pools: [0; AHEAD], pairs: [(Endpoint(0), Endpoint(0)); AHEAD] }
+        Drawn { first: 0, count: 0, changes: 0, pools: [0; BATCH], pairs: [(Endpoint(0), Endpoint(0)); BATCH] }
     }
 
     /// Whether something was drawn for a request that still holds.
@@ -97,9 +91,9 @@ impl Drawn {
 /// Where the requests of a batch are served, how long, nanoseconds, and by which version.
 struct Served {
     count: usize,
-    places: [usize; IN_A_ROW],
-    lasting: [u64; IN_A_ROW],
-    versions: [Version; IN_A_ROW],
+    places: [usize; BATCH],
+    lasting: [u64; BATCH],
+    versions: [Version; BATCH],
 }
 
 /// Where a request is served, how long, and by which version.
@@ -114,7 +108,7 @@ impl Served {
     }
 
     const NOTHING: Served =
-        Served { count: 0, places: [0; IN_A_ROW], lasting: [0; IN_A_ROW], versions: [Version::OLD; IN_A_ROW] };
+        Served { count: 0, places: [0; BATCH], lasting: [0; BATCH], versions: [Version::OLD; BATCH] };
 }
 
 impl Row<'_> {
@@ -140,7 +134,7 @@ impl Row<'_> {
     #[inline(always)] // So that it is compiled for either.
     fn draw_by(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn, by: impl Compare) {
         (drawn.first, drawn.count, drawn.changes) = (batch.number, batch.at.len(), changes);
-        let mut choices = [0; AHEAD];
+        let mut choices = [0; BATCH];
         for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
             *choice = luck(*luck_of, LuckOf::Choice, 1);
         }
@@ -148,7 +142,7 @@ impl Row<'_> {
     }
 
     #[inline(always)]
-    fn draw_pairs(&self, batch: &Batch<'_>, choices: &[u64; AHEAD], drawn: &mut Drawn, by: impl Compare) {
+    fn draw_pairs(&self, batch: &Batch<'_>, choices: &[u64; BATCH], drawn: &mut Drawn, by: impl Compare) {
         if let [only] = &*self.balancers
             && let Some(peers) = only.peers()
         {
@@ -164,7 +158,7 @@ impl Row<'_> {
             for (block, pools) in by_place.as_chunks::<BLOCK>().0.iter().enumerate() {
                 own |= by.equal(*pools, pool as u8) << (block * BLOCK);
             }
-            let (mut places, mut count) = ([0; AHEAD], 0);
+            let (mut places, mut count) = ([0; BATCH], 0);
             for place in bits::places(own).take_while(|place| *place < drawn.count) {
                 places[count] = place;
                 count += 1;
@@ -307,7 +301,7 @@ impl Service<'_> {
     /// What those served would become is written down, from this one on.
     #[inline(always)]
     fn note_rests(&mut self, batch: &Batch<'_>, served: &Served, from: usize) {
-        let count = served.count.min(IN_A_ROW);
+        let count = served.count.min(BATCH);
         let (at, works, lucks) = (&batch.at[..count], &batch.works[..count], &batch.lucks[..count]);
         for place in from..count {
             let number = batch.number + place as u64;
@@ -320,7 +314,7 @@ impl Service<'_> {
     #[inline(always)]
     fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
         let Served { count, lasting, versions, .. } = served;
-        let (mut latest, mut sum, mut micros) = (0, 0, [0; IN_A_ROW]);
+        let (mut latest, mut sum, mut micros) = (0, 0, [0; BATCH]);
         for ((arrived, lasts), micros) in batch.at.iter().zip(lasting).zip(&mut micros[..*count]) {
             latest = latest.max(arrived + lasts);
             sum += u128::from(*lasts);
@@ -364,7 +358,7 @@ fn send_to_the_lesser(
     by: impl Compare,
     is_other: impl Fn(u16, Sight, Sight) -> bool,
 ) {
-    let count = pairs.len().min(IN_A_ROW);
+    let count = pairs.len().min(BATCH);
     // All as long as that, which is known then where it is compiled.
     let (at, works, pools, pairs) = (&batch.at[..count], &batch.works[..count], &pools[..count], &pairs[..count]);
     for place in served.count..count {
@@ -425,9 +419,9 @@ impl Engine<'_> {
         let changes = row.pools.changes() + row.balancers.iter().map(Balancer::changes).sum::<u64>();
         let is_drawn_ahead = !row.service.lazy.is_ordered();
         while requests.source.next_arrival() < until {
-            let batch = requests.source.batch(until, IN_A_ROW);
+            let batch = requests.source.batch(until);
             if is_drawn_ahead && !requests.drawn.holds(batch.number, changes) {
-                let foreseen = requests.source.batch(weights_change_at.unwrap_or(u64::MAX), AHEAD);
+                let foreseen = requests.source.batch(weights_change_at.unwrap_or(u64::MAX));
                 row.draw(&foreseen, changes, &mut requests.drawn);
             }
             let sent = row.send(&batch, &requests.drawn);

@@ -106,10 +106,10 @@ impl<'a> Source<'a> {
         matches!(self.kind, Kind::Open(_)).then_some(Stretch { number: self.interval, ends: self.interval_ends })
     }
 
-    /// The next requests of an open stream in a row, as many as are at hand and wanted, before such a moment.
-    pub(super) fn batch(&self, until: u64, most: usize) -> Batch<'_> {
+    /// The next requests of an open stream in a row, as many as are at hand, before such a moment.
+    pub(super) fn batch(&self, until: u64) -> Batch<'_> {
         let Kind::Open(ahead) = &self.kind else { unreachable!("users' requests come one by one") };
-        ahead.batch(until, most)
+        ahead.batch(until)
     }
 
     /// So many of them are gone.
