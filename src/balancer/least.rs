@@ -4,7 +4,7 @@
 //! others, those in their slow start and those of another weight, stand in an ordered map by the cost of one more
 //! request there.
 
-use super::weight::Weight;
+use super::weight::{Cost, Weight};
 use super::{Endpoint, Loads};
 use crate::random::below;
 use std::cmp::Ordering;
@@ -17,12 +17,12 @@ pub(super) struct LeastOpen {
     buckets: Vec<Vec<Endpoint>>,
     /// No bucket below this holds anybody.
     fewest: usize,
-    /// The others by the bits of their cost, which have the order of the costs themselves because these are positive.
-    others: BTreeMap<u64, Vec<Endpoint>>,
+    /// The others by their cost.
+    others: BTreeMap<Cost, Vec<Endpoint>>,
     /// By endpoint.
     places: Vec<Place>,
     /// The costs of the others.
-    costs: BTreeMap<Endpoint, u64>,
+    costs: BTreeMap<Endpoint, Cost>,
 }
 
 /// Where a member stands, and at which position there.
@@ -48,7 +48,7 @@ impl LeastOpen {
             self.enter(member, open);
             return;
         }
-        let cost = weight.cost(open).to_bits();
+        let cost = weight.cost(open);
         let peers = self.others.entry(cost).or_default();
         let position = peers.len() as u32;
         peers.push(member);
@@ -149,11 +149,12 @@ impl LeastOpen {
             self.fewest += 1;
         }
         let ordinary = self.buckets.get(self.fewest).map_or(&[][..], Vec::as_slice);
-        let (cost, others) = self.others.first_key_value().map_or((u64::MAX, &[][..]), |(cost, all)| (*cost, all));
-        let order = if ordinary.is_empty() {
-            Ordering::Greater
-        } else {
-            Weight::ONE.cost(self.fewest as u32).to_bits().cmp(&cost)
+        let cheapest = self.others.first_key_value();
+        let others = cheapest.map_or(&[][..], |(_, all)| all);
+        let order = match cheapest {
+            _ if ordinary.is_empty() => Ordering::Greater,
+            None => Ordering::Less,
+            Some((cost, _)) => Weight::ONE.cost(self.fewest as u32).cmp(cost),
         };
         let (ordinary, others) = match order {
             Ordering::Less => (ordinary, &[][..]),

@@ -6,17 +6,17 @@
 //! tried in turn using a weighted round-robin balancing method"). An endpoint that refuses requests at once goes
 //! behind its equals as well, but it stays among the fewest.
 
-use super::weight::Weight;
+use super::weight::{Cost, Weight};
 use super::{Endpoint, Loads};
 use std::collections::BTreeSet;
 
 /// Members in the order in which they come next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
-    /// (the bits of the cost of one more request, number): costs are positive, so their bits have their order.
-    queue: BTreeSet<(u64, u64, Endpoint)>,
+    /// By the cost of one more request, then by number.
+    queue: BTreeSet<(Cost, u64, Endpoint)>,
     /// By endpoint; `None` for those who are no members.
-    entries: Vec<Option<(u64, u64)>>,
+    entries: Vec<Option<(Cost, u64)>>,
     /// How many numbers have been given.
     given: u64,
 }
@@ -27,7 +27,7 @@ impl Line {
         if member.index() >= self.entries.len() {
             self.entries.resize(member.index() + 1, None);
         }
-        let (cost, number) = (weight.cost(open).to_bits(), self.given);
+        let (cost, number) = (weight.cost(open), self.given);
         self.given += 1;
         self.queue.insert((cost, number, member));
         self.entries[member.index()] = Some((cost, number));

@@ -46,7 +46,7 @@ pub(crate) use slow_start::share as slow_start_share;
 use std::collections::BTreeSet;
 use subset::{Change, Subset};
 use usable::{Role, Standing};
-use weight::Weight;
+use weight::{Cost, Weight};
 
 /// Where a balancer sends requests: an instance or, with static discovery, a place of the service, whoever stands
 /// there.
@@ -145,7 +145,7 @@ impl Loads {
     }
 
     /// What one more request costs where so many are open beside those counted here; see [`Weight::cost`].
-    fn cost(&self, endpoint: Endpoint, more: u32) -> f64 {
+    fn cost(&self, endpoint: Endpoint, more: u32) -> Cost {
         self.weight(endpoint).cost(self.open(endpoint) + more)
     }
 }

@@ -1,5 +1,7 @@
 //! How much of the traffic an endpoint gets, compared with an ordinary one.
 
+use std::cmp::Ordering;
+
 /// A weight of 1 as a whole number.
 const UNIT: u64 = 1 << 30;
 
@@ -24,9 +26,10 @@ impl Weight {
     }
 
     /// What one more request costs where so many are open: (open + 1) / weight, the *shortest expected delay* of the
-    /// Linux Virtual Server's schedulers. Only comparisons with other costs mean anything.
-    pub(super) fn cost(self, open: u32) -> f64 {
-        (f64::from(open) + 1.0) / self.0 as f64
+    /// Linux Virtual Server's schedulers.
+    #[inline]
+    pub(super) fn cost(self, open: u32) -> Cost {
+        Cost { requests: u64::from(open) + 1, weight: self }
     }
 
     /// From one turn to the next: one over the weight, in 2^-40ths.
@@ -34,6 +37,36 @@ impl Weight {
         (1 << 70) / u128::from(self.0)
     }
 }
+
+/// Requests for a weight: a fraction, compared exactly.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    requests: u64,
+    weight: Weight,
+}
+
+impl Ord for Cost {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let crosswise = |one: &Cost, other: &Cost| u128::from(one.requests) * u128::from(other.weight.0);
+        crosswise(self, other).cmp(&crosswise(other, self))
+    }
+}
+
+impl PartialOrd for Cost {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Cost {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Cost {}
 
 #[cfg(test)]
 mod tests {
@@ -51,9 +84,8 @@ mod tests {
     fn a_request_costs_more_where_more_are_open_and_less_where_the_weight_is_higher() {
         assert!(Weight::ONE.cost(1) > Weight::ONE.cost(0));
         assert!(Weight::new(0.5).cost(0) > Weight::ONE.cost(0));
-        assert!(
-            Weight::new(2.0).cost(1).total_cmp(&Weight::ONE.cost(0)).is_eq(),
-            "twice the weight carries twice as many"
-        );
+        assert_eq!(Weight::new(2.0).cost(1), Weight::ONE.cost(0), "twice the weight carries twice as many");
+        let odd = Weight::new(0.3);
+        assert!(odd.cost(u32::MAX - 1) < odd.cost(u32::MAX), "however many there are");
     }
 }
