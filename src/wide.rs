@@ -51,6 +51,9 @@ pub trait Compare: Copy {
 
     /// How many of sixteen are not above a number.
     fn up_to(self, numbers: &[u64; 16], number: u64) -> usize;
+
+    /// What will be looked at soon is fetched, if the processor can be told so.
+    fn fetch<T>(self, what: &T);
 }
 
 /// By any processor.
@@ -83,6 +86,9 @@ impl Compare for OneByOne {
     fn up_to(self, numbers: &[u64; 16], number: u64) -> usize {
         numbers.iter().map(|one| usize::from(*one <= number)).sum()
     }
+
+    #[inline(always)]
+    fn fetch<T>(self, _: &T) {}
 }
 
 /// By processors that compare eight numbers at once and mark each. Only there is one of these.
@@ -124,6 +130,13 @@ impl Compare for AtOnce {
             8 - unsafe { at_once::above(half, number) }.count_ones() as usize
         };
         up_to(low) + up_to(high)
+    }
+
+    #[inline(always)]
+    fn fetch<T>(self, what: &T) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: it may be read, and nothing else happens to it.
+        unsafe { _mm_prefetch(std::ptr::from_ref(what).cast(), _MM_HINT_T0) }
     }
 }
 

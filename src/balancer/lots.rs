@@ -260,11 +260,16 @@ fn share_of(luck: u64, total: u64) -> u64 {
 #[derive(Clone, Debug, Default)]
 struct Sums {
     /// From the root to the nodes above places. A node holds, for each child, the sum of those before it that are its children, too.
-    levels: Vec<Vec<[u64; CHILDREN]>>,
+    levels: Vec<Vec<Node>>,
     total: u64,
 }
 
 const CHILDREN: usize = 16;
+
+/// Two cache lines, and never parts of three.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Node([u64; CHILDREN]);
 
 impl Sums {
     /// Makes room for so many places; new ones hold nothing.
@@ -272,13 +277,13 @@ impl Sums {
         while CHILDREN.pow(self.levels.len() as u32) < places {
             let mut root = [self.total; CHILDREN];
             root[0] = 0;
-            self.levels.insert(0, vec![root]);
+            self.levels.insert(0, vec![Node(root)]);
         }
         let mut count = places;
         for level in self.levels.iter_mut().rev() {
             count = count.div_ceil(CHILDREN);
             if level.len() < count {
-                level.resize(count, [0; CHILDREN]);
+                level.resize(count, Node([0; CHILDREN]));
             }
         }
     }
@@ -292,7 +297,7 @@ impl Sums {
         self.total = self.total + after - before;
         let mut child = place;
         for level in self.levels.iter_mut().rev() {
-            for sum in &mut level[child / CHILDREN][child % CHILDREN + 1..] {
+            for sum in &mut level[child / CHILDREN].0[child % CHILDREN + 1..] {
                 *sum = *sum + after - before;
             }
             child /= CHILDREN;
@@ -305,7 +310,7 @@ impl Sums {
         let (mut targets, mut places) = (covered, [0; COUNT]);
         for level in &self.levels {
             for (target, place) in targets.iter_mut().zip(&mut places) {
-                let node = &level[*place];
+                let node = &level[*place].0;
                 // Nothing is before the first, so it is counted in any case. No child without a share covers anything: the one
                 // after it has as much before it.
                 let child = (by.up_to(node, *target) - 1) % CHILDREN;

@@ -12,7 +12,7 @@
 //! whatever happens next ([`Engine::hear_of_ends`]).
 
 use super::lines::{Foretold, Lines};
-use super::look::{BLOCK, NEVER, Survey};
+use super::look::{BLOCK, Block, NEVER, Survey};
 use super::records::{Answered, Part};
 use super::rows::{First, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, foretold, room, seen_through, survey};
 use super::table::{Attempt, Request, State};
@@ -44,7 +44,7 @@ pub(super) struct Lazy {
     /// By instance.
     manners: Vec<Manner>,
     /// When each service ends or ended, nanoseconds; a row of blocks an instance. Two rows are looked at a request.
-    ends: Vec<[u64; BLOCK]>,
+    ends: Vec<Block>,
     /// By block, the pool that each service went through. Empty where there is one pool.
     through: Vec<[u8; BLOCK]>,
     /// By place: what is looked at only where a service becomes an attempt, and why it takes longer than its work, if it
@@ -127,7 +127,7 @@ impl Lazy {
 
     /// The blocks of an instance; none if it has never served lazily.
     #[inline]
-    fn row(&self, id: InstanceId) -> &[[u64; BLOCK]] {
+    fn row(&self, id: InstanceId) -> &[Block] {
         let first = id.index() * self.blocks;
         self.ends.get(first..first + self.blocks).unwrap_or(&[])
     }
@@ -228,7 +228,7 @@ impl Lazy {
         while let Some(end) = order.ends.pop_by(until) {
             let (at, place) = (end.0, end.1 as usize);
             // Where one service became an attempt, another one may end at the same moment.
-            if order.void > 0 && (self.ends[place / BLOCK][place % BLOCK] != at || order.told == end) {
+            if order.void > 0 && (self.ends[place / BLOCK].0[place % BLOCK] != at || order.told == end) {
                 order.void -= 1;
                 continue;
             }
@@ -270,7 +270,7 @@ impl Lazy {
             order.taken.resize(rows, 0);
         }
         let blocks = rows * self.blocks;
-        self.ends.resize(blocks, [0; BLOCK]);
+        self.ends.resize(blocks, Block::FREE);
         self.rests.resize(blocks * BLOCK, Rest::NONE);
         self.slowings.resize(blocks * BLOCK, Slowing::None);
         if self.pools > 1 {
@@ -377,7 +377,7 @@ impl Engine<'_> {
         let now = self.now.nanos();
         let lazy = &mut self.requests.lazy;
         let in_line = lazy.lines.ends(id);
-        let later = lazy.row(id).as_flattened().iter().chain(in_line).filter(|end| **end > now);
+        let later = lazy.row(id).iter().flat_map(|block| &block.0).chain(in_line).filter(|end| **end > now);
         let Some(first) = later.min().copied() else { return };
         if id.index() >= lazy.calls.len() {
             lazy.calls.resize(id.index() + 1, 0);
@@ -419,7 +419,7 @@ impl Engine<'_> {
         if lazy.latest <= moment {
             return unfinished;
         }
-        for (place, _) in lazy.ends.as_flattened().iter().enumerate().filter(|(_, end)| **end > moment) {
+        for (place, _) in lazy.ends.iter().flat_map(|block| block.0).enumerate().filter(|(_, end)| *end > moment) {
             let part = self.part_of(lazy.rests[place].arrived);
             unfinished[self.desks[place / BLOCK / lazy.blocks].version.index()].add(&Answered::of(part, 1));
         }
@@ -440,7 +440,7 @@ impl Engine<'_> {
         let lazy = &mut self.requests.lazy;
         if lazy.latest > moment && !lazy.is_latest_exact {
             let in_lines = lazy.lines.all_after(moment).map(|(one, _)| one.ends);
-            lazy.latest = lazy.ends.as_flattened().iter().copied().chain(in_lines).max().unwrap_or(0);
+            lazy.latest = lazy.ends.iter().flat_map(|block| block.0).chain(in_lines).max().unwrap_or(0);
             lazy.is_latest_exact = true;
         }
         lazy.latest <= moment
@@ -454,7 +454,7 @@ impl Engine<'_> {
         let first = id.index() * lazy.blocks * BLOCK;
         for place in places(lazy.survey(id, now).taken).map(|column| first + column) {
             all.push(foretold(place, &lazy.ends, &lazy.through, &lazy.rests, &lazy.slowings));
-            lazy.ends[place / BLOCK][place % BLOCK] = 0;
+            lazy.ends[place / BLOCK].0[place % BLOCK] = 0;
             if let Some(order) = &mut lazy.order {
                 order.void += 1;
                 order.taken[id.index()] &= !(1 << (place - first));

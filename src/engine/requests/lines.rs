@@ -6,7 +6,7 @@
 //! what it held until somebody waits for it goes on in the instance's *line*. As long as anything does, all workers are at work, and as
 //! many wait as there are services in the line.
 
-use super::look::{BLOCK, Survey};
+use super::look::{BLOCK, Block, Survey};
 use super::rows::{MOST_WORKERS, Rest};
 use crate::fleet::InstanceId;
 use crate::scenario::{Discipline, Scenario};
@@ -47,7 +47,7 @@ const NONE: u32 = u32::MAX;
 struct Line {
     instance: InstanceId,
     /// When they end, nanoseconds.
-    ends: [u64; LONGEST],
+    ends: Block,
     pools: [u8; LONGEST],
     rests: [Rest; LONGEST],
     slowings: [Slowing; LONGEST],
@@ -56,15 +56,15 @@ struct Line {
 impl Line {
     fn of(instance: InstanceId) -> Self {
         let (rests, slowings) = ([Rest::NONE; LONGEST], [Slowing::None; LONGEST]);
-        Line { instance, ends: [0; LONGEST], pools: [0; LONGEST], rests, slowings }
+        Line { instance, ends: Block::FREE, pools: [0; LONGEST], rests, slowings }
     }
 
     /// The services that go on after a moment.
     fn all_after(&self, moment: u64) -> impl Iterator<Item = Foretold> {
-        let spots = (0..LONGEST).filter(move |spot| self.ends[*spot] > moment);
+        let spots = (0..LONGEST).filter(move |spot| self.ends.0[*spot] > moment);
         spots.map(|spot| {
             let (pool, slowing) = (self.pools[spot].into(), self.slowings[spot]);
-            Foretold { ends: self.ends[spot], pool, rest: self.rests[spot], slowing }
+            Foretold { ends: self.ends.0[spot], pool, rest: self.rests[spot], slowing }
         })
     }
 }
@@ -120,14 +120,14 @@ impl Lines {
     #[inline]
     pub(super) fn open(&self, id: InstanceId, seen: Survey, now: u64) -> u32 {
         let Some(line) = self.line_behind(id, seen) else { return 0 };
-        line.ends.iter().map(|end| u32::from(*end > now)).sum()
+        line.ends.0.iter().map(|end| u32::from(*end > now)).sum()
     }
 
     /// How many of these came through a pool.
     #[inline(always)]
     pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64, by: impl Compare) -> u32 {
         let Some(line) = self.line_behind(id, seen) else { return 0 };
-        let (_, open) = by.above(&line.ends, now);
+        let (_, open) = by.above(&line.ends.0, now);
         (open & by.equal(line.pools, pool as u8)).count_ones()
     }
 
@@ -140,7 +140,7 @@ impl Lines {
 
     /// The ends of an instance's.
     pub(super) fn ends(&self, id: InstanceId) -> &[u64] {
-        self.line(id).map_or(&[], |line| &line.ends)
+        self.line(id).map_or(&[], |line| &line.ends.0)
     }
 
     /// All services that end later than a moment, and where.
@@ -153,11 +153,12 @@ impl Lines {
     pub(super) fn wait(&mut self, id: InstanceId, ahead: Foretold, now: u64, others: Option<u64>) -> bool {
         let queue = self.queue;
         let line = self.line_for(id);
-        let waiting = line.ends.iter().filter(|end| **end > now).count();
-        let free = line.ends.iter().position(|end| *end <= now);
+        let waiting = line.ends.0.iter().filter(|end| **end > now).count();
+        let free = line.ends.0.iter().position(|end| *end <= now);
         let Some(spot) = free.filter(|_| waiting < queue) else { return false };
         let Foretold { ends, pool, rest, slowing } = ahead;
-        (line.ends[spot], line.pools[spot], line.rests[spot], line.slowings[spot]) = (ends, pool as u8, rest, slowing);
+        (line.ends.0[spot], line.pools[spot], line.rests[spot], line.slowings[spot]) =
+            (ends, pool as u8, rest, slowing);
         self.waiting.push(Reverse(Wait { until: ends, instance: id, lasts: ends - now, is_counted: others.is_some() }));
         // Whose waits are over is looked at only where all of them would be more than ever; and now and then, for the room they take.
         let bound = others.map_or(2 * self.known as u64 + 64, |others| self.most.saturating_sub(others));
@@ -235,7 +236,7 @@ impl Lines {
         if all.len() > others {
             self.waiting.retain(|Reverse(wait)| wait.instance != id);
         }
-        self.line_for(id).ends = [0; LONGEST];
+        self.line_for(id).ends = Block::FREE;
         let line = std::mem::replace(&mut self.of[id.index()], NONE);
         self.free.push(line);
     }

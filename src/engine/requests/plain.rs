@@ -205,6 +205,13 @@ impl Row<'_> {
         let (pools, pairs) = drawn.of(batch);
         let mut served = Served::NOTHING;
         let mut noted = 0;
+        let rows = service.lazy.rows(service.servers.again());
+        if rows.are_far() {
+            for (one, other) in pairs {
+                rows.fetch(InstanceId(one.0), by);
+                rows.fetch(InstanceId(other.0), by);
+            }
+        }
         loop {
             let rows = service.lazy.rows(service.servers.again());
             if let [only] = &**balancers

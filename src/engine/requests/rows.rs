@@ -1,7 +1,7 @@
 //! What requests that are sent in a row look at: of each instance what it serves lazily, and how.
 
 use super::lines::{Foretold, Lines};
-use super::look::{BLOCK, Survey};
+use super::look::{BLOCK, Block, Survey};
 use crate::client::{LuckOf, luck};
 use crate::engine::Desk;
 use crate::fleet::{InstanceId, Version};
@@ -14,6 +14,9 @@ pub(super) const MOST_WORKERS: u32 = 64;
 
 /// No lazy service takes longer (73 years).
 pub(super) const MOST: u64 = 1 << 61;
+
+/// Blocks that a processor has at hand: 256 KiB.
+const FEW: usize = 4096;
 
 /// What is known of an instance, in one number: in the lower byte its *room*, in the higher one its version.
 ///
@@ -46,8 +49,9 @@ impl Manner {
     }
 }
 
-/// What makes a service an attempt: all that cannot be told from the rest. Half a cache line.
+/// What makes a service an attempt: all that cannot be told from the rest. Half a cache line, and never parts of two.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(super) struct Rest {
     pub(super) number: u64,
     pub(super) arrived: u64,
@@ -91,7 +95,7 @@ pub(super) struct Rows<'a> {
     pub(super) is_split: bool,
     pub(super) manners: &'a mut [Manner],
     pub(super) slowings: &'a mut [Slowing],
-    pub(super) ends: &'a mut [[u64; BLOCK]],
+    pub(super) ends: &'a mut [Block],
     pub(super) through: &'a mut [[u8; BLOCK]],
     pub(super) rests: &'a mut [Rest],
     pub(super) lines: &'a mut Lines,
@@ -118,6 +122,20 @@ impl Rows<'_> {
     #[inline(always)]
     pub(super) fn survey_by(&self, id: InstanceId, now: u64, by: impl Compare) -> Survey {
         survey(self.ends, self.blocks, id, now, by)
+    }
+
+    /// Whether the rows are more than what a processor has at hand.
+    #[inline]
+    pub(super) fn are_far(&self) -> bool {
+        self.ends.len() > FEW
+    }
+
+    /// The row of an instance is fetched.
+    #[inline(always)]
+    pub(super) fn fetch(&self, id: InstanceId, by: impl Compare) {
+        if let Some(block) = self.ends.get(id.index() * self.blocks) {
+            by.fetch(block);
+        }
     }
 
     /// Whether there is anything to look at of an instance.
@@ -162,7 +180,7 @@ impl Rows<'_> {
         if manner.room() == 0 || manner.room() >= SLOW || fifo.busy() > 0 || fifo.waiting() > 0 {
             return None;
         }
-        let row = self.ends[id.index() * self.blocks..][..self.blocks].as_flattened();
+        let row = self.ends[id.index() * self.blocks..][..self.blocks].iter().flat_map(|block| &block.0);
         let (worker, begins) = (0..).zip(row).take(self.lines.workers()).min_by_key(|(_, end)| **end)?;
         if *begins <= first.now {
             return None; // A worker is free, but the service is not plain.
@@ -175,7 +193,7 @@ impl Rows<'_> {
         if !self.lines.wait(id, self.foretold(place), first.now, others) {
             return None;
         }
-        self.ends[place / BLOCK][place % BLOCK] = first.now + lasts;
+        self.ends[place / BLOCK].0[place % BLOCK] = first.now + lasts;
         self.slowings[place] = Slowing::None;
         if self.is_split {
             self.through[place / BLOCK][place % BLOCK] = pool as u8;
@@ -224,8 +242,8 @@ impl Rows<'_> {
     #[inline(always)]
     pub(super) fn begin(&mut self, id: InstanceId, seen: Survey, pool: u16, now: u64, ends: u64) -> usize {
         let place = self.free_place(id, seen);
-        debug_assert!(self.ends[place / BLOCK][place % BLOCK] <= now, "the place is free");
-        self.ends[place / BLOCK][place % BLOCK] = ends;
+        debug_assert!(self.ends[place / BLOCK].0[place % BLOCK] <= now, "the place is free");
+        self.ends[place / BLOCK].0[place % BLOCK] = ends;
         if self.is_split {
             self.through[place / BLOCK][place % BLOCK] = pool as u8;
         }
@@ -236,12 +254,12 @@ impl Rows<'_> {
 /// What goes on at a place.
 pub(super) fn foretold(
     place: usize,
-    ends: &[[u64; BLOCK]],
+    ends: &[Block],
     through: &[[u8; BLOCK]],
     rests: &[Rest],
     slowings: &[Slowing],
 ) -> Foretold {
-    let (ends, rest) = (ends[place / BLOCK][place % BLOCK], rests[place]);
+    let (ends, rest) = (ends[place / BLOCK].0[place % BLOCK], rests[place]);
     let pool = through.get(place / BLOCK).map_or(0, |block| u16::from(block[place % BLOCK]));
     // Where nothing slows services down nobody says so, unless they began later.
     let is_plain = ends - rest.arrived == rest.work.max(1);
@@ -250,7 +268,7 @@ pub(super) fn foretold(
 
 /// The services of an instance that go on, by the blocks of all instances, so many each.
 #[inline(always)]
-pub(super) fn survey(ends: &[[u64; BLOCK]], blocks: usize, id: InstanceId, now: u64, by: impl Compare) -> Survey {
+pub(super) fn survey(ends: &[Block], blocks: usize, id: InstanceId, now: u64, by: impl Compare) -> Survey {
     if blocks == 1 {
         // There are no closures here, which would be compiled for any processor.
         let Some(block) = ends.get(id.index()) else { return Survey::NOTHING };
