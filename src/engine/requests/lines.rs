@@ -28,8 +28,8 @@ pub(super) struct Lines {
     all: Vec<Line>,
     /// Those that are nobody's.
     free: Vec<u32>,
-    /// By instance: which one is its; `NONE`: it has none.
-    of: Vec<u32>,
+    /// By instance.
+    of: Vec<Own>,
     /// Who waits, by when that is over; some for whom it is.
     waiting: BinaryHeap<Reverse<Wait>>,
     /// Waits that are over, nanoseconds, since these were [taken](Lines::take_counts).
@@ -40,7 +40,18 @@ pub(super) struct Lines {
     known: usize,
 }
 
-const NONE: u32 = u32::MAX;
+/// An instance's line, and what is looked at with it.
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    /// Which one it is; `u32::MAX`: there is none.
+    line: u32,
+    /// The pools that the services there came through.
+    pools: [u8; LONGEST],
+}
+
+impl Own {
+    const NONE: Own = Own { line: u32::MAX, pools: [0; LONGEST] };
+}
 
 /// Services at an instance for whose ends somebody waits, or did. Where an end has come there is room.
 #[derive(Clone, Debug)]
@@ -48,7 +59,6 @@ struct Line {
     instance: InstanceId,
     /// When they end, nanoseconds.
     ends: Block,
-    pools: [u8; LONGEST],
     rests: [Rest; LONGEST],
     slowings: [Slowing; LONGEST],
 }
@@ -56,14 +66,14 @@ struct Line {
 impl Line {
     fn of(instance: InstanceId) -> Self {
         let (rests, slowings) = ([Rest::NONE; LONGEST], [Slowing::None; LONGEST]);
-        Line { instance, ends: Block::FREE, pools: [0; LONGEST], rests, slowings }
+        Line { instance, ends: Block::FREE, rests, slowings }
     }
 
-    /// The services that go on after a moment.
-    fn all_after(&self, moment: u64) -> impl Iterator<Item = Foretold> {
+    /// The services that go on after a moment, by the pools that they came through.
+    fn all_after(&self, moment: u64, pools: [u8; LONGEST]) -> impl Iterator<Item = Foretold> {
         let spots = (0..LONGEST).filter(move |spot| self.ends.0[*spot] > moment);
-        spots.map(|spot| {
-            let (pool, slowing) = (self.pools[spot].into(), self.slowings[spot]);
+        spots.map(move |spot| {
+            let (pool, slowing) = (pools[spot].into(), self.slowings[spot]);
             Foretold { ends: self.ends.0[spot], pool, rest: self.rests[spot], slowing }
         })
     }
@@ -106,9 +116,11 @@ impl Lines {
         Lines { workers: if is_on { workers as usize } else { 0 }, queue: service.queue as usize, ..Lines::default() }
     }
 
-    fn line(&self, id: InstanceId) -> Option<&Line> {
-        let line = *self.of.get(id.index())?;
-        (line != NONE).then(|| &self.all[line as usize])
+    /// The line of an instance, and its pools.
+    #[inline]
+    fn line(&self, id: InstanceId) -> Option<(&Line, [u8; LONGEST])> {
+        let own = self.of.get(id.index())?;
+        Some((self.all.get(own.line as usize)?, own.pools))
     }
 
     /// How many workers an instance has; 0: nobody waits here.
@@ -119,33 +131,36 @@ impl Lines {
     /// How many go on in the line of an instance of which so much is seen.
     #[inline]
     pub(super) fn open(&self, id: InstanceId, seen: Survey, now: u64) -> u32 {
-        let Some(line) = self.line_behind(id, seen) else { return 0 };
+        let Some((line, _)) = self.line_behind(id, seen) else { return 0 };
         line.ends.0.iter().map(|end| u32::from(*end > now)).sum()
     }
 
     /// How many of these came through a pool.
     #[inline(always)]
     pub(super) fn open_through(&self, pool: u16, id: InstanceId, seen: Survey, now: u64, by: impl Compare) -> u32 {
-        let Some(line) = self.line_behind(id, seen) else { return 0 };
+        let Some((line, pools)) = self.line_behind(id, seen) else { return 0 };
         let (_, open) = by.above(&line.ends.0, now);
-        (open & by.equal(line.pools, pool as u8)).count_ones()
+        (open & by.equal(pools, pool as u8)).count_ones()
     }
 
     /// The line, if anything can go on there.
     #[inline]
-    fn line_behind(&self, id: InstanceId, seen: Survey) -> Option<&Line> {
+    fn line_behind(&self, id: InstanceId, seen: Survey) -> Option<(&Line, [u8; LONGEST])> {
         let is_full = seen.open as usize == self.workers;
         if is_full { self.line(id) } else { None }
     }
 
     /// The ends of an instance's.
     pub(super) fn ends(&self, id: InstanceId) -> &[u64] {
-        self.line(id).map_or(&[], |line| &line.ends.0)
+        self.line(id).map_or(&[], |(line, _)| &line.ends.0)
     }
 
     /// All services that end later than a moment, and where.
     pub(super) fn all_after(&self, moment: u64) -> impl Iterator<Item = (Foretold, InstanceId)> {
-        self.all.iter().flat_map(move |line| line.all_after(moment).map(|one| (one, line.instance)))
+        self.all.iter().flat_map(move |line| {
+            let pools = self.of[line.instance.index()].pools;
+            line.all_after(moment, pools).map(|one| (one, line.instance))
+        })
     }
 
     /// A request waits at an instance until this service ends, if it may. `others`: how many wait elsewhere, if that is counted.
@@ -157,8 +172,8 @@ impl Lines {
         let free = line.ends.0.iter().position(|end| *end <= now);
         let Some(spot) = free.filter(|_| waiting < queue) else { return false };
         let Foretold { ends, pool, rest, slowing } = ahead;
-        (line.ends.0[spot], line.pools[spot], line.rests[spot], line.slowings[spot]) =
-            (ends, pool as u8, rest, slowing);
+        (line.ends.0[spot], line.rests[spot], line.slowings[spot]) = (ends, rest, slowing);
+        self.of[id.index()].pools[spot] = pool as u8;
         self.waiting.push(Reverse(Wait { until: ends, instance: id, lasts: ends - now, is_counted: others.is_some() }));
         // Whose waits are over is looked at only where all of them would be more than ever; and now and then, for the room they take.
         let bound = others.map_or(2 * self.known as u64 + 64, |others| self.most.saturating_sub(others));
@@ -171,15 +186,16 @@ impl Lines {
 
     fn line_for(&mut self, id: InstanceId) -> &mut Line {
         if id.index() >= self.of.len() {
-            self.of.resize(id.index() + 1, NONE);
+            self.of.resize(id.index() + 1, Own::NONE);
         }
-        if self.of[id.index()] == NONE {
-            self.of[id.index()] = self.free.pop().unwrap_or_else(|| {
+        let own = &mut self.of[id.index()];
+        if own.line == Own::NONE.line {
+            own.line = self.free.pop().unwrap_or_else(|| {
                 self.all.push(Line::of(id));
                 self.all.len() as u32 - 1
             });
         }
-        let line = &mut self.all[self.of[id.index()] as usize];
+        let line = &mut self.all[own.line as usize];
         line.instance = id;
         line
     }
@@ -229,16 +245,16 @@ impl Lines {
 
     /// Nothing is foretold any more of an instance: adds what goes on in its line to `all`.
     pub(super) fn give_up(&mut self, id: InstanceId, now: u64, all: &mut Vec<Foretold>) {
-        let Some(line) = self.line(id) else { return };
+        let Some((line, pools)) = self.line(id) else { return };
         let others = all.len();
-        all.extend(line.all_after(now));
+        all.extend(line.all_after(now, pools));
         self.waiting(now); // Those who do not wait any more are counted.
         if all.len() > others {
             self.waiting.retain(|Reverse(wait)| wait.instance != id);
         }
         self.line_for(id).ends = Block::FREE;
-        let line = std::mem::replace(&mut self.of[id.index()], NONE);
-        self.free.push(line);
+        let own = std::mem::replace(&mut self.of[id.index()], Own::NONE);
+        self.free.push(own.line);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::fleet::{InstanceId, Version};
 use crate::scenario::WarmUp;
 use crate::server::{Server, Slowing};
 use crate::wide::Compare;
+use std::hint::select_unpredictable;
 
 /// Services of instances with more workers are events: a row is searched from end to end.
 pub(super) const MOST_WORKERS: u32 = 64;
@@ -181,9 +182,14 @@ impl Rows<'_> {
             return None;
         }
         let row = self.ends[id.index() * self.blocks..][..self.blocks].iter().flat_map(|block| &block.0);
-        let (worker, begins) = (0..).zip(row).take(self.lines.workers()).min_by_key(|(_, end)| **end)?;
-        if *begins <= first.now {
-            return None; // A worker is free, but the service is not plain.
+        // Chance decides who is the first, so nothing branches on it.
+        let (mut worker, mut begins) = (0, u64::MAX);
+        for (place, end) in row.take(self.lines.workers()).enumerate() {
+            worker = select_unpredictable(*end < begins, place, worker);
+            begins = begins.min(*end);
+        }
+        if begins <= first.now || begins == u64::MAX {
+            return None; // A worker is free, but the service is not plain; or nobody waits here.
         }
         let lasts = begins - first.now + first.work.max(1);
         if lasts > self.servers.longest {
