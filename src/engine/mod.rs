@@ -20,21 +20,20 @@
 //!   work is served by the one that is free first, and takes its place in the row. What was there goes on in a line, at which nobody
 //!   looks unless an instance without a free worker is chosen.
 //! - *Arrivals go in rows* (`requests/plain`) as long as nothing else comes first. What they have in common (balancers, window, interval,
-//!   counts) is looked up once a row. Up to 64 at a time are given their candidates, then they are sent, sixteen in a row, then what
-//!   a loss would need is written. The loop is short enough for a processor to look at several at once: telling it to fetch ahead
-//!   bought nothing at 10,000 instances and a tenth at 100,000. A request at 10,000 costs one and a half times what it costs at 100,
-//!   and at 100,000 two and a half times: by then even the rows are far away.
+//!   counts) is looked up once a row. Up to 64 at a time are given their candidates, whose rows are fetched where they are many, then
+//!   they are sent, then what a loss would need is written. A request at 10,000 instances costs one and a half times what it costs at
+//!   100, and at 100,000 two and a half times.
 //! - *Draws come ahead in batches* of 64 (`requests/ahead`), a stream at a time, without branches that chance decides: a processor
-//!   computes two, four or eight at once. One that computes eight looks at a row in one step, too (`requests/width`).
+//!   computes two, four or eight at once. One that computes eight looks at a row in one step, too ([`crate::wide`]).
 //!
 //! Least-connections must know of each end before it chooses. There the ends of services wait in a timing wheel ([`crate::wheel`])
 //! until the next arrival, and a balancer is told of them in their order: still no events, but nothing can be fetched
 //! ahead, for nobody knows where a request goes before those before it were sent.
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
-//! counts of latencies included. There a request costs 2.6 to 2.8 times the draws of the plain libraries. With three balancers,
-//! slow start, checks, warm-up and a rollout under way it costs seven times these draws: most candidates are drawn by weight, and rows are
-//! shorter.
+//! counts of latencies included. There a request costs two and a half times the draws of the plain libraries. With three
+//! balancers, slow start, checks, warm-up and a rollout under way it costs five times these draws: many candidates are drawn by weight,
+//! one request in sixteen waits, and rows are shorter.
 //!
 //! What remains an event: requests that wait where their wait may end otherwise; retries, time-outs, errors, late answers; checks; the
 //! end of what an instance does that stops or fails; and everything under policies that learn from answers.

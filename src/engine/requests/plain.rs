@@ -208,8 +208,8 @@ impl Row<'_> {
         let rows = service.lazy.rows(service.servers.again());
         if rows.are_far() {
             for (one, other) in pairs {
-                rows.fetch(InstanceId(one.0), by);
-                rows.fetch(InstanceId(other.0), by);
+                rows.fetch(InstanceId(one.0));
+                rows.fetch(InstanceId(other.0));
             }
         }
         loop {

@@ -7,7 +7,7 @@ use crate::engine::Desk;
 use crate::fleet::{InstanceId, Version};
 use crate::scenario::WarmUp;
 use crate::server::{Server, Slowing};
-use crate::wide::Compare;
+use crate::wide::{Compare, fetch};
 use std::hint::select_unpredictable;
 
 /// Services of instances with more workers are events: a row is searched from end to end.
@@ -133,9 +133,9 @@ impl Rows<'_> {
 
     /// The row of an instance is fetched.
     #[inline(always)]
-    pub(super) fn fetch(&self, id: InstanceId, by: impl Compare) {
+    pub(super) fn fetch(&self, id: InstanceId) {
         if let Some(block) = self.ends.get(id.index() * self.blocks) {
-            by.fetch(block);
+            fetch(block);
         }
     }
 
