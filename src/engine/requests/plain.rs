@@ -29,7 +29,7 @@ use crate::wide::{Compare, OneByOne};
 use std::hint::select_unpredictable;
 
 /// Requests of a pool that draw together: their steps through memory overlap.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 4;
 
 /// What such arrivals have in common.
 struct Row<'a> {
