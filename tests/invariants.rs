@@ -91,10 +91,14 @@ fn thousands_of_rollouts_keep_the_rules() {
 }
 
 /// Which ends of services are events is a matter of speed alone.
+/// Cases beyond [`CASES`] that found something: checks that were late at one moment came in no order of the domain.
+const ONCE_FAILED: [u64; 1] = [81_674];
+
 #[test]
 fn the_fast_engine_agrees_with_the_plain_one_to_the_bit() {
     let (first, cases) = (number("ROLLSIM_FIRST_CASE").unwrap_or(0), number("ROLLSIM_CASES").unwrap_or(CASES));
-    let compared: Vec<Result<u64, String>> = (first..first + cases).into_par_iter().map(agreement::agree).collect();
+    let all = (first..first + cases).into_par_iter().chain(ONCE_FAILED);
+    let compared: Vec<Result<u64, String>> = all.map(agreement::agree).collect();
     let requests: Result<Vec<u64>, String> = compared.into_iter().collect();
     let requests: u64 = requests.unwrap_or_else(|problem| panic!("{problem}")).into_iter().sum();
     assert!(requests > 100 * cases, "{requests} requests are few");

@@ -278,7 +278,7 @@ impl Row<'_> {
 
 impl Service<'_> {
     /// Sends a request that may have to wait, or that goes to an instance where it takes longer than its work;
-    /// `None`: it is not even as plain as that. It stays out of the plainest way, which it would slow down.
+    /// `None`: it is not even as plain as that.
     #[inline(always)]
     fn send_otherwise(
         &mut self,

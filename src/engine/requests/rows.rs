@@ -131,7 +131,7 @@ impl Rows<'_> {
         self.ends.len() > FEW
     }
 
-    /// The row of an instance is fetched.
+    /// The first block of an instance is fetched; that is all of it unless it has many workers.
     #[inline(always)]
     pub(super) fn fetch(&self, id: InstanceId) {
         if let Some(block) = self.ends.get(id.index() * self.blocks) {
