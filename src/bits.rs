@@ -2,7 +2,7 @@
 
 /// The places of the bits that are set, the lowest first.
 #[inline(always)]
-pub fn places(mut bits: u64) -> impl Iterator<Item = usize> {
+pub fn places(mut bits: u64) -> impl Iterator<Item = usize> + Clone {
     std::iter::from_fn(move || {
         let place = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
@@ -10,9 +10,79 @@ pub fn places(mut bits: u64) -> impl Iterator<Item = usize> {
     })
 }
 
+/// A set of numbers that is looked through without meeting all that are not in it.
+#[derive(Clone, Debug, Default)]
+pub struct Numbers {
+    /// A bit each.
+    words: Vec<u64>,
+    /// Which words hold any, a bit each.
+    held: Vec<u64>,
+}
+
+impl Numbers {
+    /// A number comes in, if it is not there.
+    pub fn insert(&mut self, number: u32) {
+        let word = number as usize / 64;
+        if word >= self.words.len() {
+            self.words.resize(word + 1, 0);
+            self.held.resize(word / 64 + 1, 0);
+        }
+        self.words[word] |= 1 << (number % 64);
+        self.held[word / 64] |= 1 << (word % 64);
+    }
+
+    /// A number goes, if it is there.
+    pub fn remove(&mut self, number: u32) {
+        let place = number as usize / 64;
+        let Some(word) = self.words.get_mut(place) else { return };
+        *word &= !(1 << (number % 64));
+        if *word == 0 {
+            self.held[place / 64] &= !(1 << (place % 64));
+        }
+    }
+
+    /// All of them, the least first.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + Clone {
+        let words = all_places(&self.held);
+        words.flat_map(|word| places(self.words[word]).map(move |place| (word * 64 + place) as u32))
+    }
+}
+
+/// The places of all bits that are set in these words, the lowest first.
+fn all_places(words: &[u64]) -> impl Iterator<Item = usize> + Clone {
+    words.iter().enumerate().flat_map(|(word, bits)| places(*bits).map(move |place| word * 64 + place))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{GOLDEN, mix};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn numbers_are_a_set() {
+        let (mut numbers, mut set) = (Numbers::default(), BTreeSet::new());
+        let mut luck = 5;
+        for step in 0..4000 {
+            luck = mix(luck ^ GOLDEN);
+            // Few of many, many of few, and none at last.
+            let number = (luck >> 8) as u32 % if step < 2000 { 100_000 } else { 200 };
+            if luck % 16 < if step < 3000 { 9 } else { 2 } {
+                numbers.insert(number);
+                set.insert(number);
+            } else {
+                numbers.remove(number);
+                set.remove(&number);
+            }
+            if step % 16 == 0 {
+                assert!(numbers.iter().eq(set.iter().copied()));
+            }
+        }
+        for number in std::mem::take(&mut set) {
+            numbers.remove(number);
+        }
+        assert_eq!(numbers.iter().next(), None);
+    }
 
     #[test]
     fn each_bit_is_found_once_and_in_order() {

@@ -5,8 +5,8 @@ mod ready;
 
 pub use ready::{Group, Ready, Second, second_of};
 
+use crate::bits::Numbers;
 use crate::time::SimTime;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Index;
 use std::time::Duration;
@@ -189,6 +189,8 @@ pub struct Instance {
     since: SimTime,
     /// Its place among all that became ready, while it is.
     ready_place: u32,
+    /// The next one in its slot that is not gone, oldest first.
+    next_in_slot: Option<InstanceId>,
 }
 
 impl Instance {
@@ -245,12 +247,12 @@ pub struct Fleet {
     /// each end of one.
     existing: Vec<InstanceId>,
     gone_of_existing: usize,
-    /// Those of them in each slot, oldest first.
-    in_slot: Vec<Vec<InstanceId>>,
+    /// By slot, the oldest of them there, which [knows the next one](Instance::next_in_slot).
+    first_in_slot: Vec<Option<InstanceId>>,
     /// Those of each version that are ready.
     ready: [Ready; Version::COUNT],
     /// Those of each version that are not, and not on their way out.
-    not_ready: [BTreeSet<InstanceId>; Version::COUNT],
+    not_ready: [Numbers; Version::COUNT],
     launched: [u32; Version::COUNT],
     failures: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
@@ -268,7 +270,7 @@ impl Fleet {
             instances: Vec::new(),
             existing: Vec::new(),
             gone_of_existing: 0,
-            in_slot: Vec::new(),
+            first_in_slot: Vec::new(),
             ready: Default::default(),
             not_ready: Default::default(),
             launched: [0; Version::COUNT],
@@ -304,17 +306,20 @@ impl Fleet {
             phase: Phase::Pulling,
             since: now,
             ready_place: 0,
+            next_in_slot: None,
         });
         self.has_changed.push(false);
         self.launched[launch.version.index()] += 1;
         self.counts[launch.version.index()][Phase::Pulling as usize] += 1;
-        self.not_ready[launch.version.index()].insert(id);
+        self.not_ready[launch.version.index()].insert(id.0);
         self.existing.push(id);
-        let place = slot.0 as usize;
-        if place >= self.in_slot.len() {
-            self.in_slot.resize_with(place + 1, Vec::new);
+        if slot.0 as usize >= self.first_in_slot.len() {
+            self.first_in_slot.resize(slot.0 as usize + 1, None);
         }
-        self.in_slot[place].push(id);
+        match self.in_slot(slot).last() {
+            Some((youngest, _)) => self.instances[youngest.index()].next_in_slot = Some(id),
+            None => self.first_in_slot[slot.0 as usize] = Some(id),
+        }
         self.note_change(id);
         id
     }
@@ -353,8 +358,8 @@ impl Fleet {
         }
         let not_ready = &mut self.not_ready[instance.version.index()];
         match (from != Phase::Ready, next.is_live() && next != Phase::Ready) {
-            (false, true) => _ = not_ready.insert(id),
-            (true, false) => _ = not_ready.remove(&id),
+            (false, true) => not_ready.insert(id.0),
+            (true, false) => not_ready.remove(id.0),
             _ => {}
         }
         instance.ready_since = (next == Phase::Ready).then_some(now);
@@ -374,8 +379,13 @@ impl Fleet {
                     self.existing.retain(|id| self.instances[id.index()].phase != Phase::Gone);
                     self.gone_of_existing = 0;
                 }
-                let instance = &self.instances[id.index()];
-                self.in_slot[instance.slot.0 as usize].retain(|other| *other != id);
+                let Instance { slot, next_in_slot, .. } = self.instances[id.index()];
+                let before =
+                    self.in_slot(slot).find(|(_, other)| other.next_in_slot == Some(id)).map(|(before, _)| before);
+                match before {
+                    Some(before) => self.instances[before.index()].next_in_slot = next_in_slot,
+                    None => self.first_in_slot[slot.0 as usize] = next_in_slot,
+                }
             }
             _ => {}
         }
@@ -439,7 +449,8 @@ impl Fleet {
 
     /// Every instance of a version that exists, is not on its way out and not ready, oldest first.
     pub fn not_ready(&self, version: Version) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
-        self.not_ready[version.index()].iter().map(|id| (*id, &self.instances[id.index()]))
+        let ids = self.not_ready[version.index()].iter().map(InstanceId);
+        ids.map(|id| (id, &self.instances[id.index()]))
     }
 
     /// Every instance that is down, oldest first.
@@ -481,8 +492,9 @@ impl Fleet {
 
     /// Every instance of a slot that is not gone, oldest first.
     pub fn in_slot(&self, slot: Slot) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
-        let ids = self.in_slot.get(slot.0 as usize).map_or(&[][..], Vec::as_slice);
-        ids.iter().map(|id| (*id, &self.instances[id.index()]))
+        let first = self.first_in_slot.get(slot.0 as usize).copied().flatten();
+        let ids = std::iter::successors(first, |id| self.instances[id.index()].next_in_slot);
+        ids.map(|id| (id, &self.instances[id.index()]))
     }
 
     /// Every instance of a slot that exists and is not on its way out, oldest first.

@@ -12,7 +12,7 @@ impl Engine<'_> {
     pub(super) fn schedule_crash(&mut self, id: InstanceId) {
         if let Some(crash) = self.scenario.faults.crash.as_ref().filter(|crash| crash.hits == Hits::Instance) {
             let runtime = &mut self.runtimes[id.index()];
-            let at = self.now + time_to_crash(crash.mtbf, &mut runtime.crash);
+            let at = self.now + time_to_crash(crash.mtbf, runtime.luck.of(Purpose::Crash, &self.streams));
             self.control.schedule(at, Event::PlaceCrashed { instance: id, life: runtime.life });
         }
     }

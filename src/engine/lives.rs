@@ -1,5 +1,6 @@
 //! The life of an instance: it is fetched, started, probed, sent away, stopped; and what breaks, whatever is rolled out.
 
+use super::luck::Luck;
 use super::probes::Probes;
 use super::{Desk, Engine, Event, Runtime};
 use crate::distribution::Delay;
@@ -21,11 +22,10 @@ impl Engine<'_> {
         let rank = self.streams.of(Purpose::Rank, subject).bits();
         let id = self.fleet.launch(self.now, Launch { rank, ..launch });
         debug_assert_eq!(key(&self.fleet[id]), subject);
-        let mut defect = self.streams.of(Purpose::Defect, subject);
-        let carries = defect.unit();
+        let mut luck = Luck::new(subject);
         let release = &self.scenario.release;
-        let is_new = launch.version == Version::NEW;
-        let defective = is_new && release.defect.as_ref().is_some_and(|defect| carries < defect.chance);
+        let defect = release.defect.as_ref().filter(|_| launch.version == Version::NEW);
+        let defective = defect.is_some_and(|defect| luck.of(Purpose::Defect, &self.streams).unit() < defect.chance);
         let recorded = release.recorded.as_ref().map(|recorded| {
             let slot = self.fleet[id].slot;
             let same = |instance: &Instance| instance.slot == slot && instance.version == launch.version;
@@ -36,15 +36,12 @@ impl Engine<'_> {
             life: 0,
             may_start: true,
             defective,
-            recorded,
+            recorded: recorded.map(Box::new),
             failures_in_a_row: 0,
             up_at: self.now,
             drain_is_over: false,
             probes: Probes::new(Kind::Readiness, self.now),
-            start: self.streams.of(Purpose::Start, subject),
-            defect,
-            crash: self.streams.of(Purpose::Crash, subject),
-            stop: self.streams.of(Purpose::Stop, subject),
+            luck,
         });
         self.desks.push(Desk {
             server: Server::new(self.scenario.service.discipline),
@@ -103,7 +100,7 @@ impl Engine<'_> {
             }
             return;
         }
-        let started_at = self.now + release.start.sample(&mut runtime.start);
+        let started_at = self.now + release.start.sample(runtime.luck.of(Purpose::Start, &self.streams));
         self.control.schedule(started_at, Event::StartFinished { instance: id, life });
         self.begin_probing(id);
     }
@@ -114,7 +111,7 @@ impl Engine<'_> {
         let runtime = &mut self.runtimes[id.index()];
         let life = runtime.life;
         let defect = release.defect.as_ref().filter(|_| runtime.defective);
-        if defect.is_some_and(|defect| runtime.defect.unit() < defect.failed_start) {
+        if defect.is_some_and(|defect| runtime.luck.of(Purpose::Defect, &self.streams).unit() < defect.failed_start) {
             self.process_ended(id, None);
             return;
         }
@@ -138,7 +135,7 @@ impl Engine<'_> {
         };
         self.requests.forget_plainness(id);
         if let Some(crash_after) = defect.and_then(|defect| defect.crash_after.as_ref()) {
-            let ends_at = up_at + crash_after.sample(&mut runtime.defect);
+            let ends_at = up_at + crash_after.sample(runtime.luck.of(Purpose::Defect, &self.streams));
             self.control.schedule(ends_at, Event::ProcessEnded { instance: id, life });
         }
         self.fleet.note_started(id, up_at, misbehaves_from);
@@ -172,7 +169,7 @@ impl Engine<'_> {
         let life = runtime.life;
         match (repair, restart) {
             (Some(repair), _) => {
-                let takes = repair.sample(&mut runtime.crash);
+                let takes = repair.sample(runtime.luck.of(Purpose::Crash, &self.streams));
                 self.fleet.note_repair(id);
                 self.call_a_crew(id, life, takes);
             }
@@ -283,7 +280,7 @@ impl Engine<'_> {
         let life = runtime.life;
         let stop = match &runtime.recorded {
             Some(life) => life.stop,
-            None => self.scenario.release.stop.sample(&mut runtime.stop),
+            None => self.scenario.release.stop.sample(runtime.luck.of(Purpose::Stop, &self.streams)),
         };
         self.control.schedule(told_at + stop, Event::Exited { instance: id, life });
     }

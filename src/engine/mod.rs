@@ -50,6 +50,7 @@
 mod control;
 mod faults;
 mod lives;
+mod luck;
 mod pools;
 mod probes;
 mod requests;
@@ -66,6 +67,7 @@ use crate::rollout::{Answers, Memory, Status, Strategy, What, When};
 use crate::scenario::{Choice, Discipline, Life, Scenario};
 use crate::server::{Server, Speed};
 use crate::time::SimTime;
+use luck::Luck;
 use pools::Pools;
 use probes::Probes;
 use requests::Requests;
@@ -229,8 +231,8 @@ struct Runtime {
     may_start: bool,
     /// It carries the release's defect.
     defective: bool,
-    /// Its recorded delays, in a replay.
-    recorded: Option<Life>,
+    /// Its recorded delays, in a replay: most runs are none.
+    recorded: Option<Box<Life>>,
     /// Failures since its process last ran long enough to count as sound.
     failures_in_a_row: u32,
     /// When its process was up last.
@@ -239,10 +241,7 @@ struct Runtime {
     drain_is_over: bool,
     /// Its readiness probes.
     probes: Probes,
-    start: Stream,
-    defect: Stream,
-    crash: Stream,
-    stop: Stream,
+    luck: Luck,
 }
 
 /// What a request meets at an instance: all that the request plane looks at, kept together and small, for it is
