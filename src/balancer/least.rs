@@ -1,44 +1,33 @@
 //! Least connections: the endpoint with the fewest open requests for its weight, found without a search.
 //!
-//! Members of the ordinary weight stand in buckets by their count, which moves by one at a time: constant time. The
-//! others, those in their slow start and those of another weight, stand in an ordered map by the cost of one more
-//! request there.
+//! Members of the ordinary weight stand in the order of their counts. A count moves by one at a time, so whoever has one more or one
+//! fewer changes places with the last or the first one of its count: constant time, and nobody else moves. The others,
+//! those in their slow start and those of another weight, stand in an ordered map by the cost of one more request there.
 
 use super::weight::{Cost, Weight};
 use super::{Endpoint, Loads};
 use crate::random::below;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Members by what one more request costs at them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeastOpen {
-    /// Those of the ordinary weight, by open requests.
-    buckets: Vec<Vec<Endpoint>>,
-    /// No bucket below this holds anybody.
-    fewest: usize,
+    /// Those of the ordinary weight, whoever has the fewest open requests first.
+    order: Vec<Endpoint>,
+    /// By endpoint: where it stands there, or [`NOWHERE`].
+    positions: Vec<u32>,
+    /// By count: how many of them have fewer open. It is longer than any count, and its end counts all of them.
+    fewer: Vec<u32>,
     /// The others by their cost.
     others: BTreeMap<Cost, Vec<Endpoint>>,
-    /// By endpoint.
-    places: Vec<Place>,
-    /// The costs of the others.
-    costs: BTreeMap<Endpoint, Cost>,
+    /// Of each of the others: its cost, and its place among those of that cost.
+    costs: BTreeMap<Endpoint, (Cost, u32)>,
 }
 
-/// Where a member stands, and at which position there.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    bucket: u32,
-    position: u32,
-}
-
-impl Place {
-    /// The place of those who are no members.
-    const NONE: Place = Place { bucket: u32::MAX, position: 0 };
-
-    /// The bucket of those who stand in none, for their weight is another one.
-    const OTHERS: u32 = u32::MAX - 1;
-}
+/// The position of those who do not stand in the order.
+const NOWHERE: u32 = u32::MAX;
 
 impl LeastOpen {
     /// A member joins.
@@ -46,65 +35,79 @@ impl LeastOpen {
         let (weight, open) = (loads.weight(member), loads.open(member));
         if weight == Weight::ONE {
             self.enter(member, open);
-            return;
+        } else {
+            let cost = weight.cost(open);
+            let peers = self.others.entry(cost).or_default();
+            self.costs.insert(member, (cost, peers.len() as u32));
+            peers.push(member);
         }
-        let cost = weight.cost(open);
-        let peers = self.others.entry(cost).or_default();
-        let position = peers.len() as u32;
-        peers.push(member);
-        self.costs.insert(member, cost);
-        self.note_place(member, Place { bucket: Place::OTHERS, position });
     }
 
     /// Somebody leaves. Returns whether it was a member.
     pub(super) fn leave(&mut self, member: Endpoint) -> bool {
-        let Some(place) = self.places.get_mut(member.index()) else { return false };
-        let Place { bucket, position } = std::mem::replace(place, Place::NONE);
-        if bucket < Place::OTHERS {
-            self.depart(bucket, position);
-        } else if bucket == Place::OTHERS {
-            let cost = self.costs.remove(&member).expect("it is one of the others");
-            let peers = self.others.get_mut(&cost).expect("it stood there");
-            peers.swap_remove(position as usize);
-            if let Some(moved) = peers.get(position as usize) {
-                self.places[moved.index()].position = position;
-            } else if peers.is_empty() {
-                self.others.remove(&cost);
+        if let Some(position) = self.position(member) {
+            self.depart(member, position);
+            return true;
+        }
+        let Some((cost, place)) = self.costs.remove(&member) else { return false };
+        let peers = self.others.get_mut(&cost).expect("it stood there");
+        peers.swap_remove(place as usize);
+        if let Some(moved) = peers.get(place as usize) {
+            self.costs.insert(*moved, (cost, place));
+        } else if peers.is_empty() {
+            self.others.remove(&cost);
+        }
+        true
+    }
+
+    /// Where a member of the ordinary weight stands.
+    fn position(&self, member: Endpoint) -> Option<u32> {
+        self.positions.get(member.index()).copied().filter(|position| *position != NOWHERE)
+    }
+
+    /// Somebody enters the order: the first one of each higher count becomes its last.
+    fn enter(&mut self, member: Endpoint, open: u32) {
+        if member.index() >= self.positions.len() {
+            self.positions.resize(member.index() + 1, NOWHERE);
+        }
+        self.make_room(open);
+        let mut free = self.order.len();
+        self.order.push(member);
+        for fewer in self.fewer.iter_mut().skip(open as usize + 1).rev() {
+            let first = *fewer as usize;
+            *fewer += 1;
+            if first != free {
+                let moved = self.order[first];
+                (self.order[free], self.positions[moved.index()]) = (moved, free as u32);
+                free = first;
             }
         }
-        bucket != u32::MAX
+        (self.order[free], self.positions[member.index()]) = (member, free as u32);
     }
 
-    /// Somebody of the ordinary weight enters a bucket.
-    #[inline]
-    fn enter(&mut self, member: Endpoint, open: u32) {
-        let bucket = open as usize;
-        if bucket >= self.buckets.len() {
-            self.buckets.resize_with(bucket + 1, Vec::new);
+    /// Somebody leaves the order: the last one of each higher count becomes its first.
+    fn depart(&mut self, member: Endpoint, position: u32) {
+        let higher = self.fewer.partition_point(|fewer| *fewer <= position);
+        let mut free = position as usize;
+        for fewer in &mut self.fewer[higher..] {
+            *fewer -= 1;
+            let last = *fewer as usize;
+            if last != free {
+                let moved = self.order[last];
+                (self.order[free], self.positions[moved.index()]) = (moved, free as u32);
+                free = last;
+            }
         }
-        self.fewest = self.fewest.min(bucket);
-        let peers = &mut self.buckets[bucket];
-        let position = peers.len() as u32;
-        peers.push(member);
-        self.note_place(member, Place { bucket: open, position });
+        self.order.pop();
+        self.positions[member.index()] = NOWHERE;
     }
 
-    /// Whoever stands at a position of a bucket leaves it.
-    #[inline]
-    fn depart(&mut self, bucket: u32, position: u32) {
-        let peers = &mut self.buckets[bucket as usize];
-        peers.swap_remove(position as usize);
-        if let Some(moved) = peers.get(position as usize) {
-            self.places[moved.index()].position = position;
+    /// Somebody has so many open, and may have one more.
+    fn make_room(&mut self, open: u32) {
+        let counts = open as usize + 3;
+        if counts > self.fewer.len() {
+            self.fewer.resize(counts.next_power_of_two(), self.order.len() as u32);
         }
-    }
-
-    #[inline]
-    fn note_place(&mut self, member: Endpoint, place: Place) {
-        if member.index() >= self.places.len() {
-            self.places.resize(member.index() + 1, Place::NONE);
-        }
-        self.places[member.index()] = place;
     }
 
     /// Somebody's count or weight changed; nothing happens where it is no member.
@@ -114,56 +117,184 @@ impl LeastOpen {
         }
     }
 
-    /// Somebody's count changed, and nothing else: [`LeastOpen::update`], faster.
-    #[inline]
-    pub(super) fn recount(&mut self, member: Endpoint, loads: &Loads) {
-        match self.places.get(member.index()) {
-            Some(Place { bucket, position }) if *bucket < Place::OTHERS => {
-                debug_assert_eq!(loads.weight(member), Weight::ONE, "{member:?} stands in a bucket");
-                self.depart(*bucket, *position);
-                self.enter(member, loads.open(member));
-            }
-            _ => self.update(member, loads),
+    /// One more is open at somebody.
+    pub(super) fn opened(&mut self, member: Endpoint, loads: &Loads) {
+        if let Some(position) = self.position(member) {
+            let open = loads.open(member);
+            self.make_room(open);
+            self.ranks().raise(member, position, open - 1);
+        } else if !self.costs.is_empty() {
+            self.update(member, loads);
         }
+    }
+
+    /// One fewer is open at somebody.
+    pub(super) fn closed(&mut self, member: Endpoint, loads: &Loads) {
+        if let Some(position) = self.position(member) {
+            self.ranks().lower(member, position, loads.open(member) + 1);
+        } else if !self.costs.is_empty() {
+            self.update(member, loads);
+        }
+    }
+
+    fn ranks(&mut self) -> Ranks<'_> {
+        Ranks { order: &mut self.order, positions: &mut self.positions, fewer: &mut self.fewer }
+    }
+
+    /// For requests in a row: those who are open at all, as long as all members are of the ordinary weight.
+    #[inline]
+    pub(super) fn fewest<'a>(&'a mut self, open: &'a mut [u32]) -> Option<Fewest<'a>> {
+        if !self.costs.is_empty() {
+            return None;
+        }
+        let count = open[self.order.first()?.index()];
+        Some(Fewest { ranks: self.ranks(), open, count })
     }
 
     /// One of those where a request costs least, but none of these; ties by luck.
-    pub(super) fn choose(&mut self, luck: u64, excluded: &[Endpoint], loads: &Loads) -> Option<Endpoint> {
-        let mut aside = Vec::new();
-        for endpoint in excluded {
-            if self.leave(*endpoint) {
-                aside.push(*endpoint);
-            }
-        }
-        let chosen = self.least((luck >> 32) as u32);
-        for endpoint in aside {
-            self.join(endpoint, loads);
-        }
-        chosen
+    pub(super) fn choose(&self, luck: u64, excluded: &[Endpoint], loads: &Loads) -> Option<Endpoint> {
+        let (count, ordinary) = self.fewest_but(excluded, loads).unzip();
+        let (cost, others) = self.cheapest_but(excluded).unzip();
+        let order = match (count, cost) {
+            (Some(count), Some(cost)) => Weight::ONE.cost(count).cmp(cost),
+            (_, None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let ordinary = ordinary.filter(|_| order.is_le()).unwrap_or_default();
+        let others = others.filter(|_| order.is_ge()).unwrap_or_default();
+        let place = below((luck >> 32) as u32, (ordinary.count() + others.count()) as u32) as usize;
+        ordinary.get(place).or_else(|| others.get(place - ordinary.count()))
     }
 
-    /// One of those where a request costs least; ties by luck.
-    #[inline]
-    pub(super) fn least(&mut self, luck: u32) -> Option<Endpoint> {
-        while self.buckets.get(self.fewest).is_some_and(Vec::is_empty) {
-            self.fewest += 1;
+    /// The fewest open requests that anybody of the ordinary weight has, but these; and who has so many.
+    fn fewest_but(&self, excluded: &[Endpoint], loads: &Loads) -> Option<(u32, Group<'_>)> {
+        let mut begins = 0;
+        while let Some(first) = self.order.get(begins) {
+            let count = loads.open(*first);
+            let ends = self.fewer[count as usize + 1] as usize;
+            let those = Group::but(&self.order, begins..ends, excluded.iter().filter_map(|one| self.position(*one)));
+            if those.count() > 0 {
+                return Some((count, those));
+            }
+            begins = ends;
         }
-        let ordinary = self.buckets.get(self.fewest).map_or(&[][..], Vec::as_slice);
-        let cheapest = self.others.first_key_value();
-        let others = cheapest.map_or(&[][..], |(_, all)| all);
-        let order = match cheapest {
-            _ if ordinary.is_empty() => Ordering::Greater,
-            None => Ordering::Less,
-            Some((cost, _)) => Weight::ONE.cost(self.fewest as u32).cmp(cost),
+        None
+    }
+
+    /// The least cost of the others, but these; and whose it is.
+    fn cheapest_but(&self, excluded: &[Endpoint]) -> Option<(&Cost, Group<'_>)> {
+        let groups = self.others.iter().map(|(cost, all)| {
+            let standing = excluded.iter().filter_map(|one| self.costs.get(one));
+            let places = standing.filter(|(other, _)| other == cost).map(|(_, place)| *place);
+            (cost, Group::but(all, 0..all.len(), places))
+        });
+        groups.into_iter().find(|(_, those)| those.count() > 0)
+    }
+}
+
+/// Some of a list.
+#[derive(Default)]
+struct Group<'a> {
+    all: &'a [Endpoint],
+    within: Range<usize>,
+    /// The places of those that do not count, in order.
+    but: Vec<usize>,
+}
+
+impl<'a> Group<'a> {
+    /// Those within a range but those at such places.
+    fn but(all: &'a [Endpoint], within: Range<usize>, places: impl Iterator<Item = u32>) -> Self {
+        let mut but: Vec<usize> = places.map(|place| place as usize).filter(|place| within.contains(place)).collect();
+        but.sort_unstable();
+        but.dedup();
+        Group { all, within, but }
+    }
+
+    fn count(&self) -> usize {
+        self.within.len() - self.but.len()
+    }
+
+    /// The one after so many of them.
+    fn get(&self, number: usize) -> Option<Endpoint> {
+        let place = self.but.iter().fold(self.within.start + number, |place, but| place + usize::from(*but <= place));
+        self.within.contains(&place).then(|| self.all[place])
+    }
+}
+
+/// The order of those of the ordinary weight.
+struct Ranks<'a> {
+    order: &'a mut [Endpoint],
+    positions: &'a mut [u32],
+    fewer: &'a mut [u32],
+}
+
+impl Ranks<'_> {
+    /// Whoever stood somewhere with so many open has one more: it becomes the first of those.
+    #[inline(always)]
+    fn raise(&mut self, member: Endpoint, position: u32, count: u32) {
+        let fewer = &mut self.fewer[count as usize + 1];
+        *fewer -= 1;
+        let last = *fewer;
+        self.swap(member, position, last);
+    }
+
+    /// Whoever stood somewhere with so many open has one fewer: it becomes the last of those.
+    #[inline(always)]
+    fn lower(&mut self, member: Endpoint, position: u32, count: u32) {
+        let fewer = &mut self.fewer[count as usize];
+        let first = *fewer;
+        *fewer += 1;
+        self.swap(member, position, first);
+    }
+
+    /// A member changes places.
+    #[inline(always)]
+    fn swap(&mut self, member: Endpoint, from: u32, to: u32) {
+        debug_assert_eq!(self.order[from as usize], member);
+        let other = self.order[to as usize];
+        (self.order[from as usize], self.positions[other.index()]) = (other, from);
+        (self.order[to as usize], self.positions[member.index()]) = (member, to);
+    }
+}
+
+/// What a balancer knows of the open requests of its members, all of the ordinary weight: borrowed for requests in a row.
+pub(crate) struct Fewest<'a> {
+    ranks: Ranks<'a>,
+    /// By endpoint.
+    open: &'a mut [u32],
+    /// So many are open where the fewest are.
+    count: u32,
+}
+
+impl Fewest<'_> {
+    /// One of those with the fewest open requests, ties by luck, and how many these are; `None`: more must be known.
+    #[inline(always)]
+    pub(crate) fn choose(&self, luck: u64) -> Option<(Endpoint, u32)> {
+        let fewer = self.ranks.fewer.get(..self.count as usize + 3)?; // One more has its place, too.
+        let place = below((luck >> 32) as u32, fewer[self.count as usize + 1]);
+        Some((self.ranks.order[place as usize], place))
+    }
+
+    /// One more is open at whom [`Fewest::choose`] came to just now.
+    #[inline(always)]
+    pub(crate) fn opened(&mut self, (endpoint, place): (Endpoint, u32)) {
+        debug_assert_eq!(self.open[endpoint.index()], self.count);
+        self.open[endpoint.index()] += 1;
+        self.ranks.raise(endpoint, place, self.count);
+        self.count += u32::from(self.ranks.fewer[self.count as usize + 1] == 0);
+    }
+
+    /// One fewer is open somewhere.
+    #[inline(always)]
+    pub(crate) fn closed(&mut self, endpoint: Endpoint) {
+        let open = self.open[endpoint.index()];
+        debug_assert!(open > 0, "an attempt at {endpoint:?} ended twice");
+        self.open[endpoint.index()] = open - 1;
+        let Some(position) = self.ranks.positions.get(endpoint.index()).filter(|position| **position != NOWHERE) else {
+            return; // It is no member.
         };
-        let (ordinary, others) = match order {
-            Ordering::Less => (ordinary, &[][..]),
-            Ordering::Equal => (ordinary, others),
-            Ordering::Greater => (&[][..], others),
-        };
-        let count = ordinary.len() + others.len();
-        let place = below(luck, count as u32) as usize;
-        ordinary.get(place).or_else(|| others.get(place - ordinary.len())).copied()
+        self.ranks.lower(endpoint, *position, open);
+        self.count = self.count.min(open - 1);
     }
 }
 
@@ -171,6 +302,7 @@ impl LeastOpen {
 mod tests {
     use super::*;
     use crate::random::mix;
+    use std::collections::BTreeSet;
 
     /// Members of these weights with so many open requests each, and how often each of them is chosen.
     #[track_caller]
@@ -221,5 +353,53 @@ mod tests {
         assert!(least.leave(Endpoint(0)));
         assert!(!least.leave(Endpoint(0)));
         assert_eq!(least.choose(1, &[], &loads), None);
+    }
+
+    #[test]
+    fn whoever_has_the_fewest_is_found_as_by_a_search_through_all() {
+        let mut least = LeastOpen::default();
+        let mut loads = Loads { open: vec![0; 40], weights: vec![Weight::ONE; 40] };
+        let mut members = BTreeSet::new();
+        let mut luck = 11;
+        for step in 0..20_000 {
+            luck = mix(luck);
+            let endpoint = Endpoint((luck >> 8) as u32 % 40);
+            let open = &mut loads.open[endpoint.index()];
+            // All of one weight for a while, then some of others.
+            match luck % 16 {
+                0 => {
+                    if members.insert(endpoint) {
+                        least.join(endpoint, &loads);
+                    }
+                }
+                1 => assert_eq!(least.leave(endpoint), members.remove(&endpoint)),
+                2 if step > 10_000 => {
+                    loads.weights[endpoint.index()] = [Weight::ONE, Weight::new(0.5)][(luck >> 16) as usize % 2];
+                    least.update(endpoint, &loads);
+                }
+                3..8 if *open > 0 => {
+                    *open -= 1;
+                    least.closed(endpoint, &loads);
+                }
+                _ => {
+                    *open += 1;
+                    least.opened(endpoint, &loads);
+                }
+            }
+            let excluded = [1, 2, 3].map(|shift| Endpoint((luck >> (8 * shift)) as u32 % 40));
+            let excluded = &excluded[..(luck >> 40) as usize % 4];
+            let allowed = || members.iter().filter(|one| !excluded.contains(one));
+            let cost = |endpoint: &Endpoint| loads.cost(*endpoint, 0);
+            let cheapest = allowed().map(cost).min();
+            let chosen = least.choose(luck, excluded, &loads);
+            assert_eq!(chosen.map(|chosen| cost(&chosen)), cheapest);
+            assert!(chosen.is_none_or(|chosen| allowed().any(|one| *one == chosen)), "{chosen:?}");
+            let mut open = loads.open.clone();
+            if excluded.is_empty()
+                && let Some(fewest) = least.fewest(&mut open)
+            {
+                assert_eq!(fewest.choose(luck).map(|(endpoint, _)| endpoint), chosen);
+            }
+        }
     }
 }

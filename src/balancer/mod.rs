@@ -39,6 +39,7 @@ mod weight;
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
 use crate::wide::{Compare, OneByOne};
+use least::Fewest;
 use lots::{Lots, Peers};
 use policy::Policy;
 use slow_start::Newcomers;
@@ -320,8 +321,18 @@ impl Balancer {
 
     /// The endpoint that a request takes, where a choice is the one with the fewest open requests, by weight.
     #[inline]
-    pub fn least(&mut self, luck: u64) -> Option<Endpoint> {
-        self.policy.least(luck).filter(|_| self.usable > 0)
+    pub fn least(&self, luck: u64) -> Option<Endpoint> {
+        self.policy.least(luck, &self.loads).filter(|_| self.usable > 0)
+    }
+
+    /// What it knows of open requests, for those in a row: each takes whom [`Balancer::least`] comes to. `None`: more than that
+    /// decides, or must be told.
+    #[inline]
+    pub(crate) fn fewest(&mut self) -> Option<Fewest<'_>> {
+        if self.usable == 0 || self.minds_loads {
+            return None;
+        }
+        self.policy.fewest(&mut self.loads.open)
     }
 
     /// Whether one more request costs less at the first one; so many are open there beside those that this balancer was told

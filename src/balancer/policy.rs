@@ -2,7 +2,7 @@
 
 use super::ewma::Averages;
 use super::idle::IdleQueue;
-use super::least::LeastOpen;
+use super::least::{Fewest, LeastOpen};
 use super::line::Line;
 use super::lots::{Lots, Peers};
 use super::ring::Ring;
@@ -153,7 +153,7 @@ impl Policy {
     #[inline]
     pub(super) fn opened(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
-            Policy::LeastConnections(least) => least.recount(endpoint, loads),
+            Policy::LeastConnections(least) => least.opened(endpoint, loads),
             Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.opened(endpoint),
             _ => {}
@@ -164,7 +164,7 @@ impl Policy {
     #[inline]
     pub(super) fn closed(&mut self, endpoint: Endpoint, loads: &Loads) {
         match self {
-            Policy::LeastConnections(least) => least.recount(endpoint, loads),
+            Policy::LeastConnections(least) => least.closed(endpoint, loads),
             Policy::LeastInTurn(line) => line.update(endpoint, loads.weight(endpoint), loads.open(endpoint)),
             Policy::ConsistentHash(ring) => ring.closed(endpoint),
             _ => {}
@@ -218,9 +218,18 @@ impl Policy {
 
     /// The member that [`Policy::choose`] comes to, where it is the one with the fewest open requests.
     #[inline]
-    pub(super) fn least(&mut self, luck: u64) -> Option<Endpoint> {
+    pub(super) fn least(&self, luck: u64, loads: &Loads) -> Option<Endpoint> {
         match self {
-            Policy::LeastConnections(least) => least.least((luck >> 32) as u32),
+            Policy::LeastConnections(least) => least.choose(luck, &[], loads),
+            _ => None,
+        }
+    }
+
+    /// The same for requests in a row.
+    #[inline]
+    pub(super) fn fewest<'a>(&'a mut self, open: &'a mut [u32]) -> Option<Fewest<'a>> {
+        match self {
+            Policy::LeastConnections(least) => least.fewest(open),
             _ => None,
         }
     }

@@ -13,6 +13,7 @@
 
 use super::lines::{Foretold, Lines};
 use super::look::{BLOCK, Block, NEVER, Survey};
+use super::order::Order;
 use super::records::{Answered, Part};
 use super::rows::{First, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, foretold, room, seen_through, survey};
 use super::table::{Attempt, Request, State};
@@ -23,7 +24,6 @@ use crate::client::{LuckOf, luck};
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::scenario::{Choice, Discipline, Discovery, Load, Scenario};
 use crate::server::{Server, Slowing};
-use crate::wheel::Wheel;
 use crate::wide::OneByOne;
 use std::cmp::Reverse;
 
@@ -62,19 +62,6 @@ pub(super) struct Lazy {
     calls: Vec<u64>,
 }
 
-/// The ends of services in their order, for a balancer that must know who has the fewest open requests.
-#[derive(Debug)]
-struct Order {
-    /// The places, by their end.
-    ends: Wheel<u32>,
-    /// At how many of these nothing ends any more, for it became an attempt.
-    void: u32,
-    /// By instance: the places where something goes on of which a balancer was told, a bit each.
-    taken: Vec<u64>,
-    /// The last end of which a balancer was told.
-    told: (u64, u32),
-}
-
 impl Lazy {
     /// No service yet. Services are lazy unless it matters to whom they end at that moment: what a policy, an ejection, a
     /// retry budget or a client's memory learns from answers, whoever waits for an answer to go on, and the log.
@@ -101,8 +88,8 @@ impl Lazy {
         let workers = scenario.service.workers.get();
         let apart = 1e9 / scenario.traffic.load.peak();
         let draws_pairs = matches!(balancer.policy, Choice::LeastRequest(choices) if choices.get() == 2);
-        let order =
-            is_told_of_ends.then(|| Order { ends: Wheel::new(apart), void: 0, taken: Vec::new(), told: (0, 0) });
+        let at_once = f64::from(workers) * f64::from(scenario.service.instances.get());
+        let order = is_told_of_ends.then(|| Order::new(apart, at_once));
         let lines = if draws_pairs { Lines::new(scenario) } else { Lines::default() };
         Lazy {
             workers,
@@ -169,7 +156,13 @@ impl Lazy {
     /// What requests in a row look at.
     #[inline(always)]
     pub(super) fn rows<'a>(&'a mut self, servers: Servers<'a>) -> Rows<'a> {
-        Rows {
+        self.rows_in_order(servers).0
+    }
+
+    /// The same, and the ends of services in order, where balancers are told of them.
+    #[inline(always)]
+    pub(super) fn rows_in_order<'a>(&'a mut self, servers: Servers<'a>) -> (Rows<'a>, Option<&'a mut Order>) {
+        let rows = Rows {
             servers,
             blocks: self.blocks,
             is_split: self.pools > 1,
@@ -179,7 +172,8 @@ impl Lazy {
             through: &mut self.through,
             rests: &mut self.rests,
             lines: &mut self.lines,
-        }
+        };
+        (rows, self.order.as_mut())
     }
 
     /// Services end up to then.
@@ -205,10 +199,9 @@ impl Lazy {
 
     /// Where balancers are told of ends: they will be of this one.
     #[inline]
-    pub(super) fn note_end(&mut self, id: InstanceId, place: usize, ends: u64) {
+    pub(super) fn note_end(&mut self, place: usize, ends: u64) {
         if let Some(order) = &mut self.order {
-            order.ends.insert(ends, place as u32);
-            order.taken[id.index()] |= 1 << (place - id.index() * self.blocks * BLOCK);
+            order.note(place, ends);
         }
     }
 
@@ -216,28 +209,15 @@ impl Lazy {
     /// looking at moments.
     #[inline]
     pub(super) fn survey_told(&self, id: InstanceId, now: u64) -> Survey {
-        let taken = self.order.as_ref().and_then(|order| order.taken.get(id.index())).copied().unwrap_or(0);
-        debug_assert_eq!(taken, self.survey(id, now).taken, "{id:?}");
-        Survey { open: taken.count_ones(), taken }
+        let seen = self.order.as_ref().map_or(Survey::NOTHING, |order| order.survey(id, self.blocks));
+        debug_assert_eq!(seen.taken, self.survey(id, now).taken, "{id:?}");
+        seen
     }
 
     /// Tells balancers of what ends up to a moment, and up to a place at that moment.
-    #[inline]
     fn close_ended(&mut self, balancers: &mut [Balancer], until: (u64, u32)) {
-        let Some(order) = &mut self.order else { return };
-        while let Some(end) = order.ends.pop_by(until) {
-            let (at, place) = (end.0, end.1 as usize);
-            // Where one service became an attempt, another one may end at the same moment.
-            if order.void > 0 && (self.ends[place / BLOCK].0[place % BLOCK] != at || order.told == end) {
-                order.void -= 1;
-                continue;
-            }
-            order.told = end;
-            let pool = self.through.get(place / BLOCK).map_or(0, |block| block[place % BLOCK]);
-            let block = place / BLOCK;
-            let id = if self.blocks == 1 { block } else { block / self.blocks };
-            order.taken[id] &= !(1 << (place - id * self.blocks * BLOCK));
-            balancers[usize::from(pool)].closed(Endpoint(id as u32));
+        if let Some(order) = &mut self.order {
+            order.close_by(balancers, until, (&self.ends, &self.through, self.blocks));
         }
     }
 
@@ -266,10 +246,10 @@ impl Lazy {
     fn add_rows(&mut self, id: InstanceId) {
         let rows = id.index() + 1;
         self.manners.resize(rows, Manner::UNKNOWN);
-        if let Some(order) = &mut self.order {
-            order.taken.resize(rows, 0);
-        }
         let blocks = rows * self.blocks;
+        if let Some(order) = &mut self.order {
+            order.resize(blocks);
+        }
         self.ends.resize(blocks, Block::FREE);
         self.rests.resize(blocks * BLOCK, Rest::NONE);
         self.slowings.resize(blocks * BLOCK, Slowing::None);
@@ -352,7 +332,7 @@ impl Engine<'_> {
         let part = self.part_of(arrived);
         self.measure::<false>(&request.mark(), service, false);
         if self.requests.lazy.is_ordered() {
-            self.requests.lazy.note_end(id, place, ends);
+            self.requests.lazy.note_end(place, ends);
             self.balancers[usize::from(pool)].opened(Endpoint(id.0));
         }
         self.count_answered(version, &Answered::of(part, 1));
@@ -456,8 +436,7 @@ impl Engine<'_> {
             all.push(foretold(place, &lazy.ends, &lazy.through, &lazy.rests, &lazy.slowings));
             lazy.ends[place / BLOCK].0[place % BLOCK] = 0;
             if let Some(order) = &mut lazy.order {
-                order.void += 1;
-                order.taken[id.index()] &= !(1 << (place - first));
+                order.forget(place);
             }
         }
         lazy.lines.give_up(id, now, &mut all);

@@ -1,11 +1,13 @@
 //! The request plane: arrival → balancer → instance queue → fate.
 
 mod ahead;
+mod calendar;
 mod dispatch;
 mod fates;
 mod lazy;
 mod lines;
 mod look;
+mod order;
 mod plain;
 mod records;
 mod rows;

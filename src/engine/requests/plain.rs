@@ -32,16 +32,16 @@ use std::hint::select_unpredictable;
 const TOGETHER: usize = 4;
 
 /// What such arrivals have in common.
-struct Row<'a> {
-    balancers: &'a mut [Balancer],
-    pools: &'a Pools,
-    service: Service<'a>,
+pub(super) struct Row<'a> {
+    pub(super) balancers: &'a mut [Balancer],
+    pub(super) pools: &'a Pools,
+    pub(super) service: Service<'a>,
 }
 
 /// How they are served, and counted.
-struct Service<'a> {
-    lazy: &'a mut Lazy,
-    servers: Servers<'a>,
+pub(super) struct Service<'a> {
+    pub(super) lazy: &'a mut Lazy,
+    pub(super) servers: Servers<'a>,
     latencies: &'a mut Tally,
     /// How many wait in all queues, if that is counted.
     waiting: Option<u64>,
@@ -89,25 +89,25 @@ impl Drawn {
 }
 
 /// Where the requests of a batch are served, how long, nanoseconds, and by which version.
-struct Served {
-    count: usize,
+pub(super) struct Served {
+    pub(super) count: usize,
     places: [usize; BATCH],
     lasting: [u64; BATCH],
     versions: [Version; BATCH],
 }
 
 /// Where a request is served, how long, and by which version.
-type Begun = (usize, u64, Version);
+pub(super) type Begun = (usize, u64, Version);
 
 impl Served {
     /// The request at this place of its batch is served, as those before it are.
     #[inline(always)]
-    fn note(&mut self, number: usize, (place, lasts, version): Begun) {
+    pub(super) fn note(&mut self, number: usize, (place, lasts, version): Begun) {
         (self.places[number], self.lasting[number], self.versions[number]) = (place, lasts, version);
         self.count = number + 1;
     }
 
-    const NOTHING: Served =
+    pub(super) const NOTHING: Served =
         Served { count: 0, places: [0; BATCH], lasting: [0; BATCH], versions: [Version::OLD; BATCH] };
 }
 
@@ -179,7 +179,7 @@ impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     fn send(&mut self, batch: &Batch<'_>, drawn: &Drawn) -> usize {
         if self.service.lazy.is_ordered() {
-            let served = self.send_one_by_one(batch);
+            let served = self.send_in_order(batch);
             self.service.note_rests(batch, &served, 0);
             return self.service.note(batch, &served);
         }
@@ -245,34 +245,6 @@ impl Row<'_> {
         }
         debug_assert_eq!(noted, served.count, "all are written down");
         service.note(batch, &served)
-    }
-
-    /// Nobody knows where one goes before those before it were sent.
-    fn send_one_by_one(&mut self, batch: &Batch<'_>) -> Served {
-        let mut served = Served::NOTHING;
-        for (place, first) in firsts(batch).enumerate() {
-            let Some(begun) = self.send_to_the_least(first) else { break };
-            served.note(place, begun);
-        }
-        served
-    }
-
-    /// Sends a request to whom a balancer tells to have the fewest open ones; `None`: it is not plain.
-    #[inline]
-    fn send_to_the_least(&mut self, first: First) -> Option<Begun> {
-        let Row { balancers, pools, service } = self;
-        service.lazy.close_by(balancers, first.now);
-        let pool = pools.drawn(first.luck, 1);
-        let balancer = &mut balancers[usize::from(pool)];
-        let least = balancer.least(luck(first.luck, LuckOf::Choice, 1))?;
-        let id = InstanceId(least.0);
-        let seen = service.lazy.survey_told(id, first.now);
-        let mut rows = service.lazy.rows(service.servers.again());
-        let (lasts, version) = rows.service(id, seen, first)?;
-        let place = rows.begin(id, seen, pool, first.now, first.now + lasts);
-        service.lazy.note_end(id, place, first.now + lasts);
-        balancer.opened(least);
-        Some((place, lasts, version))
     }
 }
 
@@ -346,13 +318,6 @@ impl Service<'_> {
 
 /// An endpoint, and how many requests are open there beside those that balancers were told of.
 type Sight = (Endpoint, u32);
-
-/// The requests of a batch.
-#[inline(always)]
-fn firsts(batch: &Batch<'_>) -> impl Iterator<Item = First> {
-    let requests = batch.at.iter().zip(batch.works).zip(batch.lucks);
-    requests.map(|((now, work), luck)| First { now: *now, work: *work, luck: *luck })
-}
 
 /// Sends those of a batch that are not served yet, as many as were drawn, until one does not go the plainest way: each to the second
 /// one of its pair if that `is_other`.

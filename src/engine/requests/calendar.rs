@@ -1,0 +1,171 @@
+//! The ends of services in their order, where balancers are told of each: a calendar queue (R. Brown, "Calendar queues: a fast O(1)
+//! priority queue implementation for the simulation event set problem", 1988).
+//!
+//! A day holds the ends of some dozens of services, which are sorted as it comes. That is cheaper than keeping all in order
+//! ([`crate::wheel`]): an end is written once, as one number, and read when it has come.
+
+/// Days of a year.
+const YEAR: u64 = 1 << 12;
+
+/// Ends of a day that is as short as it gets.
+const SHORTEST: f64 = 32.0;
+
+/// Moments in nanoseconds, each with the place of the service that ends then; equal ones come in the order of places.
+#[derive(Clone, Debug)]
+pub(super) struct Calendar {
+    /// A day is 2 to the power of this long, nanoseconds; at most 32 bits.
+    shift: u32,
+    /// The day that has come, and what is left of it, the first one last. Each is its moment within the day, above the place.
+    today: u64,
+    due: Vec<u64>,
+    /// The days before this one, by their place in the year.
+    until: u64,
+    days: Vec<Vec<u64>>,
+    /// Which of these hold anything, a bit each.
+    held: [u64; (YEAR / 64) as usize],
+    /// What comes later.
+    far: Vec<(u64, u32)>,
+}
+
+impl Calendar {
+    /// Nothing yet. It is at its fastest where ends are so many nanoseconds apart, and about so many are to come.
+    pub(super) fn new(apart: f64, count: f64) -> Self {
+        // A quarter of the year for the services that go on now, for some take longer than others.
+        let day = apart * (count * 4.0 / YEAR as f64).max(SHORTEST);
+        Calendar {
+            shift: day.clamp(1.0, f64::from(u32::MAX)).log2() as u32,
+            today: 0,
+            due: Vec::new(),
+            until: YEAR,
+            days: vec![Vec::new(); YEAR as usize],
+            held: [0; (YEAR / 64) as usize],
+            far: Vec::new(),
+        }
+    }
+
+    /// A service ends at a moment, on no day that is over.
+    #[inline(always)]
+    pub(super) fn insert(&mut self, at: u64, place: u32) {
+        let day = at >> self.shift;
+        debug_assert!(day >= self.today, "day {day} is over on day {}", self.today);
+        let within = (at & ((1 << self.shift) - 1)) << 32 | u64::from(place);
+        if day > self.today && day < self.until {
+            let day = (day % YEAR) as usize;
+            self.days[day].push(within);
+            self.held[day / 64] |= 1 << (day % 64);
+        } else {
+            self.insert_otherwise(at, place, within);
+        }
+    }
+
+    #[inline(never)] // So that the usual case is short.
+    fn insert_otherwise(&mut self, at: u64, place: u32, within: u64) {
+        if at >> self.shift >= self.until {
+            self.far.push((at, place));
+        } else {
+            let later = self.due.partition_point(|other| *other > within);
+            self.due.insert(later, within);
+        }
+    }
+
+    /// The next end and its place, if that is not after such a moment and place.
+    #[inline(always)]
+    pub(super) fn pop_by(&mut self, last: (u64, u32)) -> Option<(u64, u32)> {
+        loop {
+            if let Some(within) = self.due.last() {
+                let end = ((self.today << self.shift) + (within >> 32), *within as u32);
+                let has_come = end <= last;
+                if has_come {
+                    self.due.pop();
+                }
+                return has_come.then_some(end);
+            }
+            if !self.turn(last.0 >> self.shift) {
+                return None;
+            }
+        }
+    }
+
+    /// Goes on to the next day that holds anything; whether there is one up to such a day.
+    #[inline(never)]
+    fn turn(&mut self, last: u64) -> bool {
+        debug_assert!(self.due.is_empty(), "today is over");
+        let next = self.next_held().or_else(|| self.far.iter().map(|(at, _)| at >> self.shift).min());
+        let Some(day) = next.filter(|day| *day <= last) else { return false };
+        if self.until.saturating_sub(day) < YEAR / 2 {
+            self.today = day - 1;
+            self.begin_year();
+        }
+        self.today = day;
+        let place = (day % YEAR) as usize;
+        self.held[place / 64] &= !(1 << (place % 64));
+        std::mem::swap(&mut self.due, &mut self.days[place]);
+        self.due.sort_unstable_by(|one, other| other.cmp(one));
+        true
+    }
+
+    /// The days until a year from today have their place.
+    fn begin_year(&mut self) {
+        self.until = self.today + YEAR;
+        let mut far = std::mem::take(&mut self.far);
+        far.retain(|(at, place)| {
+            let is_far = at >> self.shift >= self.until;
+            if !is_far {
+                self.insert(*at, *place);
+            }
+            is_far
+        });
+        debug_assert!(self.far.is_empty(), "what was not far has its day");
+        self.far = far;
+    }
+
+    /// The next day that holds anything.
+    fn next_held(&self) -> Option<u64> {
+        let first = self.today + 1;
+        let (word, bit) = ((first % YEAR / 64) as usize, first % 64);
+        let words = self.held.len();
+        let of = |number: usize| match number {
+            0 => self.held[word] & u64::MAX << bit,
+            _ if number < words => self.held[(word + number) % words],
+            _ => self.held[word] & !(u64::MAX << bit),
+        };
+        let number = (0..=words).find(|number| of(*number) != 0)?;
+        let place = ((word + number) % words) as u64 * 64 + u64::from(of(number).trailing_zeros());
+        Some(first + (place + YEAR - first % YEAR) % YEAR)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{GOLDEN, mix};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ends_come_in_order_however_far_apart() {
+        for (apart, count) in [(1.0, 1.0), (300.0, 1e6), (1e7, 10.0), (1e12, 1e9), (f64::INFINITY, 1.0)] {
+            let (mut calendar, mut set) = (Calendar::new(apart, count), BTreeSet::new());
+            let (mut luck, mut now) = (3, 0);
+            for place in 0..20_000 {
+                luck = mix(luck ^ GOLDEN);
+                let end = (now + 1 + (luck >> 8) % (1 << (luck % 50)), ((luck >> 20) as u32 % 16) << 20 | place);
+                calendar.insert(end.0, end.1);
+                set.insert(end);
+                if place % 3 == 0 {
+                    now += (luck >> 4) % (1 << (luck % 45));
+                    let last = (now, (luck >> 32) as u32);
+                    let due = set.range(..=last).copied().collect::<Vec<_>>();
+                    for first in due {
+                        assert_eq!(calendar.pop_by(last), Some(first), "{apart}");
+                        set.remove(&first);
+                    }
+                    assert_eq!(calendar.pop_by(last), None, "{apart}");
+                }
+            }
+            for end in set {
+                assert_eq!(calendar.pop_by((u64::MAX, u32::MAX)), Some(end));
+            }
+            assert_eq!(calendar.pop_by((u64::MAX, u32::MAX)), None);
+        }
+    }
+}
