@@ -15,9 +15,11 @@ const SHORTEST: f64 = 32.0;
 pub(super) struct Calendar {
     /// A day is 2 to the power of this long, nanoseconds; at most 32 bits.
     shift: u32,
-    /// The day that has come, and what is left of it, the first one last. Each is its moment within the day, above the place.
+    /// The day that has come, and what it holds in order, of which so many have been taken. Each is its moment within the day, above
+    /// the place.
     today: u64,
     due: Vec<u64>,
+    taken: usize,
     /// The days before this one, by their place in the year.
     until: u64,
     days: Vec<Vec<u64>>,
@@ -36,6 +38,7 @@ impl Calendar {
             shift: day.clamp(1.0, f64::from(u32::MAX)).log2() as u32,
             today: 0,
             due: Vec::new(),
+            taken: 0,
             until: YEAR,
             days: vec![Vec::new(); YEAR as usize],
             held: [0; (YEAR / 64) as usize],
@@ -63,8 +66,8 @@ impl Calendar {
         if at >> self.shift >= self.until {
             self.far.push((at, place));
         } else {
-            let later = self.due.partition_point(|other| *other > within);
-            self.due.insert(later, within);
+            let later = self.due[self.taken..].partition_point(|other| *other < within);
+            self.due.insert(self.taken + later, within);
         }
     }
 
@@ -72,12 +75,10 @@ impl Calendar {
     #[inline(always)]
     pub(super) fn pop_by(&mut self, last: (u64, u32)) -> Option<(u64, u32)> {
         loop {
-            if let Some(within) = self.due.last() {
+            if let Some(within) = self.due.get(self.taken) {
                 let end = ((self.today << self.shift) + (within >> 32), *within as u32);
                 let has_come = end <= last;
-                if has_come {
-                    self.due.pop();
-                }
+                self.taken += usize::from(has_come);
                 return has_come.then_some(end);
             }
             if !self.turn(last.0 >> self.shift) {
@@ -89,7 +90,7 @@ impl Calendar {
     /// Goes on to the next day that holds anything; whether there is one up to such a day.
     #[inline(never)]
     fn turn(&mut self, last: u64) -> bool {
-        debug_assert!(self.due.is_empty(), "today is over");
+        debug_assert_eq!(self.taken, self.due.len(), "today is over");
         let next = self.next_held().or_else(|| self.far.iter().map(|(at, _)| at >> self.shift).min());
         let Some(day) = next.filter(|day| *day <= last) else { return false };
         if self.until.saturating_sub(day) < YEAR / 2 {
@@ -99,8 +100,10 @@ impl Calendar {
         self.today = day;
         let place = (day % YEAR) as usize;
         self.held[place / 64] &= !(1 << (place % 64));
+        self.due.clear();
+        self.taken = 0;
         std::mem::swap(&mut self.due, &mut self.days[place]);
-        self.due.sort_unstable_by(|one, other| other.cmp(one));
+        self.due.sort_unstable();
         true
     }
 

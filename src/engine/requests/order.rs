@@ -93,8 +93,8 @@ impl Order {
 }
 
 impl Row<'_> {
-    /// Sends requests until one is not plain.
-    pub(super) fn send_in_order(&mut self, batch: &Batch<'_>) -> Served {
+    /// Sends requests until one is not plain. How many were sent.
+    pub(super) fn send_in_order(&mut self, batch: &Batch<'_>) -> usize {
         #[cfg(target_arch = "x86_64")]
         if AtOnce::if_here().is_some() {
             // SAFETY: the processor has what the function is compiled for, as in `plain`.
@@ -107,12 +107,12 @@ impl Row<'_> {
     /// The same to the bit.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,bmi1,lzcnt,popcnt")]
-    fn send_in_order_at_once(&mut self, batch: &Batch<'_>) -> Served {
+    fn send_in_order_at_once(&mut self, batch: &Batch<'_>) -> usize {
         self.send_one_by_one(batch)
     }
 
     #[inline(always)] // So that it is compiled for either.
-    fn send_one_by_one(&mut self, batch: &Batch<'_>) -> Served {
+    fn send_one_by_one(&mut self, batch: &Batch<'_>) -> usize {
         let mut choices = [0; BATCH];
         for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
             *choice = luck(*luck_of, LuckOf::Choice, 1);
@@ -122,12 +122,14 @@ impl Row<'_> {
             self.send_to_the_fewest(batch, &choices, &mut served);
             let place = served.count;
             if place == batch.at.len() {
-                return served;
+                break;
             }
             let first = First { now: batch.at[place], work: batch.works[place], luck: batch.lucks[place] };
-            let Some(begun) = self.send_to_the_least(first) else { return served };
+            let Some(begun) = self.send_to_the_least(first) else { break };
             served.note(place, begun);
         }
+        self.service.note_rests(batch, &served, 0);
+        self.service.note(batch, &served)
     }
 
     /// Sends those that are not served yet, until one does not go the plainest way: through the only balancer, where all weigh the
@@ -149,9 +151,6 @@ impl Row<'_> {
             }
             let Some(chosen) = fewest.choose(*choice) else { return };
             let id = InstanceId(chosen.0.0);
-            if !rows.holds(id) {
-                return;
-            }
             let (seen, manner) = (order.survey(id, 1), rows.manner(id));
             let Some(lasts) = rows.plain_service(manner, seen.open, *work) else { return };
             let worker = rows.begin(id, seen, 0, now, now + lasts);

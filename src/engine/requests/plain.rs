@@ -179,9 +179,7 @@ impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     fn send(&mut self, batch: &Batch<'_>, drawn: &Drawn) -> usize {
         if self.service.lazy.is_ordered() {
-            let served = self.send_in_order(batch);
-            self.service.note_rests(batch, &served, 0);
-            return self.service.note(batch, &served);
+            return self.send_in_order(batch);
         }
         #[cfg(target_arch = "x86_64")]
         if let Some(by) = AtOnce::if_here() {
@@ -279,7 +277,7 @@ impl Service<'_> {
 
     /// What those served would become is written down, from this one on.
     #[inline(always)]
-    fn note_rests(&mut self, batch: &Batch<'_>, served: &Served, from: usize) {
+    pub(super) fn note_rests(&mut self, batch: &Batch<'_>, served: &Served, from: usize) {
         let count = served.count.min(BATCH);
         let (at, works, lucks) = (&batch.at[..count], &batch.works[..count], &batch.lucks[..count]);
         for place in from..count {
@@ -291,7 +289,7 @@ impl Service<'_> {
 
     /// What is not needed to send the next one is written down for all of them. How many they are.
     #[inline(always)]
-    fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
+    pub(super) fn note(&mut self, batch: &Batch<'_>, served: &Served) -> usize {
         let Served { count, lasting, versions, .. } = served;
         let (mut latest, mut sum, mut micros) = (0, 0, [0; BATCH]);
         for ((arrived, lasts), micros) in batch.at.iter().zip(lasting).zip(&mut micros[..*count]) {
