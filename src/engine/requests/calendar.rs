@@ -27,6 +27,8 @@ pub(super) struct Calendar {
     held: [u64; (YEAR / 64) as usize],
     /// What comes later.
     far: Vec<(u64, u32)>,
+    /// Room to sort in.
+    spare: Vec<u64>,
 }
 
 impl Calendar {
@@ -43,6 +45,7 @@ impl Calendar {
             days: vec![Vec::new(); YEAR as usize],
             held: [0; (YEAR / 64) as usize],
             far: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Calendar {
         self.due.clear();
         self.taken = 0;
         std::mem::swap(&mut self.due, &mut self.days[place]);
-        self.due.sort_unstable();
+        sort(&mut self.due, &mut self.spare, self.shift + 32);
         true
     }
 
@@ -138,6 +141,43 @@ impl Calendar {
     }
 }
 
+/// As many parts as a day has where it is sorted.
+const PARTS: usize = 1 << 7;
+
+/// Sorts numbers of so many bits, the highest of which are spread evenly: first by these, then each is moved past the few that are
+/// above it. A general sort of a usual day takes three times as long.
+fn sort(numbers: &mut Vec<u64>, spare: &mut Vec<u64>, bits: u32) {
+    if !(16..2 * PARTS).contains(&numbers.len()) {
+        numbers.sort_unstable();
+        return;
+    }
+    let part = |number: u64| (number >> (bits - PARTS.ilog2())) as usize % PARTS;
+    let mut begins = [0_u16; PARTS];
+    for number in &*numbers {
+        begins[part(*number)] += 1;
+    }
+    let mut before = 0;
+    for begin in &mut begins {
+        before += std::mem::replace(begin, before);
+    }
+    spare.clear();
+    spare.resize(numbers.len(), 0);
+    for number in &*numbers {
+        let begin = &mut begins[part(*number)];
+        spare[usize::from(*begin)] = *number;
+        *begin += 1;
+    }
+    for mut place in 1..spare.len() {
+        let number = spare[place];
+        while place > 0 && spare[place - 1] > number {
+            spare[place] = spare[place - 1];
+            place -= 1;
+        }
+        spare[place] = number;
+    }
+    std::mem::swap(numbers, spare);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +209,27 @@ mod tests {
                 assert_eq!(calendar.pop_by((u64::MAX, u32::MAX)), Some(end));
             }
             assert_eq!(calendar.pop_by((u64::MAX, u32::MAX)), None);
+        }
+    }
+
+    #[test]
+    fn sorting_keeps_every_number() {
+        let mut spare = Vec::new();
+        let mut luck = 9;
+        for length in 0..3 * PARTS {
+            // Spread evenly, all in one part, and few distinct ones.
+            for (bits, mask) in [(32, u64::MAX), (63, u64::MAX), (63, 0xffff_ffff), (63, 0x7000_0000_0000_0003)] {
+                let mut numbers: Vec<u64> = (0..length)
+                    .map(|_| {
+                        luck = mix(luck ^ GOLDEN);
+                        luck >> (64 - bits) & mask
+                    })
+                    .collect();
+                let mut expected = numbers.clone();
+                expected.sort_unstable();
+                sort(&mut numbers, &mut spare, bits);
+                assert_eq!(numbers, expected);
+            }
         }
     }
 }
