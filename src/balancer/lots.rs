@@ -1,8 +1,8 @@
 //! Random draws of endpoints, by weight and without taking one twice: what most policies begin with.
 //!
-//! While every member has the ordinary weight, a draw is a multiplication and a look into a vector. Otherwise it
-//! descends a tree of partial sums (Wong, Easton: An Efficient Method for Weighted Sampling without Replacement, SIAM
-//! Journal on Computing 9, 1980): exact for any weights, in a time that grows with the logarithm of the fleet.
+//! A draw of a member of the ordinary weight is a multiplication and a look into a vector. One of another weight is found in a tree
+//! of partial sums (Wong, Easton: An Efficient Method for Weighted Sampling without Replacement, SIAM Journal on Computing 9,
+//! 1980): exact for any weights, in a time that grows with the logarithm of the fleet.
 
 use super::weight::Weight;
 use super::{Endpoint, further};
@@ -21,6 +21,11 @@ pub(super) struct Lots {
     /// Each one's share of the draws, by endpoint, in units of weight; 0 for those who are no members or cannot be
     /// drawn.
     shares: Vec<u64>,
+    /// Those with the ordinary share, in any order.
+    ordinary: Vec<Endpoint>,
+    /// By endpoint: where it stands there, if it does.
+    positions: Vec<u32>,
+    /// The shares of all others.
     sums: Sums,
     /// Members whose share is not the ordinary one.
     odd: usize,
@@ -31,6 +36,9 @@ pub(super) struct Lots {
     /// Taken out for the length of one choice, and their shares.
     aside: Vec<(Endpoint, u64)>,
 }
+
+/// The share of a member of the ordinary weight.
+const ORDINARY: u64 = Weight::ONE.units();
 
 /// Two or more members, each as likely as any other.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +61,7 @@ impl Lots {
     pub(super) fn join(&mut self, endpoint: Endpoint, weight: Weight) {
         if endpoint.index() >= self.shares.len() {
             self.shares.resize(endpoint.index() + 1, 0);
+            self.positions.resize(endpoint.index() + 1, 0);
             self.sums.grow(endpoint.index() + 1);
         }
         if self.leaving.contains(&endpoint) {
@@ -95,14 +104,46 @@ impl Lots {
     }
 
     fn set(&mut self, endpoint: Endpoint, share: u64) {
-        let ordinary = Weight::ONE.units();
         let before = std::mem::replace(&mut self.shares[endpoint.index()], share);
-        self.odd += usize::from(before == ordinary);
-        self.odd -= usize::from(share == ordinary);
+        self.odd += usize::from(before == ORDINARY);
+        self.odd -= usize::from(share == ORDINARY);
         self.drawable += usize::from(share > 0);
         self.drawable -= usize::from(before > 0);
-        self.sums.change(endpoint.index(), before, share);
+        self.remove(endpoint, before);
+        if share == ORDINARY {
+            self.positions[endpoint.index()] = self.ordinary.len() as u32;
+            self.ordinary.push(endpoint);
+        } else {
+            self.sums.change(endpoint.index(), 0, share);
+        }
         self.changes += 1;
+    }
+
+    /// Somebody's share is not drawn any more.
+    fn remove(&mut self, endpoint: Endpoint, share: u64) {
+        if share != ORDINARY {
+            self.sums.change(endpoint.index(), share, 0);
+            return;
+        }
+        let position = self.positions[endpoint.index()];
+        self.ordinary.swap_remove(position as usize);
+        if let Some(moved) = self.ordinary.get(position as usize) {
+            self.positions[moved.index()] = position;
+        }
+    }
+
+    /// The last of those whose share was removed is drawn again, as if nothing had happened.
+    fn put_back(&mut self, endpoint: Endpoint, share: u64) {
+        if share != ORDINARY {
+            self.sums.change(endpoint.index(), 0, share);
+            return;
+        }
+        let (position, last) = (self.positions[endpoint.index()], self.ordinary.len() as u32);
+        let moved = self.ordinary.get(position as usize).copied().unwrap_or(endpoint);
+        self.ordinary.push(moved);
+        self.positions[moved.index()] = last;
+        self.ordinary[position as usize] = endpoint;
+        self.positions[endpoint.index()] = position;
     }
 
     /// How often somebody has joined or left, or has another share.
@@ -142,7 +183,7 @@ impl Lots {
         self.let_leave_if_any();
         if count == 2
             && excluded.is_empty()
-            && let Some([(first, second)]) = self.pairs([luck], OneByOne)
+            && let Some((first, second)) = self.pair(luck, OneByOne)
         {
             return Some(if cost(second) < cost(first) { second } else { first });
         }
@@ -157,50 +198,49 @@ impl Lots {
         is_plain.then_some(Peers(&self.members))
     }
 
-    /// Two distinct members for each luck, each drawn by its weight from those that are left; `None` where there are no two, or where
-    /// somebody has left since the last draw of the other kinds. Several cost little more than one: each step waits for memory.
+    /// Two distinct members, each drawn by its weight from those that are left; `None` where there are no two, or where somebody has
+    /// left since the last draw of the other kinds.
     #[inline(always)]
-    pub(super) fn pairs<const COUNT: usize>(
-        &self,
-        lucks: [u64; COUNT],
-        by: impl Compare,
-    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
-        if !self.are_even() {
-            return self.weighed_pairs(lucks, by);
-        }
-        let peers = self.peers()?;
-        let mut pairs = [(Endpoint(0), Endpoint(0)); COUNT];
-        for (pair, luck) in pairs.iter_mut().zip(lucks) {
-            *pair = peers.pair(luck);
-        }
-        Some(pairs)
+    pub(super) fn pair(&self, luck: u64, by: impl Compare) -> Option<(Endpoint, Endpoint)> {
+        if self.are_even() { self.peers().map(|peers| peers.pair(luck)) } else { self.weighed_pair(luck, by) }
     }
 
-    /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that: the second draw skips the first's
-    /// share.
+    /// The same as [`Lots::best_drawn`] draws them, but nobody is taken out for that.
     #[inline(always)]
-    fn weighed_pairs<const COUNT: usize>(
-        &self,
-        lucks: [u64; COUNT],
-        by: impl Compare,
-    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
-        let total = self.sums.total();
+    fn weighed_pair(&self, luck: u64, by: impl Compare) -> Option<(Endpoint, Endpoint)> {
         if self.drawable < 2 {
             return None;
         }
-        let mut pairs = [(Endpoint(0), Endpoint(0)); COUNT];
-        let found = self.sums.find(lucks.map(|luck| share_of(luck, total)), by);
-        let mut targets = [0; COUNT];
-        for (((pair, (first, before)), luck), target) in pairs.iter_mut().zip(found).zip(lucks).zip(&mut targets) {
-            pair.0 = Endpoint(first as u32);
-            let share = self.shares[first];
-            let of_the_others = share_of(further(luck, 1), total - share);
-            *target = of_the_others + select_unpredictable(of_the_others < before, 0, share);
+        let count = self.ordinary.len() as u64;
+        let (target, next) = (share_of(luck, self.total()), further(luck, 1));
+        let first = target / ORDINARY;
+        if first < count {
+            // The last one of the ordinary weight would take its place.
+            let (target, last) = (share_of(next, self.total() - ORDINARY), count - 1);
+            let second = target / ORDINARY;
+            let chosen = self.ordinary[first as usize];
+            if second < last {
+                let second = select_unpredictable(second == first, last, second);
+                return Some((chosen, self.ordinary[second as usize]));
+            }
+            return Some((chosen, self.sums.find(target - last * ORDINARY, by).0));
         }
-        for (pair, (second, _)) in pairs.iter_mut().zip(self.sums.find(targets, by)) {
-            pair.1 = Endpoint(second as u32);
+        let (first, before) = self.sums.find(target - count * ORDINARY, by);
+        let share = self.shares[first.index()];
+        let target = share_of(next, self.total() - share);
+        if target / ORDINARY < count {
+            return Some((first, self.ordinary[(target / ORDINARY) as usize]));
         }
-        Some(pairs)
+        // The first one's share is skipped.
+        let of_the_others = target - count * ORDINARY;
+        let target = of_the_others + if of_the_others < before { 0 } else { share };
+        Some((first, self.sums.find(target, by).0))
+    }
+
+    /// All shares.
+    #[inline(always)]
+    fn total(&self) -> u64 {
+        self.ordinary.len() as u64 * ORDINARY + self.sums.total()
     }
 
     /// The same by the tree of sums. It stays out of the plain choice, which it would slow down.
@@ -225,7 +265,7 @@ impl Lots {
             }
         }
         while let Some((endpoint, share)) = self.aside.pop() {
-            self.sums.change(endpoint.index(), 0, share);
+            self.put_back(endpoint, share);
             self.shares[endpoint.index()] = share;
         }
         best.map(|(_, endpoint)| endpoint)
@@ -233,11 +273,13 @@ impl Lots {
 
     /// One of those who can be drawn.
     fn draw(&self, luck: u64) -> Option<Endpoint> {
-        let total = self.sums.total();
-        (total > 0).then(|| {
-            let [(place, _)] = self.sums.find([share_of(luck, total)], OneByOne);
-            Endpoint(place as u32)
-        })
+        if self.total() == 0 {
+            return None;
+        }
+        let target = share_of(luck, self.total());
+        let ordinary = self.ordinary.get((target / ORDINARY) as usize).copied();
+        let odd = || self.sums.find(target - self.ordinary.len() as u64 * ORDINARY, OneByOne).0;
+        Some(ordinary.unwrap_or_else(odd))
     }
 
     /// Takes somebody out until the end of this choice, if it can be drawn at all.
@@ -245,7 +287,7 @@ impl Lots {
         let share = self.shares.get(endpoint.index()).copied().unwrap_or(0);
         if share > 0 {
             self.aside.push((endpoint, share));
-            self.sums.change(endpoint.index(), share, 0);
+            self.remove(endpoint, share);
             self.shares[endpoint.index()] = 0;
         }
     }
@@ -304,21 +346,19 @@ impl Sums {
         }
     }
 
-    /// Whose number covers each of these, below the total, when all stand in a row; and the sum of those before.
+    /// Whose number covers this, below the total, when all stand in a row; and the sum of those before.
     #[inline(always)]
-    fn find<const COUNT: usize>(&self, covered: [u64; COUNT], by: impl Compare) -> [(usize, u64); COUNT] {
-        let (mut targets, mut places) = (covered, [0; COUNT]);
+    fn find(&self, covered: u64, by: impl Compare) -> (Endpoint, u64) {
+        let (mut target, mut place) = (covered, 0);
         for level in &self.levels {
-            for (target, place) in targets.iter_mut().zip(&mut places) {
-                let node = &level[*place].0;
-                // Nothing is before the first, so it is counted in any case. No child without a share covers anything: the one
-                // after it has as much before it.
-                let child = (by.up_to(node, *target) - 1) % CHILDREN;
-                *target -= node[child];
-                *place = *place * CHILDREN + child;
-            }
+            let node = &level[place].0;
+            // Nothing is before the first, so it is counted in any case. No child without a share covers anything: the one after it
+            // has as much before it.
+            let child = (by.up_to(node, target) - 1) % CHILDREN;
+            target -= node[child];
+            place = place * CHILDREN + child;
         }
-        std::array::from_fn(|lane| (places[lane], covered[lane] - targets[lane]))
+        (Endpoint(place as u32), covered - target)
     }
 }
 
@@ -410,6 +450,39 @@ mod tests {
     }
 
     #[test]
+    fn pairs_are_drawn_as_if_the_first_were_taken_out() {
+        let mut lots = lots(&[1.0; 12]);
+        let mut seen = [0; 3];
+        for step in 0..20_000u64 {
+            let luck = mix(step);
+            let endpoint = Endpoint((luck >> 8) as u32 % 12);
+            let weight = [1.0, 1.0, 0.3, 2.5][(luck >> 16) as usize % 4];
+            match luck % 4 {
+                0 => lots.pause(endpoint),
+                _ => lots.weigh(endpoint, Weight::new(weight)),
+            }
+            let pair = lots.weighed_pair(mix(luck), OneByOne);
+            let (before, mut drawn) = (lots.ordinary.clone(), Vec::new());
+            lots.best_drawn(2, mix(luck), &[], |endpoint| {
+                drawn.push(endpoint);
+                0
+            });
+            assert_eq!(pair, (drawn.len() == 2).then(|| (drawn[0], drawn[1])));
+            assert_eq!(lots.ordinary, before, "whoever was taken out is back");
+            if let Some((first, second)) = pair {
+                assert_ne!(first, second);
+                seen[[first, second].iter().filter(|one| lots.shares[one.index()] == ORDINARY).count()] += 1;
+            }
+            // Nobody who does not count changes what was taken out.
+            lots.best_drawn(3, luck, &[endpoint, endpoint, Endpoint(99)], |_| 0);
+            assert_eq!(lots.ordinary, before);
+            let total: u64 = lots.shares.iter().sum();
+            assert_eq!(lots.total(), total);
+        }
+        assert!(seen.iter().all(|count| *count > 1000), "{seen:?}");
+    }
+
+    #[test]
     fn of_equals_any_is_chosen() {
         for seed in 1..=5 {
             let mut lots = lots(&[1.0; 4]);
@@ -448,7 +521,8 @@ mod tests {
                     before += amount;
                     before > target
                 });
-                let [(place, before_it)] = sums.find([target], OneByOne);
+                let (found, before_it) = sums.find(target, OneByOne);
+                let place = found.index();
                 assert_eq!(Some(place), walked);
                 assert_eq!(before_it, plain[..place].iter().sum::<u64>());
             }

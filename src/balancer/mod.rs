@@ -38,7 +38,7 @@ mod weight;
 
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
-use crate::wide::{Compare, OneByOne};
+use crate::wide::Compare;
 use least::Fewest;
 use lots::{Lots, Peers};
 use policy::Policy;
@@ -286,18 +286,8 @@ impl Balancer {
     /// The two endpoints of which a request takes the one with fewer open requests, by weight, where a choice is as plain
     /// as that.
     #[inline(always)]
-    pub fn pair(&self, luck: u64) -> Option<(Endpoint, Endpoint)> {
-        self.policy.pairs([luck], OneByOne).map(|[pair]| pair)
-    }
-
-    /// [`Balancer::pair`] for several requests at once.
-    #[inline(always)]
-    pub(crate) fn pairs<const COUNT: usize>(
-        &self,
-        lucks: [u64; COUNT],
-        by: impl Compare,
-    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
-        self.policy.pairs(lucks, by)
+    pub(crate) fn pair(&self, luck: u64, by: impl Compare) -> Option<(Endpoint, Endpoint)> {
+        self.policy.pair(luck, by)
     }
 
     /// How often something has changed that [`Balancer::pair`] rests on.

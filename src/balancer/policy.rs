@@ -185,20 +185,16 @@ impl Policy {
         }
     }
 
-    /// For each luck two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
+    /// Two members of whom one with fewer open requests is chosen, by weight, where nothing else counts.
     #[inline(always)]
-    pub(super) fn pairs<const COUNT: usize>(
-        &self,
-        lucks: [u64; COUNT],
-        by: impl Compare,
-    ) -> Option<[(Endpoint, Endpoint); COUNT]> {
+    pub(super) fn pair(&self, luck: u64, by: impl Compare) -> Option<(Endpoint, Endpoint)> {
         match self {
-            Policy::LeastRequest { lots, choices: 2 } => lots.pairs(lucks, by),
+            Policy::LeastRequest { lots, choices: 2 } => lots.pair(luck, by),
             _ => None,
         }
     }
 
-    /// How often something has changed that [`Policy::pairs`] rests on.
+    /// How often something has changed that [`Policy::pair`] rests on.
     #[inline]
     pub(super) fn changes(&self) -> u64 {
         match self {

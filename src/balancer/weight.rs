@@ -21,7 +21,7 @@ impl Weight {
     }
 
     /// In 2^-30ths.
-    pub(super) fn units(self) -> u64 {
+    pub(super) const fn units(self) -> u64 {
         self.0
     }
 

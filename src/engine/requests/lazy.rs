@@ -274,7 +274,7 @@ impl Engine<'_> {
         let pool = self.pools.drawn(request.luck, 1);
         let balancer = &mut self.balancers[usize::from(pool)];
         balancer.follow_the_time(now);
-        let Some((one, other)) = balancer.pair(luck(request.luck, LuckOf::Choice, 1)) else { return false };
+        let Some((one, other)) = balancer.pair(luck(request.luck, LuckOf::Choice, 1), OneByOne) else { return false };
         let lazy = &self.requests.lazy;
         let [open_there, open_at_other] =
             [one, other].map(|endpoint| lazy.open_through(pool, InstanceId(endpoint.0), now));

@@ -28,9 +28,6 @@ use crate::wide::AtOnce;
 use crate::wide::{Compare, OneByOne};
 use std::hint::select_unpredictable;
 
-/// Requests of a pool that draw together: their steps through memory overlap.
-const TOGETHER: usize = 4;
-
 /// What such arrivals have in common.
 pub(super) struct Row<'a> {
     pub(super) balancers: &'a mut [Balancer],
@@ -158,20 +155,12 @@ impl Row<'_> {
             for (block, pools) in by_place.as_chunks::<BLOCK>().0.iter().enumerate() {
                 own |= by.equal(*pools, pool as u8) << (block * BLOCK);
             }
-            let (mut places, mut count) = ([0; BATCH], 0);
             for place in bits::places(own).take_while(|place| *place < drawn.count) {
-                places[count] = place;
-                count += 1;
-            }
-            for some in places[..count].chunks(TOGETHER) {
-                let lucks = std::array::from_fn::<_, TOGETHER, _>(|n| choices[some[n.min(some.len() - 1)]]);
-                let Some(pairs) = balancer.pairs(lucks, by) else {
-                    drawn.count = drawn.count.min(some[0]);
+                let Some(pair) = balancer.pair(choices[place], by) else {
+                    drawn.count = place;
                     break;
                 };
-                for (place, pair) in some.iter().zip(pairs) {
-                    drawn.pairs[*place] = pair;
-                }
+                drawn.pairs[place] = pair;
             }
         }
     }
