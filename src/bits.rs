@@ -11,7 +11,7 @@ pub fn places(mut bits: u64) -> impl Iterator<Item = usize> + Clone {
 }
 
 /// A set of numbers that is looked through without meeting all that are not in it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
     /// A bit each.
     words: Vec<u64>,
@@ -39,6 +39,13 @@ impl Numbers {
         if *word == 0 {
             self.held[place / 64] &= !(1 << (place % 64));
         }
+    }
+
+    /// The least one goes.
+    pub fn pop_first(&mut self) -> Option<u32> {
+        let first = self.iter().next()?;
+        self.remove(first);
+        Some(first)
     }
 
     /// All of them, the least first.
@@ -78,10 +85,10 @@ mod tests {
                 assert!(numbers.iter().eq(set.iter().copied()));
             }
         }
-        for number in std::mem::take(&mut set) {
-            numbers.remove(number);
+        for number in set {
+            assert_eq!(numbers.pop_first(), Some(number));
         }
-        assert_eq!(numbers.iter().next(), None);
+        assert_eq!(numbers.pop_first(), None);
     }
 
     #[test]

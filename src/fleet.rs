@@ -53,6 +53,18 @@ impl fmt::Display for Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstanceId(pub u32);
 
+impl From<u32> for InstanceId {
+    fn from(number: u32) -> Self {
+        InstanceId(number)
+    }
+}
+
+impl From<InstanceId> for u32 {
+    fn from(InstanceId(number): InstanceId) -> Self {
+        number
+    }
+}
+
 impl InstanceId {
     /// The position.
     pub const fn index(self) -> usize {
@@ -63,6 +75,18 @@ impl InstanceId {
 /// A lasting place of the service that instances follow one another in: a Swarm slot, an Octopus target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);
+
+impl From<u32> for Slot {
+    fn from(number: u32) -> Self {
+        Slot(number)
+    }
+}
+
+impl From<Slot> for u32 {
+    fn from(Slot(number): Slot) -> Self {
+        number
+    }
+}
 
 /// What an instance is doing, as its users and its orchestrator would tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

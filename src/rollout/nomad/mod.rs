@@ -180,8 +180,8 @@ pub struct Memory {
     settled: Job,
     /// The latest deployment, and the registration that it is of.
     deployment: Option<(u32, Standing, GroupState)>,
-    /// What is known of allocations; of those from before the rollout nothing is unless something happened.
-    records: BTreeMap<InstanceId, Record>,
+    /// By allocation: what is known of it; of those from before the rollout nothing is unless something happened.
+    records: Vec<Record>,
     /// Allocations of the deployment whose clients have not said yet how they are, and when they look again.
     unknown: BTreeMap<InstanceId, Seen>,
     agenda: Agenda<InstanceId>,
@@ -244,7 +244,7 @@ struct Job {
 }
 
 /// What the servers know of an allocation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Record {
     /// The registration that it is of.
     registration: u32,
@@ -258,6 +258,20 @@ struct Record {
     restarts: Option<Restarts>,
     failed_at: Option<SimTime>,
     tracker: Tracker,
+}
+
+impl Record {
+    const NOTHING: Record = Record {
+        registration: 0,
+        deployment: 0,
+        canary: false,
+        healthy: None,
+        may_reschedule: false,
+        failures: 0,
+        restarts: None,
+        failed_at: None,
+        tracker: Tracker::NOTHING,
+    };
 }
 
 impl Facts for Settings {
@@ -391,7 +405,7 @@ impl Settings {
             stable: job.spec,
             settled: job,
             deployment: None,
-            records: BTreeMap::new(),
+            records: Vec::new(),
             unknown: BTreeMap::new(),
             agenda: Agenda::default(),
             failed: Vec::new(),

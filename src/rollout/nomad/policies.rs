@@ -116,6 +116,9 @@ struct Rescheduled {
 pub struct Tracker(Vec<Rescheduled>);
 
 impl Tracker {
+    /// None yet.
+    pub const NOTHING: Tracker = Tracker(Vec::new());
+
     /// Notes a rescheduling.
     pub fn note(&mut self, at: SimTime, delay: Duration) {
         self.0.push(Rescheduled { at, delay });

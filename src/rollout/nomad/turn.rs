@@ -62,13 +62,17 @@ impl<'a> Turn<'a> {
         self.evaluate_at(self.view.now + self.settings.evaluation_batch);
     }
 
-    fn record(&self, alloc: InstanceId) -> Option<&Record> {
-        self.memory.records.get(&alloc)
+    fn record(&self, alloc: InstanceId) -> &Record {
+        static NOTHING: Record = Record::NOTHING;
+        self.memory.records.get(alloc.index()).unwrap_or(&NOTHING)
     }
 
     fn record_mut(&mut self, alloc: InstanceId) -> &mut Record {
         self.has_recorded = true;
-        self.memory.records.entry(alloc).or_default()
+        if alloc.index() >= self.memory.records.len() {
+            self.memory.records.resize(alloc.index() + 1, Record::NOTHING);
+        }
+        &mut self.memory.records[alloc.index()]
     }
 
     // --- the job
@@ -103,7 +107,7 @@ impl<'a> Turn<'a> {
 
     fn is_of_active(&mut self, alloc: InstanceId) -> bool {
         let registration = self.memory.job.registration;
-        self.active().is_some() && self.record(alloc).is_some_and(|record| record.deployment == registration)
+        self.active().is_some() && self.record(alloc).deployment == registration
     }
 
     // --- clients
@@ -115,7 +119,7 @@ impl<'a> Turn<'a> {
         let fleet = self.view.fleet;
         for id in fleet.down() {
             let alloc = &fleet[id];
-            let answered = self.record(id).map_or(0, |record| record.failures);
+            let answered = self.record(id).failures;
             if alloc.under_repair {
                 if self.has_come(alloc.since() + NODE_DOWN_AFTER) {
                     self.evaluate_at(self.view.now);
@@ -138,7 +142,7 @@ impl<'a> Turn<'a> {
     fn has_failed(&mut self, alloc: InstanceId) {
         let now = self.view.now;
         self.record_mut(alloc).failed_at = Some(now);
-        if self.is_of_active(alloc) && self.record(alloc).is_some_and(|record| record.healthy.is_none()) {
+        if self.is_of_active(alloc) && self.record(alloc).healthy.is_none() {
             self.became_unhealthy(alloc);
         }
         self.memory.unknown.remove(&alloc);
@@ -301,8 +305,7 @@ impl<'a> Turn<'a> {
     }
 
     fn alloc(&self, id: InstanceId) -> Alloc {
-        let nothing = Record::default();
-        let (record, instance) = (self.record(id).unwrap_or(&nothing), &self.view.fleet[id]);
+        let (record, instance) = (self.record(id), &self.view.fleet[id]);
         let Job { registration, spec, .. } = self.memory.job;
         let is_of_job = record.registration == registration;
         let has_failed = record.failed_at.is_some();
@@ -343,7 +346,7 @@ impl<'a> Turn<'a> {
             alloc.client == Client::Failed && !plan.stop.contains(place) && !plan.destructive.contains(place)
         };
         for place in (0..allocs.len()).filter(waits) {
-            let at = self.record(ids[place]).and_then(|record| self.reschedules_at(record));
+            let at = self.reschedules_at(self.record(ids[place]));
             if let Some(at) = at.filter(|at| *at > self.view.now) {
                 self.evaluate_at(at);
             }
@@ -387,7 +390,7 @@ impl<'a> Turn<'a> {
     /// What whoever replaces a failed allocation inherits of it.
     fn inherited(&self, failed: InstanceId) -> super::Tracker {
         let (policy, now) = (&self.settings.reschedule, self.view.now);
-        let record = self.record(failed).expect("it has failed, which is written down");
+        let record = self.record(failed);
         let delay = record.tracker.delay(policy, record.failed_at.expect("it has failed"));
         let mut tracker = record.tracker.clone();
         tracker.note(now, delay);
@@ -402,14 +405,12 @@ impl<'a> Turn<'a> {
         let id = InstanceId(self.view.fleet.len() as u32 + self.launched);
         self.launched += 1;
         let is_part = is_deployed && !place.downgrade;
-        let record = Record {
+        *self.record_mut(id) = Record {
             registration: job.registration,
             deployment: if is_part { job.registration } else { 0 },
             canary: place.canary,
-            ..Record::default()
+            ..Record::NOTHING
         };
-        self.has_recorded = true;
-        self.memory.records.insert(id, record);
         if is_part {
             self.memory.look_at(id, Seen::new(self.view.now));
         }

@@ -51,7 +51,7 @@ pub(super) struct Run {
     /// Those in which it waits for a task.
     waiting: BTreeMap<InstanceId, usize>,
     /// Those begun that are to be looked at.
-    agenda: Agenda<usize>,
+    agenda: Agenda<u32>,
     /// Tasks that this run created and whose failure would still count.
     watched: BTreeSet<InstanceId>,
     /// Those of them that are to be judged.
@@ -154,7 +154,7 @@ impl Run {
     /// Something has happened to a task.
     pub(super) fn hear(&mut self, id: InstanceId) {
         if let Some(place) = self.waiting.get(&id) {
-            self.agenda.call(*place);
+            self.agenda.call(*place as u32);
         }
         if self.watched.contains(&id) {
             self.failing.call(id);
@@ -174,10 +174,10 @@ impl Run {
                 self.in_work.remove(&place);
                 return;
             }
-            Step::Pauses { until } => self.agenda.wake_at(until, place),
+            Step::Pauses { until } => self.agenda.wake_at(until, place as u32),
             Step::Waits { task, .. } => {
                 self.waiting.insert(task, place);
-                self.agenda.call(place);
+                self.agenda.call(place as u32);
             }
             Step::Begins { .. } => unreachable!("nobody begins twice"),
         }
@@ -233,13 +233,14 @@ impl Settings {
         let config = run.config(self);
         let now = turn.view.now;
         while let Some(place) = run.agenda.next(now) {
+            let place = place as usize;
             let Some(Work { held, step }) = run.in_work.get(&place).cloned() else { continue };
             let Step::Waits { task, is_new } = step else {
                 run.goes_on(turn, place, step);
                 continue;
             };
             match self.is_through(turn, memory, task, is_new, config.order) {
-                Through::At(at) => run.agenda.wake_at(at, place),
+                Through::At(at) => run.agenda.wake_at(at, place as u32),
                 Through::No => {}
                 Through::Yes => {
                     if is_new && config.order == Order::StartFirst && ran_at(&turn.view.fleet[task]).is_some() {
