@@ -2,6 +2,7 @@
 //! asks about: each question costs the logarithm of how many there are.
 
 use super::{Instance, InstanceId};
+use crate::bits::places;
 use crate::time::SimTime;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,11 +128,13 @@ impl Group {
 }
 
 /// Moments in the order of time, some of which do not count any more: a Fenwick tree (P. Fenwick, "A new data structure for
-/// cumulative frequency tables", 1994).
+/// cumulative frequency tables", 1994) above sets of 64, so that all of it is at hand.
 #[derive(Clone, Debug, Default)]
 struct Log {
     moments: Vec<SimTime>,
-    /// At `n - 1`: how many of the `lowest_bit(n)` moments up to the n-th count.
+    /// Which ones count, a bit each.
+    counts: Vec<u64>,
+    /// At `n - 1`: how many count in the `lowest_bit(n)` sets up to the n-th.
     tree: Vec<u32>,
     counting: u32,
 }
@@ -144,50 +147,62 @@ impl Log {
     /// The moment's place.
     fn push(&mut self, moment: SimTime) -> u32 {
         debug_assert!(self.moments.last().is_none_or(|last| *last <= moment), "moments come in order");
-        let n = self.moments.len() + 1;
-        let mut count = 1;
-        let mut before = n - 1;
-        while before > n - lowest_bit(n) {
-            count += self.tree[before - 1];
-            before -= lowest_bit(before);
-        }
+        let place = self.moments.len();
         self.moments.push(moment);
-        self.tree.push(count);
-        self.counting += 1;
-        n as u32 - 1
+        if place.is_multiple_of(64) {
+            let n = place / 64 + 1;
+            let (mut count, mut before) = (0, n - 1);
+            while before > n - lowest_bit(n) {
+                count += self.tree[before - 1];
+                before -= lowest_bit(before);
+            }
+            self.counts.push(0);
+            self.tree.push(count);
+        }
+        self.counts[place / 64] |= 1 << (place % 64);
+        self.count(place, |count| count + 1);
+        place as u32
     }
 
     fn remove(&mut self, place: u32) {
-        let mut n = place as usize + 1;
+        self.counts[place as usize / 64] &= !(1 << (place % 64));
+        self.count(place as usize, |count| count - 1);
+    }
+
+    /// One more or fewer counts there.
+    fn count(&mut self, place: usize, change: impl Fn(u32) -> u32) {
+        let mut n = place / 64 + 1;
         while n <= self.tree.len() {
-            self.tree[n - 1] -= 1;
+            self.tree[n - 1] = change(self.tree[n - 1]);
             n += lowest_bit(n);
         }
-        self.counting -= 1;
+        self.counting = change(self.counting);
     }
 
     /// How many of the first `n` count.
-    fn counting_before(&self, mut n: usize) -> u32 {
-        let mut count = 0;
-        while n > 0 {
-            count += self.tree[n - 1];
-            n -= lowest_bit(n);
+    fn counting_before(&self, n: usize) -> u32 {
+        let within = self.counts.get(n / 64).map_or(0, |set| (set & ((1 << (n % 64)) - 1)).count_ones());
+        let (mut count, mut sets) = (within, n / 64);
+        while sets > 0 {
+            count += self.tree[sets - 1];
+            sets -= lowest_bit(sets);
         }
         count
     }
 
     /// The one that counts and has so many that count before it.
     fn after(&self, mut count: u32) -> Option<SimTime> {
-        let mut n = 0;
+        let mut sets = 0;
         let mut step = (self.tree.len() + 1).next_power_of_two();
         while step > 0 {
-            if let Some(within) = self.tree.get(n + step - 1).filter(|within| **within <= count) {
+            if let Some(within) = self.tree.get(sets + step - 1).filter(|within| **within <= count) {
                 count -= within;
-                n += step;
+                sets += step;
             }
             step /= 2;
         }
-        self.moments.get(n).copied()
+        let place = places(*self.counts.get(sets)?).nth(count as usize)?;
+        Some(self.moments[sets * 64 + place])
     }
 
     fn later(&self, is_early: impl Fn(SimTime) -> bool) -> (u32, Option<SimTime>) {
