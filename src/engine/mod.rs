@@ -26,21 +26,24 @@
 //! - *Draws come ahead in batches* of 64 (`requests/ahead`), a stream at a time, without branches that chance decides: a processor
 //!   computes two, four or eight at once. One that computes eight looks at a row in one step, too ([`crate::wide`]).
 //!
-//! Least-connections must know of each end before it chooses. There the ends of services wait in a timing wheel ([`crate::wheel`])
-//! until the next arrival, and a balancer is told of them in their order: still no events, but nothing can be fetched
-//! ahead, for nobody knows where a request goes before those before it were sent.
+//! Least-connections must know of each end before it chooses, and nobody knows where a request goes before those before it were
+//! sent, so nothing can be fetched ahead. Still nothing is an event (`requests/order`): ends wait in a calendar, each written once as
+//! one number, and a balancer is told of them in their order. Members stand in one array by how many they have open, so
+//! each beginning and each end moves one of them past its equals. At 10,000 instances that costs twice what a choice
+//! between two does.
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
 //! counts of latencies included. There a request costs two and a half times the draws of the plain libraries. With three
-//! balancers, slow start, checks, warm-up and a rollout under way it costs five times these draws: many candidates are drawn by weight,
-//! one request in sixteen waits, and rows are shorter.
+//! balancers, slow start, checks, warm-up and a rollout under way it costs four and a half times these draws: one request in sixteen
+//! waits, rows are shorter, and candidates are drawn by weight, of which those of the ordinary weight are found by a division.
 //!
 //! What remains an event: requests that wait where their wait may end otherwise; retries, time-outs, errors, late answers; checks; the
 //! end of what an instance does that stops or fails; and everything under policies that learn from answers.
 //!
 //! The control plane costs what happens there, of the order of a microsecond an event, whatever the size of the fleet: orchestrators look at
 //! what has changed ([`Fleet::changed`]) and at what they wished to look at by now, and ask indices of the fleet for the rest
-//! ([`crate::fleet::Ready`]). Nomad's reconciler alone looks at all allocations, once an evaluation.
+//! ([`crate::fleet::Ready`]). Nomad's reconciler alone looks at all allocations, once an evaluation. Ten times the fleet takes 10.4 times the
+//! instructions, and up to 13 times the time, for what is known of a hundred thousand instances lies far from the processor.
 //!
 //! What happens at one and the same moment happens in the order of a rule, not of scheduling: departures, then
 //! time-outs, then control events (by kind, then by instance), then decisions until the orchestrator is content, then

@@ -10,8 +10,6 @@ use super::source::{BATCH, Batch};
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::fleet::InstanceId;
-#[cfg(target_arch = "x86_64")]
-use crate::wide::AtOnce;
 
 /// The services that go on, and their ends in order.
 #[derive(Debug)]
@@ -95,24 +93,6 @@ impl Order {
 impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     pub(super) fn send_in_order(&mut self, batch: &Batch<'_>) -> usize {
-        #[cfg(target_arch = "x86_64")]
-        if AtOnce::if_here().is_some() {
-            // SAFETY: the processor has what the function is compiled for, as in `plain`.
-            #[expect(unsafe_code, reason = "see above")]
-            return unsafe { self.send_in_order_at_once(batch) };
-        }
-        self.send_one_by_one(batch)
-    }
-
-    /// The same to the bit.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,bmi1,lzcnt,popcnt")]
-    fn send_in_order_at_once(&mut self, batch: &Batch<'_>) -> usize {
-        self.send_one_by_one(batch)
-    }
-
-    #[inline(always)] // So that it is compiled for either.
-    fn send_one_by_one(&mut self, batch: &Batch<'_>) -> usize {
         let mut choices = [0; BATCH];
         for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
             *choice = luck(*luck_of, LuckOf::Choice, 1);
