@@ -88,8 +88,7 @@ impl Lazy {
         let workers = scenario.service.workers.get();
         let apart = 1e9 / scenario.traffic.load.peak();
         let draws_pairs = matches!(balancer.policy, Choice::LeastRequest(choices) if choices.get() == 2);
-        let at_once = f64::from(workers) * f64::from(scenario.service.instances.get());
-        let order = is_told_of_ends.then(|| Order::new(apart, at_once));
+        let order = is_told_of_ends.then(|| Order::new(apart, scenario.service.instances.get(), workers));
         let lines = if draws_pairs { Lines::new(scenario) } else { Lines::default() };
         Lazy {
             workers,

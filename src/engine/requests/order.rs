@@ -22,12 +22,15 @@ pub(super) struct Order {
     taken: Vec<u8>,
     /// The last end of which a balancer was told.
     told: (u64, u32),
+    /// Of an instance.
+    workers: u32,
 }
 
 impl Order {
-    /// None yet; ends are so many nanoseconds apart, and so many services go on.
-    pub(super) fn new(apart: f64, count: f64) -> Self {
-        Order { ends: Calendar::new(apart, count), void: 0, taken: Vec::new(), told: (0, 0) }
+    /// None yet; ends are so many nanoseconds apart, and each of so many instances has so many workers.
+    pub(super) fn new(apart: f64, instances: u32, workers: u32) -> Self {
+        let ends = Calendar::new(apart, f64::from(instances) * f64::from(workers));
+        Order { ends, void: 0, taken: Vec::new(), told: (0, 0), workers }
     }
 
     /// Makes room for so many blocks.
@@ -122,7 +125,8 @@ impl Row<'_> {
         if !rows.are_short() || order.void > 0 {
             return;
         }
-        let mut rows = rows.shortly::<false>();
+        let rows = rows.shortly::<false>();
+        let all = u8::MAX >> (BLOCK as u32 - order.workers);
         let requests = batch.at.iter().zip(batch.works).zip(choices).enumerate().skip(served.count);
         for (number, ((now, work), choice)) in requests {
             let now = *now;
@@ -131,12 +135,19 @@ impl Row<'_> {
             }
             let Some(chosen) = fewest.choose(*choice) else { return };
             let id = InstanceId(chosen.0.0);
-            let (seen, manner) = (order.survey(id, 1), rows.manner(id));
-            let Some(lasts) = rows.plain_service(manner, seen.open, *work) else { return };
-            let worker = rows.begin(id, seen, 0, now, now + lasts);
-            order.note(worker, now + lasts);
+            let (manner, lasts) = (rows.manner(id), (*work).max(1));
+            let Some(taken) = order.taken.get_mut(id.index()) else { return };
+            // Nobody is at work there on what is not lazy, somebody is free, and it does not take too long.
+            if u32::from(manner.room()) != order.workers || *taken == all || lasts > rows.servers.longest {
+                return;
+            }
+            let worker = taken.trailing_ones() as usize;
+            *taken |= 1 << worker;
+            let place = id.index() * BLOCK + worker;
+            rows.ends[id.index()].0[worker] = now + lasts;
+            order.ends.insert(now + lasts, place as u32);
             fewest.opened(chosen);
-            served.note(number, (worker, lasts, manner.version()));
+            served.note(number, (place, lasts, manner.version()));
         }
     }
 
