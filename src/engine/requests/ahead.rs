@@ -2,6 +2,7 @@
 //! reading them by turns. The draws are the same ones, so nothing shows it.
 
 use super::source::class;
+use crate::client::{LuckOf, luck};
 use crate::random::{Purpose, Stream, Streams};
 use crate::scenario::{Arrivals, Class, Profile};
 use crate::traffic::ArrivalTimes;
@@ -29,6 +30,8 @@ pub(super) struct Batch<'a> {
     pub(super) number: u64,
     pub(super) at: &'a [u64],
     pub(super) lucks: &'a [u64],
+    /// The luck of each first attempt in whom a balancer chooses.
+    pub(super) choices: &'a [u64],
     pub(super) works: &'a [u64],
 }
 
@@ -46,6 +49,7 @@ pub(super) struct Ahead<'a> {
     is_over: bool,
     at: [u64; BATCH],
     lucks: [u64; BATCH],
+    choices: [u64; BATCH],
     work: [u64; BATCH],
     classes: [u8; BATCH],
 }
@@ -63,6 +67,7 @@ impl<'a> Ahead<'a> {
             is_over: false,
             at: [0; BATCH],
             lucks: [0; BATCH],
+            choices: [0; BATCH],
             work: [0; BATCH],
             classes: [0; BATCH],
         }
@@ -92,6 +97,7 @@ impl<'a> Ahead<'a> {
             number: self.before + self.next as u64,
             at: &self.at[these.clone()],
             lucks: &self.lucks[these.clone()],
+            choices: &self.choices[these.clone()],
             works: &self.work[these],
         }
     }
@@ -154,6 +160,9 @@ impl<'a> Ahead<'a> {
         for luck in &mut self.lucks {
             *luck = self.luck.bits();
         }
+        for (choice, own) in self.choices.iter_mut().zip(&self.lucks) {
+            *choice = luck(*own, LuckOf::Choice, 1);
+        }
         if let ([only], [stream]) = (classes, &mut self.works[..]) {
             only.work.sample_all_nanos(stream, &mut self.work);
             return;
@@ -196,6 +205,7 @@ mod tests {
                     one.fill_by(width, &scenario.traffic.classes, &[1.0]);
                     other.fill_plainly(&scenario.traffic.classes, &[1.0]);
                     assert_eq!((one.at, one.lucks, one.work), (other.at, other.lucks, other.work), "{width:?}");
+                    assert_eq!(one.choices, other.choices, "{width:?}");
                     one.skip(BATCH);
                     other.skip(BATCH);
                 }

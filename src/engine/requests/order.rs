@@ -6,7 +6,7 @@ use super::calendar::Calendar;
 use super::look::{BLOCK, Block, Survey};
 use super::plain::{Begun, Row, Served};
 use super::rows::First;
-use super::source::{BATCH, Batch};
+use super::source::Batch;
 use crate::balancer::{Balancer, Endpoint};
 use crate::client::{LuckOf, luck};
 use crate::fleet::InstanceId;
@@ -96,13 +96,9 @@ impl Order {
 impl Row<'_> {
     /// Sends requests until one is not plain. How many were sent.
     pub(super) fn send_in_order(&mut self, batch: &Batch<'_>) -> usize {
-        let mut choices = [0; BATCH];
-        for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
-            *choice = luck(*luck_of, LuckOf::Choice, 1);
-        }
         let mut served = Served::NOTHING;
         loop {
-            self.send_to_the_fewest(batch, &choices, &mut served);
+            self.send_to_the_fewest(batch, &mut served);
             let place = served.count;
             if place == batch.at.len() {
                 break;
@@ -118,7 +114,7 @@ impl Row<'_> {
     /// Sends those that are not served yet, until one does not go the plainest way: through the only balancer, where all weigh the
     /// same, to a free worker of an instance where work takes just its time.
     #[inline(always)]
-    fn send_to_the_fewest(&mut self, batch: &Batch<'_>, choices: &[u64; BATCH], served: &mut Served) {
+    fn send_to_the_fewest(&mut self, batch: &Batch<'_>, served: &mut Served) {
         let Row { balancers: [balancer], service, .. } = self else { return };
         let Some(mut fewest) = balancer.fewest() else { return };
         let (rows, Some(order)) = service.lazy.rows_in_order(service.servers.again()) else { return };
@@ -127,7 +123,7 @@ impl Row<'_> {
         }
         let rows = rows.shortly::<false>();
         let all = u8::MAX >> (BLOCK as u32 - order.workers);
-        let requests = batch.at.iter().zip(batch.works).zip(choices).enumerate().skip(served.count);
+        let requests = batch.at.iter().zip(batch.works).zip(batch.choices).enumerate().skip(served.count);
         for (number, ((now, work), choice)) in requests {
             let now = *now;
             while let Some(ended) = order.next_by((now, u32::MAX), rows.ends) {

@@ -18,7 +18,6 @@ use super::source::{BATCH, Batch};
 use super::table::WARM_UP;
 use crate::balancer::{Balancer, Endpoint};
 use crate::bits;
-use crate::client::{LuckOf, luck};
 use crate::engine::pools::Pools;
 use crate::fleet::{InstanceId, Version};
 use crate::tally::Tally;
@@ -131,19 +130,10 @@ impl Row<'_> {
     #[inline(always)] // So that it is compiled for either.
     fn draw_by(&self, batch: &Batch<'_>, changes: u64, drawn: &mut Drawn, by: impl Compare) {
         (drawn.first, drawn.count, drawn.changes) = (batch.number, batch.at.len(), changes);
-        let mut choices = [0; BATCH];
-        for (choice, luck_of) in choices.iter_mut().zip(batch.lucks) {
-            *choice = luck(*luck_of, LuckOf::Choice, 1);
-        }
-        self.draw_pairs(batch, &choices, drawn, by);
-    }
-
-    #[inline(always)]
-    fn draw_pairs(&self, batch: &Batch<'_>, choices: &[u64; BATCH], drawn: &mut Drawn, by: impl Compare) {
         if let [only] = &*self.balancers
             && let Some(peers) = only.peers()
         {
-            for (pair, choice) in drawn.pairs.iter_mut().zip(choices).take(drawn.count) {
+            for (pair, choice) in drawn.pairs.iter_mut().zip(batch.choices).take(drawn.count) {
                 *pair = peers.pair(*choice);
             }
             return;
@@ -156,7 +146,7 @@ impl Row<'_> {
                 own |= by.equal(*pools, pool as u8) << (block * BLOCK);
             }
             for place in bits::places(own).take_while(|place| *place < drawn.count) {
-                let Some(pair) = balancer.pair(choices[place], by) else {
+                let Some(pair) = balancer.pair(batch.choices[place], by) else {
                     drawn.count = place;
                     break;
                 };
