@@ -37,7 +37,7 @@ impl Calendar {
         // A quarter of the year for the services that go on now, for some take longer than others.
         let day = apart * (count * 4.0 / YEAR as f64).max(SHORTEST);
         Calendar {
-            shift: day.clamp(1.0, f64::from(u32::MAX)).log2() as u32,
+            shift: day.clamp(1.0, 1e9).log2().ceil() as u32,
             today: 0,
             due: Vec::new(),
             taken: 0,
