@@ -7,7 +7,7 @@
 /// Days of a year.
 const YEAR: u64 = 1 << 12;
 
-/// Ends of a day that is as short as it gets.
+/// The fewest ends of a usual day: as many as a sort is worth while for.
 const SHORTEST: f64 = 32.0;
 
 /// Moments in nanoseconds, each with the place of the service that ends then; equal ones come in the order of places.
@@ -34,7 +34,7 @@ pub(super) struct Calendar {
 impl Calendar {
     /// Nothing yet. It is at its fastest where ends are so many nanoseconds apart, and about so many are to come.
     pub(super) fn new(apart: f64, count: f64) -> Self {
-        // A quarter of the year for the services that go on now, for some take longer than others.
+        // At most a quarter of the year for the services that go on now, for some take longer than others.
         let day = apart * (count * 4.0 / YEAR as f64).max(SHORTEST);
         Calendar {
             shift: day.clamp(1.0, 1e9).log2().ceil() as u32,
