@@ -56,10 +56,15 @@ use std::time::Duration;
 
 const CASES: u64 = 10_000;
 
+/// Cases beyond these that found something: checks that were late at one moment came in no order of the domain; and the test of a
+/// new fleet failed for an instance that was left from an earlier attempt, and still started.
+const ONCE_FAILED: [u64; 2] = [81_674, 418_660];
+
 #[test]
 fn thousands_of_rollouts_keep_the_rules() {
     let (first, cases) = (number("ROLLSIM_FIRST_CASE").unwrap_or(0), number("ROLLSIM_CASES").unwrap_or(CASES));
-    let judged: Vec<Result<Seen, String>> = (first..first + cases).into_par_iter().map(judge).collect();
+    let all = (first..first + cases).into_par_iter().chain(ONCE_FAILED);
+    let judged: Vec<Result<Seen, String>> = all.map(judge).collect();
     let failures: Vec<&String> = judged.iter().filter_map(|judged| judged.as_ref().err()).collect();
     if let Some(first) = failures.first() {
         for failure in &failures {
@@ -91,9 +96,6 @@ fn thousands_of_rollouts_keep_the_rules() {
 }
 
 /// Which ends of services are events is a matter of speed alone.
-/// Cases beyond [`CASES`] that found something: checks that were late at one moment came in no order of the domain.
-const ONCE_FAILED: [u64; 1] = [81_674];
-
 #[test]
 fn the_fast_engine_agrees_with_the_plain_one_to_the_bit() {
     let (first, cases) = (number("ROLLSIM_FIRST_CASE").unwrap_or(0), number("ROLLSIM_CASES").unwrap_or(CASES));

@@ -1,6 +1,7 @@
 //! Requests of a balancer that is told of each end of a service, in the order of these ends: it must know who has the fewest
-//! open requests. Nobody knows where one goes before those before it were sent, so nothing is drawn or fetched ahead. Instead
-//! all that is looked at is small: per instance what is taken (a byte a block), its place in the balancer's order and its count.
+//! open requests. Nobody knows where one goes before those before it were sent, so nothing is fetched ahead. Instead all that is
+//! looked at is small: per instance what is taken (a byte a block), its place in the balancer's order and its count. That
+//! ends and arrivals come by chance is left to branches: computed without any, each waits for the one before, which costs a third more.
 
 use super::calendar::Calendar;
 use super::look::{BLOCK, Block, Survey};
@@ -140,6 +141,7 @@ impl Row<'_> {
             let worker = taken.trailing_ones() as usize;
             *taken |= 1 << worker;
             let place = id.index() * BLOCK + worker;
+            debug_assert!(rows.ends[id.index()].0[worker] <= now, "the place is free");
             rows.ends[id.index()].0[worker] = now + lasts;
             order.ends.insert(now + lasts, place as u32);
             fewest.opened(chosen);
