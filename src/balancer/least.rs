@@ -141,7 +141,7 @@ impl LeastOpen {
         Ranks { order: &mut self.order, positions: &mut self.positions, fewer: &mut self.fewer }
     }
 
-    /// For requests in a row: those who are open at all, as long as all members are of the ordinary weight.
+    /// For requests in a row, as long as all members are of the ordinary weight. `open`: how many are open, by endpoint.
     #[inline]
     pub(super) fn fewest<'a>(&'a mut self, open: &'a mut [u32]) -> Option<Fewest<'a>> {
         if !self.costs.is_empty() {
@@ -183,12 +183,12 @@ impl LeastOpen {
 
     /// The least cost of the others, but these; and whose it is.
     fn cheapest_but(&self, excluded: &[Endpoint]) -> Option<(&Cost, Group<'_>)> {
-        let groups = self.others.iter().map(|(cost, all)| {
+        let mut groups = self.others.iter().map(|(cost, all)| {
             let standing = excluded.iter().filter_map(|one| self.costs.get(one));
             let places = standing.filter(|(other, _)| other == cost).map(|(_, place)| *place);
             (cost, Group::but(all, 0..all.len(), places))
         });
-        groups.into_iter().find(|(_, those)| those.count() > 0)
+        groups.find(|(_, those)| those.count() > 0)
     }
 }
 

@@ -243,7 +243,8 @@ impl Lots {
         self.ordinary.len() as u64 * ORDINARY + self.sums.total()
     }
 
-    /// The same by the tree of sums. It stays out of the plain choice, which it would slow down.
+    /// The same where nothing is plain: each one drawn is taken out until the end of this choice. It stays out of the plain choice,
+    /// which it would slow down.
     #[inline(never)]
     fn best_drawn<C: PartialOrd>(
         &mut self,
