@@ -1,7 +1,7 @@
 //! Requests of a balancer that is told of each end of a service, in the order of these ends: it must know who has the fewest
 //! open requests. Nobody knows where one goes before those before it were sent, so nothing is fetched ahead. Instead all that is
 //! looked at is small: per instance what is taken (a byte a block), its place in the balancer's order and its count. That
-//! ends and arrivals come by chance is left to branches: computed without any, each waits for the one before, which costs a third more.
+//! ends and arrivals come by chance is left to branches: computed without any, each waits for the one before, which costs a quarter more.
 
 use super::calendar::Calendar;
 use super::look::{BLOCK, Block, Survey};
