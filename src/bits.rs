@@ -50,14 +50,22 @@ impl Numbers {
 
     /// All of them, the least first.
     pub fn iter(&self) -> impl Iterator<Item = u32> + Clone {
-        let words = all_places(&self.held);
+        let words = std::iter::successors(first_from(&self.held, 0), |word| first_from(&self.held, word + 1));
         words.flat_map(|word| places(self.words[word]).map(move |place| (word * 64 + place) as u32))
     }
 }
 
-/// The places of all bits that are set in these words, the lowest first.
-fn all_places(words: &[u64]) -> impl Iterator<Item = usize> + Clone {
-    words.iter().enumerate().flat_map(|(word, bits)| places(*bits).map(move |place| word * 64 + place))
+/// The first place from this one on whose bit is set in these words.
+pub fn first_from(words: &[u64], from: usize) -> Option<usize> {
+    let word = from / 64;
+    let here = words.get(word)? & u64::MAX << (from % 64);
+    let (word, bits) = if here != 0 {
+        (word, here)
+    } else {
+        let later = words[word + 1..].iter().position(|bits| *bits != 0)?;
+        (word + 1 + later, words[word + 1 + later])
+    };
+    Some(word * 64 + bits.trailing_zeros() as usize)
 }
 
 #[cfg(test)]
@@ -89,6 +97,15 @@ mod tests {
             assert_eq!(numbers.pop_first(), Some(number));
         }
         assert_eq!(numbers.pop_first(), None);
+    }
+
+    #[test]
+    fn the_first_bit_from_a_place_on_is_found() {
+        let words = [0, 1 << 3 | 1 << 63, 0, 0, 1];
+        for from in 0..400 {
+            let expected = [67, 127, 256].into_iter().find(|place| *place >= from);
+            assert_eq!(first_from(&words, from), expected, "from {from}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! wheels", 1987). A thing moves a few times from a wide slot to a narrower one, and is sorted only among those of its
 //! narrowest slot: a heap of all would be searched far and wide in memory.
 
+use crate::bits::first_from;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -68,29 +69,12 @@ impl<T: Copy + Ord> Wheel<T> {
                 return None;
             }
         }
-        self.take(|(at, _)| *at <= moment)
-    }
-
-    /// The next thing, if it comes before this one or is this one.
-    #[inline]
-    pub fn pop_by(&mut self, last: (u64, T)) -> Option<(u64, T)> {
-        while self.due.is_empty() && self.early.is_empty() {
-            if !self.turn(last.0 >> self.shift) {
-                return None;
-            }
-        }
-        self.take(|next| *next <= last)
-    }
-
-    /// What comes first of all that has come, if it is wanted.
-    #[inline]
-    fn take(&mut self, is_wanted: impl Fn(&(u64, T)) -> bool) -> Option<(u64, T)> {
         if let Some(Reverse(early)) = self.early.peek()
             && self.due.last().is_none_or(|due| early < due)
         {
-            return Some(*early).filter(&is_wanted).inspect(|_| _ = self.early.pop());
+            return Some(*early).filter(|(at, _)| *at <= moment).inspect(|_| _ = self.early.pop());
         }
-        self.due.pop_if(|due| is_wanted(due))
+        self.due.pop_if(|(at, _)| *at <= moment)
     }
 
     /// Goes on to the next slot that holds anything; whether there is one up to such a unit of time.
@@ -98,7 +82,7 @@ impl<T: Copy + Ord> Wheel<T> {
         for level in 0..LEVELS {
             let shift = level as u32 * BITS;
             let here = (self.now >> shift) as usize % SLOTS;
-            let Some(slot) = self.first_held_after(level, here) else { continue };
+            let Some(slot) = first_from(&self.held[level], here + 1) else { continue };
             let above = if level + 1 < LEVELS { self.now >> (shift + BITS) << (shift + BITS) } else { 0 };
             let begins = above | (slot as u64) << shift;
             if begins > last {
@@ -118,17 +102,6 @@ impl<T: Copy + Ord> Wheel<T> {
             return true;
         }
         false
-    }
-
-    fn first_held_after(&self, level: usize, slot: usize) -> Option<usize> {
-        let first = slot + 1;
-        let mut words = self.held[level].iter().enumerate().skip(first / 64);
-        let left = |(number, word): (usize, &u64)| {
-            let from = if number == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
-            let left = word & from;
-            (left != 0).then(|| number * 64 + left.trailing_zeros() as usize)
-        };
-        words.find_map(left)
     }
 }
 
@@ -150,11 +123,10 @@ mod tests {
                 set.insert((later, (luck as u8 % 4, number)));
                 luck = mix(luck ^ GOLDEN);
                 now += (luck >> 8) % (1 << (luck % 24));
-                let last = (now, (luck as u8 % 4, 0));
-                while let Some(next) = wheel.pop_by(last) {
+                while let Some(next) = wheel.pop_until(now) {
                     assert_eq!(Some(next), set.pop_first());
                 }
-                assert!(set.first().is_none_or(|first| *first > last), "it was left in");
+                assert!(set.first().is_none_or(|first| first.0 > now), "it was left in");
                 if number % 100 == 0 {
                     let next = wheel.pop();
                     assert_eq!(next, set.pop_first()); // What comes before it may follow.

@@ -4,6 +4,8 @@
 //! A day holds the ends of some dozens of services, which are sorted as it comes. That is cheaper than keeping all in order
 //! ([`crate::wheel`]): an end is written once, as one number, and read when it has come.
 
+use crate::bits::first_from;
+
 /// Days of a year.
 const YEAR: u64 = 1 << 12;
 
@@ -127,17 +129,10 @@ impl Calendar {
 
     /// The next day that holds anything.
     fn next_held(&self) -> Option<u64> {
-        let first = self.today + 1;
-        let (word, bit) = ((first % YEAR / 64) as usize, first % 64);
-        let words = self.held.len();
-        let of = |number: usize| match number {
-            0 => self.held[word] & u64::MAX << bit,
-            _ if number < words => self.held[(word + number) % words],
-            _ => self.held[word] & !(u64::MAX << bit),
-        };
-        let number = (0..=words).find(|number| of(*number) != 0)?;
-        let place = ((word + number) % words) as u64 * 64 + u64::from(of(number).trailing_zeros());
-        Some(first + (place + YEAR - first % YEAR) % YEAR)
+        let tomorrow = self.today + 1;
+        let begins = (tomorrow % YEAR) as usize;
+        let place = first_from(&self.held, begins).or_else(|| first_from(&self.held, 0))?;
+        Some(tomorrow + (place as u64 + YEAR - begins as u64) % YEAR)
     }
 }
 

@@ -172,3 +172,26 @@ fn a_third_version_waits_until_one_fleet_can_take_all_requests() {
     walk.starts(4);
     assert_eq!(walk.at(30), "split[0, 50] -1 -0");
 }
+
+#[test]
+fn whoever_still_starts_when_the_test_begins_is_not_tested() {
+    let test = Test { takes: Duration::ZERO, finds: 1.0 };
+    let settings = Settings {
+        steps: vec![50, 100],
+        capacity: Capacity::Grown,
+        test: Some(test),
+        soak: Duration::from_mins(1),
+        ..plain()
+    };
+    let mut walk = Walk::new("oo", settings);
+    assert_eq!(walk.at(0), "+");
+    walk.starts(2);
+    assert_eq!(walk.at(1), "split[50, 50]");
+    assert_eq!(walk.at(61), "+");
+    (walk.target, walk.revision) = (Version::OLD, 2);
+    assert_eq!(walk.at(62), "split[100, 0]");
+    // What the first step needs is there; the other one was launched for the second.
+    (walk.target, walk.revision) = (Version::NEW, 3);
+    assert_eq!(walk.at(63), "split[50, 50] -3");
+    walk.stands(Status::Progressing, "soaking", 2, 1);
+}
