@@ -12,6 +12,7 @@ use desk::{Desk, exits, stderr, stdout};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// A scenario that takes no time. The rollouts last 14, 7 and 7 s, because no request is open when one begins.
 const SMALL: &str = r#"[service]
@@ -515,6 +516,18 @@ fn what_the_world_refuses_is_no_mistake_of_the_input() {
     let unwritable = desk.rollsim(&["run", "small.toml", "--no-plots", "--out", "small.toml/below"]);
     exits(&unwritable, 4);
     assert!(stderr(&unwritable).starts_with("small.toml/below"), "{}", stderr(&unwritable));
+    assert_eq!(desk.names("."), ["small.toml"]);
+}
+
+#[test]
+fn a_run_that_is_interrupted_leaves_nothing() {
+    let desk = Desk::with("small.toml", SMALL);
+    let arguments = ["run", "small.toml", "--quiet", "--replications", "100000", "--out", "far/below"];
+    let mut child = desk.command(&arguments).spawn().expect("the program starts");
+    std::thread::sleep(Duration::from_millis(500)); // Long enough for whatever comes before a study.
+    assert_eq!(child.try_wait().expect("it can be asked"), None, "it is at work");
+    child.kill().expect("it goes");
+    child.wait().expect("it is gone");
     assert_eq!(desk.names("."), ["small.toml"]);
 }
 

@@ -86,16 +86,22 @@ fn losses(results: &Results) -> Vec<u8> {
     csv(rows.into_iter())
 }
 
-/// Makes the folder where it is missing, and sees that files can be written into it: better before a long study than after it.
+/// Sees that files can be written into the folder, made where it is missing: better before a long study than after it. What it made
+/// is gone again, so that a study that is interrupted leaves nothing.
 ///
 /// # Errors
 /// When the file system refuses.
 pub fn probe(folder: &Path) -> Result<(), WriteError> {
     let failed = |source| WriteError { path: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let missing: Vec<&Path> = folder.ancestors().take_while(is_missing).collect();
     let staging = staging(folder);
     fs::create_dir_all(&staging).map_err(failed)?;
-    fs::remove_dir(&staging).map_err(failed)
+    fs::remove_dir(&staging).map_err(failed)?;
+    for made in missing {
+        let _ = fs::remove_dir(made); // Somebody else may have put something there by now.
+    }
+    Ok(())
 }
 
 /// Where files are written before they take their places.
