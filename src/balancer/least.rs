@@ -65,38 +65,28 @@ impl LeastOpen {
         self.positions.get(member.index()).copied().filter(|position| *position != NOWHERE)
     }
 
-    /// Somebody enters the order: the first one of each higher count becomes its last.
+    /// Somebody enters the order at its end, and passes all that have more open.
     fn enter(&mut self, member: Endpoint, open: u32) {
         if member.index() >= self.positions.len() {
             self.positions.resize(member.index() + 1, NOWHERE);
         }
         self.make_room(open);
-        let mut free = self.order.len();
+        self.positions[member.index()] = self.order.len() as u32;
         self.order.push(member);
-        for fewer in self.fewer.iter_mut().skip(open as usize + 1).rev() {
-            let first = *fewer as usize;
-            *fewer += 1;
-            if first != free {
-                let moved = self.order[first];
-                (self.order[free], self.positions[moved.index()]) = (moved, free as u32);
-                free = first;
-            }
+        let counts = self.fewer.len() as u32;
+        let mut ranks = self.ranks();
+        for count in (open + 1..counts).rev() {
+            ranks.lower(member, ranks.positions[member.index()], count);
         }
-        (self.order[free], self.positions[member.index()]) = (member, free as u32);
     }
 
-    /// Somebody leaves the order: the last one of each higher count becomes its first.
+    /// Somebody passes all that have as many or more open, and leaves the order at its end.
     fn depart(&mut self, member: Endpoint, position: u32) {
-        let higher = self.fewer.partition_point(|fewer| *fewer <= position);
-        let mut free = position as usize;
-        for fewer in &mut self.fewer[higher..] {
-            *fewer -= 1;
-            let last = *fewer as usize;
-            if last != free {
-                let moved = self.order[last];
-                (self.order[free], self.positions[moved.index()]) = (moved, free as u32);
-                free = last;
-            }
+        let higher = self.fewer.partition_point(|fewer| *fewer <= position) as u32;
+        let counts = self.fewer.len() as u32;
+        let mut ranks = self.ranks();
+        for count in higher..counts {
+            ranks.raise(member, ranks.positions[member.index()], count - 1);
         }
         self.order.pop();
         self.positions[member.index()] = NOWHERE;
