@@ -62,11 +62,11 @@ pub mod time;
 
 pub mod random;
 
+pub mod bits;
+
 pub mod wheel;
 
 pub mod queue;
-
-pub mod bits;
 
 pub mod wide;
 
