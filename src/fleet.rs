@@ -177,6 +177,7 @@ impl Phase {
 
 /// One instance.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each may be so whatever the others are")]
 pub struct Instance {
     /// What it runs.
     pub version: Version,
@@ -213,6 +214,8 @@ pub struct Instance {
     since: SimTime,
     /// Its place among all that became ready, while it is.
     ready_place: u32,
+    /// It is one of those that have changed.
+    has_changed: bool,
     /// The next one in its slot that is not gone, oldest first.
     next_in_slot: Option<InstanceId>,
 }
@@ -281,8 +284,6 @@ pub struct Fleet {
     failures: [u32; Version::COUNT],
     counts: [[u32; Phase::COUNT]; Version::COUNT],
     changed: Vec<InstanceId>,
-    /// By instance: it is one of them.
-    has_changed: Vec<bool>,
     zones: u32,
 }
 
@@ -301,7 +302,6 @@ impl Fleet {
             failures: [0; Version::COUNT],
             counts: [[0; Phase::COUNT]; Version::COUNT],
             changed: Vec::new(),
-            has_changed: Vec::new(),
             zones,
         }
     }
@@ -330,9 +330,9 @@ impl Fleet {
             phase: Phase::Pulling,
             since: now,
             ready_place: 0,
+            has_changed: false,
             next_in_slot: None,
         });
-        self.has_changed.push(false);
         self.launched[launch.version.index()] += 1;
         self.counts[launch.version.index()][Phase::Pulling as usize] += 1;
         self.not_ready[launch.version.index()].insert(id.0);
@@ -444,7 +444,7 @@ impl Fleet {
     }
 
     fn note_change(&mut self, id: InstanceId) {
-        if !std::mem::replace(&mut self.has_changed[id.index()], true) {
+        if !std::mem::replace(&mut self.instances[id.index()].has_changed, true) {
             self.changed.push(id);
         }
     }
@@ -457,7 +457,7 @@ impl Fleet {
     /// Somebody has looked at all that has changed.
     pub fn forget_changes(&mut self) {
         for id in self.changed.drain(..) {
-            self.has_changed[id.index()] = false;
+            self.instances[id.index()].has_changed = false;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::time::SimTime;
 use crate::wheel::Wheel;
+use std::vec::Drain;
 
 /// How far apart events are in a large fleet, nanoseconds: much less or much more only takes longer.
 const APART: f64 = 1e5;
@@ -38,6 +39,11 @@ impl<E: Copy + Ord> EventQueue<E> {
             self.next = self.later.pop();
         }
         self.next.map_or(SimTime::NEVER, |(at, _)| SimTime::from_nanos(at))
+    }
+
+    /// Events that are near, in no order, each once; not all of them.
+    pub fn near(&mut self) -> Drain<'_, E> {
+        self.later.near()
     }
 
     /// The next event if it is due at `now` or before. What comes later is left alone, for more may be added before it.

@@ -5,6 +5,7 @@
 use crate::bits::first_from;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::vec::Drain;
 
 const BITS: u32 = 8;
 
@@ -13,6 +14,9 @@ const SLOTS: usize = 1 << BITS;
 
 /// Moments have 64 bits.
 const LEVELS: usize = 8;
+
+/// How many things may be said to be near at once: as much as is known of them ought to stay at hand until they come.
+const MOST_NEAR: usize = 1024;
 
 /// Moments in nanoseconds, each with what comes then; equal ones come in the order of that.
 #[derive(Clone, Debug)]
@@ -28,6 +32,8 @@ pub struct Wheel<T> {
     slots: Vec<Vec<(u64, T)>>,
     /// Which of these hold anything, a bit each.
     held: [[u64; SLOTS / 64]; LEVELS],
+    /// What lately came near.
+    near: Vec<T>,
 }
 
 impl<T: Copy + Ord> Wheel<T> {
@@ -40,6 +46,7 @@ impl<T: Copy + Ord> Wheel<T> {
             early: BinaryHeap::new(),
             slots: vec![Vec::new(); LEVELS * SLOTS],
             held: [[0; SLOTS / 64]; LEVELS],
+            near: Vec::new(),
         }
     }
 
@@ -60,6 +67,12 @@ impl<T: Copy + Ord> Wheel<T> {
     /// The next thing.
     pub fn pop(&mut self) -> Option<(u64, T)> {
         self.pop_until(u64::MAX)
+    }
+
+    /// Things that come within the next few hundred slots, in no order, each once: a hint for whoever wishes to make ready for
+    /// them. What is put in later than that is not among them.
+    pub fn near(&mut self) -> Drain<'_, T> {
+        self.near.drain(..)
     }
 
     /// The next thing, if it has come by a moment.
@@ -96,6 +109,9 @@ impl<T: Copy + Ord> Wheel<T> {
                 self.due.sort_unstable_by(|one, other| other.cmp(one));
             } else {
                 let mut all = std::mem::take(&mut self.slots[place]);
+                if level == 1 {
+                    self.near.extend(all.iter().take(MOST_NEAR).map(|(_, what)| *what));
+                }
                 all.drain(..).for_each(|(at, what)| self.insert(at, what));
                 self.slots[place] = all;
             }
@@ -110,6 +126,22 @@ mod tests {
     use super::*;
     use crate::random::{GOLDEN, mix};
     use std::collections::BTreeSet;
+
+    #[test]
+    fn what_is_near_comes_soon_and_is_told_once() {
+        let (mut wheel, mut told) = (Wheel::new(1.0), BTreeSet::new());
+        let moment = |number: u32| u64::from(number) * 97;
+        (1..2000).for_each(|number| wheel.insert(moment(number), number));
+        for number in 1..2000 {
+            let next = wheel.pop_until(moment(number));
+            assert_eq!(next, Some((moment(number), number)));
+            for near in wheel.near() {
+                assert!((number..number + 256).contains(&near), "{near} at {number}");
+                assert!(told.insert(near), "{near} is told of twice");
+            }
+        }
+        assert!(told.len() > 1900, "{} are told of", told.len());
+    }
 
     #[test]
     fn things_come_in_order_however_far_apart() {

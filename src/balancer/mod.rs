@@ -38,7 +38,7 @@ mod weight;
 
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
-use crate::wide::Compare;
+use crate::wide::{Compare, fetch_whole};
 use least::Fewest;
 use lots::{Lots, Peers};
 use policy::Policy;
@@ -238,6 +238,13 @@ impl Balancer {
     /// Whether an endpoint is listed and belongs to the subset: whom this balancer checks.
     pub fn uses(&self, endpoint: Endpoint) -> bool {
         self.role(endpoint) >= Role::Member
+    }
+
+    /// What it holds of an endpoint is fetched, for it will be looked at soon.
+    pub fn fetch(&self, endpoint: Endpoint) {
+        if let Some(standing) = self.standings.get(endpoint.index()) {
+            fetch_whole(standing);
+        }
     }
 
     fn role(&self, endpoint: Endpoint) -> Role {

@@ -59,11 +59,13 @@ impl Engine<'_> {
         let id = self.create(Launch { version, slot, rank: 0, held_out });
         self.note(id);
         self.tell_the_balancers(id);
-        let mut pull = self.streams.of(Purpose::Pull, key(&self.fleet[id]));
         let runtime = &mut self.runtimes[id.index()];
         let pull = match &runtime.recorded {
             Some(life) => life.pull,
-            None => self.scenario.release.pull.sample(&mut pull),
+            None => match &self.scenario.release.pull {
+                Delay::Fixed(span) => *span,
+                drawn @ Delay::Drawn(_) => drawn.sample(&mut self.streams.of(Purpose::Pull, key(&self.fleet[id]))),
+            },
         };
         let pulled_at = self.now + pull;
         runtime.may_start = !hold;
@@ -100,7 +102,7 @@ impl Engine<'_> {
             }
             return;
         }
-        let started_at = self.now + release.start.sample(runtime.luck.of(Purpose::Start, &self.streams));
+        let started_at = self.now + runtime.luck.span(&release.start, Purpose::Start, &self.streams);
         self.control.schedule(started_at, Event::StartFinished { instance: id, life });
         self.begin_probing(id);
     }
@@ -135,7 +137,7 @@ impl Engine<'_> {
         };
         self.requests.forget_plainness(id);
         if let Some(crash_after) = defect.and_then(|defect| defect.crash_after.as_ref()) {
-            let ends_at = up_at + crash_after.sample(runtime.luck.of(Purpose::Defect, &self.streams));
+            let ends_at = up_at + runtime.luck.span(crash_after, Purpose::Defect, &self.streams);
             self.control.schedule(ends_at, Event::ProcessEnded { instance: id, life });
         }
         self.fleet.note_started(id, up_at, misbehaves_from);
@@ -169,7 +171,7 @@ impl Engine<'_> {
         let life = runtime.life;
         match (repair, restart) {
             (Some(repair), _) => {
-                let takes = repair.sample(runtime.luck.of(Purpose::Crash, &self.streams));
+                let takes = runtime.luck.span(repair, Purpose::Crash, &self.streams);
                 self.fleet.note_repair(id);
                 self.call_a_crew(id, life, takes);
             }
@@ -280,7 +282,7 @@ impl Engine<'_> {
         let life = runtime.life;
         let stop = match &runtime.recorded {
             Some(life) => life.stop,
-            None => self.scenario.release.stop.sample(runtime.luck.of(Purpose::Stop, &self.streams)),
+            None => runtime.luck.span(&self.scenario.release.stop, Purpose::Stop, &self.streams),
         };
         self.control.schedule(told_at + stop, Event::Exited { instance: id, life });
     }

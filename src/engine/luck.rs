@@ -1,6 +1,8 @@
 //! The luck of one instance in what happens to it more than once.
 
+use crate::distribution::Delay;
 use crate::random::{Purpose, Stream, Streams};
+use std::time::Duration;
 
 /// A stream a purpose, seeded when it is asked for first: most never are.
 #[derive(Debug)]
@@ -17,6 +19,11 @@ impl Luck {
     /// That of an instance.
     pub(super) fn new(subject: u64) -> Self {
         Luck { subject, start: None, defect: None, crash: None, stop: None }
+    }
+
+    /// A span for a purpose; one that is always the same needs no luck.
+    pub(super) fn span(&mut self, delay: &Delay, purpose: Purpose, streams: &Streams) -> Duration {
+        if let Delay::Fixed(span) = delay { *span } else { delay.sample(self.of(purpose, streams)) }
     }
 
     /// The stream of a purpose.

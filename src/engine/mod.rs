@@ -54,6 +54,7 @@ mod control;
 mod faults;
 mod lives;
 mod luck;
+mod near;
 mod pools;
 mod probes;
 mod requests;
@@ -506,6 +507,7 @@ impl<'a> Engine<'a> {
         while self.stage < Stage::Ended {
             self.run_requests();
             let at = self.control.next_time();
+            self.fetch_what_is_near();
             if self.is_window_over() && self.history.ledger.is_settled() && self.all_have_ended(at.nanos()) {
                 self.now = at;
                 return;

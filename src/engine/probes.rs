@@ -132,7 +132,7 @@ impl Engine<'_> {
         } else {
             let defect = self.scenario.release.defect.as_ref().filter(|_| runtime.defective);
             let unready = defect.and_then(|defect| defect.unready.as_ref());
-            unready.map(|unready| unready.after.sample(runtime.luck.of(Purpose::Defect, &self.streams)))
+            unready.map(|unready| runtime.luck.span(&unready.after, Purpose::Defect, &self.streams))
         };
         if let Some(after) = after {
             self.control.schedule(self.now + after, Event::ReadinessLapsed { instance: id, life: runtime.life });
@@ -146,7 +146,7 @@ impl Engine<'_> {
             let recorded = runtime.recorded.as_mut().and_then(|life| life.unready.take());
             let lasts = recorded.map(|(_, lasts)| lasts).or_else(|| {
                 let lapses = self.scenario.release.defect.as_ref()?.unready.as_ref()?;
-                Some(lapses.lasts.sample(runtime.luck.of(Purpose::Defect, &self.streams)))
+                Some(runtime.luck.span(&lapses.lasts, Purpose::Defect, &self.streams))
             });
             let lasts = lasts.expect("whoever lapses was told how long");
             self.control.schedule(self.now + lasts, Event::ReadinessLapsed { instance: id, life: runtime.life });
