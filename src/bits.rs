@@ -20,6 +20,11 @@ pub struct Numbers {
 }
 
 impl Numbers {
+    /// Whether it is in.
+    pub fn contains(&self, number: u32) -> bool {
+        self.words.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
     /// A number comes in, if it is not there.
     pub fn insert(&mut self, number: u32) {
         let word = number as usize / 64;
@@ -29,6 +34,11 @@ impl Numbers {
         }
         self.words[word] |= 1 << (number % 64);
         self.held[word / 64] |= 1 << (word % 64);
+    }
+
+    /// Numbers come in.
+    pub fn extend(&mut self, numbers: impl IntoIterator<Item = u32>) {
+        numbers.into_iter().for_each(|number| self.insert(number));
     }
 
     /// A number goes, if it is there.
@@ -91,6 +101,7 @@ mod tests {
             }
             if step % 16 == 0 {
                 assert!(numbers.iter().eq(set.iter().copied()));
+                assert_eq!(numbers.contains(number), set.contains(&number));
             }
         }
         for number in set {

@@ -270,10 +270,10 @@ pub struct Launch {
 #[derive(Clone, Debug)]
 pub struct Fleet {
     instances: Vec<Instance>,
-    /// Those that are not gone, oldest first; and some that are, fewer than half of all, so that nobody moves all others at
-    /// each end of one.
-    existing: Vec<InstanceId>,
-    gone_of_existing: usize,
+    /// Those that are not gone.
+    existing: Numbers,
+    /// Those of them that are not on their way out.
+    live: Numbers,
     /// By slot, the oldest of them there, which [knows the next one](Instance::next_in_slot).
     first_in_slot: Vec<Option<InstanceId>>,
     /// Those of each version that are ready.
@@ -293,8 +293,8 @@ impl Fleet {
         debug_assert!(zones > 0, "an instance stands in some zone");
         Fleet {
             instances: Vec::new(),
-            existing: Vec::new(),
-            gone_of_existing: 0,
+            existing: Numbers::default(),
+            live: Numbers::default(),
             first_in_slot: Vec::new(),
             ready: Default::default(),
             not_ready: Default::default(),
@@ -336,7 +336,8 @@ impl Fleet {
         self.launched[launch.version.index()] += 1;
         self.counts[launch.version.index()][Phase::Pulling as usize] += 1;
         self.not_ready[launch.version.index()].insert(id.0);
-        self.existing.push(id);
+        self.existing.insert(id.0);
+        self.live.insert(id.0);
         if slot.0 as usize >= self.first_in_slot.len() {
             self.first_in_slot.resize(slot.0 as usize + 1, None);
         }
@@ -386,6 +387,9 @@ impl Fleet {
             (true, false) => not_ready.remove(id.0),
             _ => {}
         }
+        if !next.is_live() {
+            self.live.remove(id.0);
+        }
         instance.ready_since = (next == Phase::Ready).then_some(now);
         match next {
             Phase::Ready => {
@@ -398,11 +402,7 @@ impl Fleet {
             }
             Phase::Starting => instance.under_repair = false,
             Phase::Gone => {
-                self.gone_of_existing += 1;
-                if self.gone_of_existing * 2 > self.existing.len() {
-                    self.existing.retain(|id| self.instances[id.index()].phase != Phase::Gone);
-                    self.gone_of_existing = 0;
-                }
+                self.existing.remove(id.0);
                 let Instance { slot, next_in_slot, .. } = self.instances[id.index()];
                 let before =
                     self.in_slot(slot).find(|(_, other)| other.next_in_slot == Some(id)).map(|(before, _)| before);
@@ -473,8 +473,7 @@ impl Fleet {
 
     /// Every instance of a version that exists, is not on its way out and not ready, oldest first.
     pub fn not_ready(&self, version: Version) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
-        let ids = self.not_ready[version.index()].iter().map(InstanceId);
-        ids.map(|id| (id, &self.instances[id.index()]))
+        self.each(&self.not_ready[version.index()])
     }
 
     /// Every instance that is down, oldest first.
@@ -504,14 +503,13 @@ impl Fleet {
     }
 
     /// Every instance that is not gone, oldest first.
-    pub fn existing(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + Clone {
-        let all = self.existing.iter().map(|id| (*id, &self.instances[id.index()]));
-        all.filter(|(_, instance)| instance.phase != Phase::Gone)
+    pub fn existing(&self) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
+        self.each(&self.existing)
     }
 
     /// How many these are.
     pub fn existing_count(&self) -> usize {
-        self.existing.len() - self.gone_of_existing
+        self.instances.len() - Version::all().map(|version| self.count(version, Phase::Gone) as usize).sum::<usize>()
     }
 
     /// Every instance of a slot that is not gone, oldest first.
@@ -527,8 +525,12 @@ impl Fleet {
     }
 
     /// Every instance that exists and is not on its way out, oldest first.
-    pub fn all_live(&self) -> impl DoubleEndedIterator<Item = (InstanceId, &Instance)> + Clone {
-        self.existing().filter(|(_, instance)| instance.phase.is_live())
+    pub fn all_live(&self) -> impl Iterator<Item = (InstanceId, &Instance)> + Clone {
+        self.each(&self.live)
+    }
+
+    fn each<'a>(&'a self, ids: &'a Numbers) -> impl Iterator<Item = (InstanceId, &'a Instance)> + Clone {
+        ids.iter().map(InstanceId).map(|id| (id, &self[id]))
     }
 
     /// Every instance of the run, in the order of launch.

@@ -19,6 +19,7 @@
 
 mod agenda;
 pub mod argo;
+mod by_number;
 mod command;
 pub mod ecs;
 pub mod kubernetes;
@@ -369,7 +370,7 @@ macro_rules! orchestrators {
         /// What an orchestrator remembers between two decisions.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Memory {
-            $($(#[$doc])* $variant($module::Memory),)*
+            $($(#[$doc])* $variant(Box<$module::Memory>),)*
         }
 
         $(impl From<$module::Settings> for Strategy {
@@ -382,7 +383,7 @@ macro_rules! orchestrators {
             /// What is remembered before the rollout begins, in a fleet of `desired` old instances.
             pub fn memory(&self, desired: u32) -> Memory {
                 match self {
-                    $(Strategy::$variant(settings) => Memory::$variant(settings.memory(desired)),)*
+                    $(Strategy::$variant(settings) => Memory::$variant(Box::new(settings.memory(desired))),)*
                 }
             }
 

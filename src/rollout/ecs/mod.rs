@@ -34,11 +34,11 @@ pub use alarm::Alarm;
 pub use breaker::{CircuitBreaker, Threshold, ThresholdType};
 
 use super::agenda::Agenda;
+use super::by_number::ByNumber;
 use super::{Command, Decision, Facts, Resolved, Restart, View, as_written};
 use crate::fleet::{InstanceId, Version};
 use crate::time::SimTime;
 use roster::Roster;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use turn::Turn;
 
@@ -92,7 +92,7 @@ pub struct Memory {
     sides_of: Version,
     agenda: Agenda<InstanceId>,
     /// Tasks that were not healthy yet, or are within their grace period.
-    young: BTreeMap<InstanceId, Young>,
+    young: ByNumber<InstanceId, Young>,
     /// The alarm since the rollout began.
     alarm: Option<alarm::State>,
 }
@@ -237,7 +237,7 @@ impl Settings {
             roster: Roster::default(),
             sides_of: Version::OLD,
             agenda: Agenda::default(),
-            young: BTreeMap::new(),
+            young: ByNumber::default(),
             alarm: None,
         }
     }

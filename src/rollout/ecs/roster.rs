@@ -1,7 +1,9 @@
 //! The tasks of a service by how they are, and who of them stops first.
 
+use crate::bits::Numbers;
 use crate::fleet::{Fleet, Instance, InstanceId, Version};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::rollout::by_number::ByNumber;
+use std::collections::BTreeSet;
 
 /// How the scheduler finds a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ impl Side {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Roster {
     /// Those that have not ended are with others like them.
-    tasks: BTreeMap<InstanceId, Option<(Side, Health)>>,
+    tasks: ByNumber<InstanceId, Option<(Side, Health)>>,
     /// By side and health.
     alike: [[Tasks; 3]; 2],
     /// How many there are in each zone.
@@ -40,7 +42,8 @@ pub(super) struct Roster {
 /// Tasks, and those of each zone in the order in which chance has them stopped.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Tasks {
-    all: BTreeSet<InstanceId>,
+    all: Numbers,
+    count: u32,
     by_zone: Vec<BTreeSet<(u64, InstanceId)>>,
 }
 
@@ -62,14 +65,15 @@ impl Roster {
             if zone >= tasks.by_zone.len() {
                 tasks.by_zone.resize_with(zone + 1, BTreeSet::new);
             }
-            tasks.all.insert(id);
+            tasks.all.insert(id.0);
+            tasks.count += 1;
             tasks.by_zone[zone].insert((task.rank, id));
         }
     }
 
     /// A task is on its way out.
     pub(super) fn remove(&mut self, id: InstanceId, task: &Instance) {
-        if let Some(before) = self.tasks.remove(&id) {
+        if let Some(before) = self.tasks.remove(id) {
             self.in_zone[task.zone as usize] -= 1;
             self.part(id, task, before);
         }
@@ -78,17 +82,18 @@ impl Roster {
     fn part(&mut self, id: InstanceId, task: &Instance, kind: Option<(Side, Health)>) {
         let Some((side, health)) = kind else { return };
         let tasks = &mut self.alike[side as usize][health as usize];
-        tasks.all.remove(&id);
+        tasks.all.remove(id.0);
+        tasks.count -= 1;
         tasks.by_zone[task.zone as usize].remove(&(task.rank, id));
     }
 
     /// All of them.
     pub(super) fn ids(&self) -> impl Iterator<Item = InstanceId> + '_ {
-        self.tasks.keys().copied()
+        self.tasks.keys()
     }
 
     pub(super) fn count(&self, side: Side, health: Health) -> u32 {
-        self.alike[side as usize][health as usize].all.len() as u32
+        self.alike[side as usize][health as usize].count
     }
 
     /// Who stops of some that are alike: each time somebody in a zone with the most tasks, at random.
@@ -97,8 +102,8 @@ impl Roster {
             return Vec::new();
         }
         let tasks = &self.alike[side as usize][health as usize];
-        if most as usize >= tasks.all.len() {
-            return tasks.all.iter().copied().collect();
+        if most >= tasks.count {
+            return tasks.all.iter().map(InstanceId).collect();
         }
         let mut in_zone = self.in_zone.clone();
         let mut left: Vec<_> = tasks.by_zone.iter().map(|zone| zone.iter().peekable()).collect();

@@ -6,7 +6,6 @@ use super::{Deployment, HEALTHY_WITHOUT_CHECK, HOST_DOWN_AFTER, Memory, Settings
 use crate::fleet::{Instance, InstanceId, Phase, Version};
 use crate::rollout::{Action, Decision, Status, View, earlier};
 use crate::time::SimTime;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub(super) struct Turn<'a> {
@@ -71,13 +70,15 @@ impl<'a> Turn<'a> {
     pub(super) fn look_at_tasks(&mut self) {
         let View { fleet, target, now, .. } = *self.view;
         let is_turned = std::mem::replace(&mut self.memory.sides_of, target) != target;
-        let mut due: BTreeSet<InstanceId> = fleet.changed().iter().copied().collect();
+        let mut due = fleet.changed().to_vec();
         if is_turned {
             due.extend(self.memory.roster.ids());
         }
         while let Some(id) = self.memory.agenda.next(now) {
-            due.insert(id);
+            due.push(id);
         }
+        due.sort_unstable();
+        due.dedup();
         for id in &due {
             self.follow_if_young(*id);
         }
@@ -100,7 +101,7 @@ impl<'a> Turn<'a> {
         self.memory.roster.put(id, task, target, health);
         if has_ended {
             // A task whose host is lost has failed its checks; who ends by itself fails none that it had passed.
-            let was_healthy = self.memory.young.get(&id).is_none_or(|young| young.was_healthy);
+            let was_healthy = self.memory.young.get(id).is_none_or(|young| young.was_healthy);
             if task.under_repair || !was_healthy {
                 self.count_failure(task);
             }
@@ -125,10 +126,10 @@ impl<'a> Turn<'a> {
         let task = &fleet[id];
         if task.phase() == Phase::Starting {
             let runs_since = Some(task.since());
-            let young = self.memory.young.entry(id).or_insert(Young { runs_since, was_healthy: true });
-            young.runs_since = runs_since;
+            let was_healthy = self.memory.young.get(id).is_none_or(|young| young.was_healthy);
+            self.memory.young.insert(id, Young { runs_since, was_healthy });
         }
-        let Some(mut young) = self.memory.young.remove(&id).filter(|_| task.phase().is_live()) else { return };
+        let Some(mut young) = self.memory.young.remove(id).filter(|_| task.phase().is_live()) else { return };
         if !matches!(task.phase(), Phase::Pulling | Phase::Prepared) {
             young.runs_since = young.runs_since.or(Some(task.since()));
         }
@@ -142,7 +143,7 @@ impl<'a> Turn<'a> {
         }
         let is_young = young.runs_since.is_none_or(|since| since + self.youth() > now);
         if young.was_healthy && !is_young {
-            self.memory.young.remove(&id);
+            self.memory.young.remove(id);
         } else {
             self.memory.young.insert(id, young);
         }
@@ -150,7 +151,7 @@ impl<'a> Turn<'a> {
 
     fn health(&mut self, id: InstanceId) -> Health {
         let task = &self.view.fleet[id];
-        let young = self.memory.young.get(&id);
+        let young = self.memory.young.get(id);
         let (phase, runs_since) = (task.phase(), young.map(|young| young.runs_since.unwrap_or(self.view.now)));
         if matches!(phase, Phase::Pulling | Phase::Prepared | Phase::Down) {
             return Health::Undecided;

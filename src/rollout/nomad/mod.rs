@@ -37,12 +37,12 @@ pub use policies::{DelayFunction, Limit, ReschedulePolicy, RestartPolicy, Tracke
 pub use reconciler::{Alloc, Annotations, Change, Client, Group, Node, Part, Place, Plan, reconcile};
 
 use super::agenda::Agenda;
+use super::by_number::ByNumber;
 use super::{Command, Decision, Facts, Resolved, Restart, View, as_written};
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::time::SimTime;
 use health::Seen;
 use policies::Restarts;
-use std::collections::BTreeMap;
 use std::time::Duration;
 use turn::Turn;
 
@@ -183,8 +183,10 @@ pub struct Memory {
     /// By allocation: what is known of it; of those from before the rollout nothing is unless something happened.
     records: Vec<Record>,
     /// Allocations of the deployment whose clients have not said yet how they are, and when they look again.
-    unknown: BTreeMap<InstanceId, Seen>,
+    unknown: ByNumber<InstanceId, Seen>,
     agenda: Agenda<InstanceId>,
+    /// Those that the last evaluation was about: the next one uses their memory again.
+    allocs: Vec<reconciler::Alloc>,
     /// Allocations that have failed and were not replaced yet, by id.
     failed: Vec<InstanceId>,
     /// When the job is evaluated next.
@@ -222,7 +224,7 @@ impl Memory {
 
     /// Nobody looks at any more.
     fn look_at_nothing(&mut self) {
-        self.unknown.clear();
+        self.unknown = ByNumber::default();
         self.agenda = Agenda::default();
     }
 }
@@ -406,7 +408,8 @@ impl Settings {
             settled: job,
             deployment: None,
             records: Vec::new(),
-            unknown: BTreeMap::new(),
+            unknown: ByNumber::default(),
+            allocs: Vec::new(),
             agenda: Agenda::default(),
             failed: Vec::new(),
             evaluate_at: None,

@@ -1,35 +1,41 @@
 //! The name indexes of a group: which are taken, and which come next.
 
+use crate::bits::Numbers;
 use std::collections::BTreeSet;
 
 /// The indexes in use (`allocNameIndex`).
 #[derive(Clone, Debug)]
 pub(super) struct NameIndex {
     count: u32,
-    used: BTreeSet<u32>,
+    used: Numbers,
 }
 
 impl NameIndex {
     pub(super) fn new(count: u32, used: impl IntoIterator<Item = u32>) -> Self {
-        NameIndex { count, used: used.into_iter().collect() }
+        let mut names = NameIndex { count, used: Numbers::default() };
+        names.used.extend(used);
+        names
     }
 
     /// The highest names in use, so many at most; they are free from now on.
     pub(super) fn highest(&mut self, most: usize) -> BTreeSet<u32> {
-        let highest: BTreeSet<u32> = self.used.iter().rev().take(most).copied().collect();
-        self.used.retain(|index| !highest.contains(index));
-        highest
+        let used: Vec<u32> = self.used.iter().collect();
+        let highest = &used[used.len().saturating_sub(most)..];
+        for index in highest {
+            self.used.remove(*index);
+        }
+        highest.iter().copied().collect()
     }
 
     pub(super) fn free(&mut self, index: u32) {
-        self.used.remove(&index);
+        self.used.remove(index);
     }
 
     /// Names for placements: the lowest free ones, and then names that are in use already.
     pub(super) fn next(&mut self, most: usize) -> Vec<u32> {
-        let mut next: Vec<u32> = (0..self.count).filter(|index| !self.used.contains(index)).take(most).collect();
+        let mut next: Vec<u32> = (0..self.count).filter(|index| !self.used.contains(*index)).take(most).collect();
         next.extend((0..).take(most - next.len()));
-        self.used.extend(&next);
+        self.used.extend(next.iter().copied());
         next
     }
 
@@ -42,11 +48,11 @@ impl NameIndex {
     ) -> Vec<u32> {
         let within = |index: &u32| *index < self.count && !existing.contains(index);
         let mut next: Vec<u32> = destructive.iter().copied().filter(within).take(most).collect();
-        self.used.extend(&next);
-        let free = (0..self.count).filter(|index| within(index) && !self.used.contains(index));
+        self.used.extend(next.iter().copied());
+        let free = (0..self.count).filter(|index| within(index) && !self.used.contains(*index));
         next.extend(free.take(most - next.len()).collect::<Vec<_>>());
         next.extend((self.count..).take(most - next.len()));
-        self.used.extend(&next);
+        self.used.extend(next.iter().copied());
         next
     }
 }

@@ -285,8 +285,8 @@ impl<'a> Pass<'a> {
     /// Sorts allocations by what befell them (`filterByTainted`, `filterByRescheduleable`). Those that are complete drop
     /// out, and are missing.
     fn sets(&mut self, all: &[usize]) -> Sets {
-        let mut sets =
-            Sets { untainted: Vec::new(), migrate: Vec::new(), lost: Vec::new(), reschedule_now: Vec::new() };
+        let untainted = Vec::with_capacity(all.len()); // Nearly all are, nearly always.
+        let mut sets = Sets { untainted, migrate: Vec::new(), lost: Vec::new(), reschedule_now: Vec::new() };
         let is_active = self.current.is_some_and(|current| current.standing.is_active());
         for &place in all {
             let alloc = &self.allocs[place];
@@ -318,11 +318,13 @@ impl<'a> Pass<'a> {
         self.plan.stop.extend(&sets.lost);
         let is_canarying = self.is_canarying();
         let is_spared = |alloc: &usize| is_canarying && self.canaries.contains(alloc);
-        let working: Vec<usize> = sets.untainted.iter().copied().filter(|alloc| !is_spared(alloc)).collect();
-        let kept = working.len() + sets.migrate.len();
+        let working = sets.untainted.iter().copied().filter(|alloc| !is_spared(alloc));
+        let kept = working.clone().count() + sets.migrate.len();
         let mut surplus = Surplus { count: kept.saturating_sub(self.group.count as usize), stop: Vec::new() };
-        let runs = |alloc: &usize| allocs[*alloc].client == Client::Running;
-        let mut working: Vec<usize> = working.into_iter().filter(runs).collect();
+        if surplus.count == 0 {
+            return;
+        }
+        let mut working: Vec<usize> = working.filter(|alloc| allocs[*alloc].client == Client::Running).collect();
         if !is_canarying {
             let of_canaries: BTreeSet<u32> = self.canaries.iter().map(|alloc| allocs[*alloc].index).collect();
             let canaries = &self.canaries;

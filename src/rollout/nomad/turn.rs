@@ -145,7 +145,7 @@ impl<'a> Turn<'a> {
         if self.is_of_active(alloc) && self.record(alloc).healthy.is_none() {
             self.became_unhealthy(alloc);
         }
-        self.memory.unknown.remove(&alloc);
+        self.memory.unknown.remove(alloc);
         self.memory.agenda.strike(alloc);
         let place = self.memory.failed.partition_point(|other| *other < alloc);
         self.memory.failed.insert(place, alloc);
@@ -157,9 +157,9 @@ impl<'a> Turn<'a> {
         let (now, fleet, update) = (self.view.now, self.view.fleet, self.settings.update);
         let mut unknown = std::mem::take(&mut self.memory.unknown);
         let mut agenda = std::mem::take(&mut self.memory.agenda);
-        fleet.changed().iter().filter(|id| unknown.contains_key(id)).for_each(|id| agenda.call(*id));
+        fleet.changed().iter().filter(|id| unknown.contains(**id)).for_each(|id| agenda.call(*id));
         while let Some(id) = agenda.next(now) {
-            let Some(mut seen) = unknown.remove(&id).filter(|_| fleet[id].phase().is_live()) else { continue };
+            let Some(mut seen) = unknown.remove(id).filter(|_| fleet[id].phase().is_live()) else { continue };
             match seen.look(&update, &fleet[id], now) {
                 Verdict::Healthy => self.became_healthy(id),
                 Verdict::Unhealthy => self.became_unhealthy(id),
@@ -281,10 +281,13 @@ impl<'a> Turn<'a> {
             state: Some(state),
         });
         let ids = self.wanted_so_far();
-        let allocs: Vec<Alloc> = ids.iter().map(|id| self.alloc(*id)).collect();
+        let mut allocs = std::mem::take(&mut self.memory.allocs);
+        allocs.clear();
+        allocs.extend(ids.iter().map(|id| self.alloc(*id)));
         let plan = reconcile(&self.group(), deployment.as_ref(), &allocs);
         self.ask_for_those_that_wait(&ids, &allocs, &plan);
         self.carry_out(&plan, &ids);
+        self.memory.allocs = allocs;
         if plan.is_complete
             && let Some((standing, _)) = self.active()
         {
@@ -297,10 +300,12 @@ impl<'a> Turn<'a> {
     /// The allocations that nobody stopped: those that exist, but for the ones that this very decision sends away, and
     /// those that have failed.
     fn wanted_so_far(&self) -> Vec<InstanceId> {
-        let is_failed = |id: &InstanceId| self.memory.failed.binary_search(id).is_ok();
-        let live = self.view.fleet.all_live().map(|(id, _)| id).filter(|id| !is_failed(id));
-        let mut all: Vec<InstanceId> = live.chain(self.memory.failed.iter().copied()).collect();
-        all.sort_unstable();
+        let mut all: Vec<InstanceId> = self.view.fleet.all_live().map(|(id, _)| id).collect();
+        if !self.memory.failed.is_empty() {
+            all.extend(&self.memory.failed);
+            all.sort_unstable();
+            all.dedup();
+        }
         all
     }
 

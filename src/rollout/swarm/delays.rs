@@ -2,8 +2,8 @@
 
 use crate::fleet::InstanceId;
 use crate::rollout::agenda::Agenda;
+use crate::rollout::by_number::ByNumber;
 use crate::time::SimTime;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A task that waits for its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,30 +18,32 @@ pub(super) struct DelayedStart {
 /// All of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Delays {
-    by_task: BTreeMap<InstanceId, DelayedStart>,
-    /// Who waits for whom: (old, task).
-    waits: BTreeSet<(InstanceId, InstanceId)>,
+    by_task: ByNumber<InstanceId, DelayedStart>,
+    /// By the task that stops, the one that waits for it.
+    waits: ByNumber<InstanceId, InstanceId>,
     agenda: Agenda<InstanceId>,
 }
 
 impl Delays {
     pub(super) fn contains(&self, task: InstanceId) -> bool {
-        self.by_task.contains_key(&task)
+        self.by_task.contains(task)
     }
 
     /// Delays a start; a delay that the task had already is over.
     pub(super) fn insert(&mut self, delay: DelayedStart) {
         self.remove(delay.task);
         self.by_task.insert(delay.task, delay);
-        self.waits.extend(delay.waits_for.map(|old| (old, delay.task)));
+        if let Some(old) = delay.waits_for {
+            let other = self.waits.insert(old, delay.task);
+            debug_assert_eq!(other, None, "{old:?} was told to stop once, and for one task");
+        }
         self.agenda.call(delay.task);
     }
 
     pub(super) fn remove(&mut self, task: InstanceId) {
         self.agenda.strike(task);
-        if let Some(delay) = self.by_task.remove(&task) {
-            delay.waits_for.map(|old| self.waits.remove(&(old, task)));
-        }
+        let delay = self.by_task.remove(task);
+        delay.and_then(|delay| delay.waits_for).map(|old| self.waits.remove(old));
     }
 
     /// Something has happened to a task.
@@ -49,14 +51,14 @@ impl Delays {
         if self.contains(id) {
             self.agenda.call(id);
         }
-        for (_, task) in self.waits.range((id, InstanceId(0))..=(id, InstanceId(u32::MAX))) {
+        if let Some(task) = self.waits.get(id) {
             self.agenda.call(*task);
         }
     }
 
     /// The next one to look at, by task.
     pub(super) fn next(&mut self, now: SimTime) -> Option<DelayedStart> {
-        self.agenda.next(now).map(|task| self.by_task[&task])
+        self.agenda.next(now).and_then(|task| self.by_task.get(task)).copied()
     }
 
     pub(super) fn wake_at(&mut self, at: SimTime, task: InstanceId) {

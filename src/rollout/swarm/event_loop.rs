@@ -129,7 +129,7 @@ impl Settings {
                 is_dirty: self.is_dirty(view, *task),
             }));
         }
-        memory.run = Some(Run::new(spec, memory.state == State::RollbackStarted, held.into(), dirty));
+        memory.run = Some(Box::new(Run::new(spec, memory.state == State::RollbackStarted, held.into(), dirty)));
         if memory.state == State::Absent {
             memory.state = State::Updating;
         }

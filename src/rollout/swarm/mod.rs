@@ -203,7 +203,7 @@ pub struct Memory {
     changed_at: Option<SimTime>,
     /// When the last change of the store was made.
     stored_at: SimTime,
-    run: Option<Run>,
+    run: Option<Box<Run>>,
     /// Slots that are still to hold another version than the target.
     behind: [u32; Version::COUNT],
     /// Tasks that are prepared and not started yet.

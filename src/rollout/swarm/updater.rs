@@ -1,11 +1,13 @@
 //! One run of the updater: its workers, and the failures that it looks at.
 
 use super::{DelayedStart, FailureAction, Memory, Order, Settings, SpecVersion, State, Turn, UpdateConfig};
+use crate::bits::Numbers;
 use crate::fleet::{Instance, InstanceId, Slot};
 use crate::rollout::agenda::Agenda;
+use crate::rollout::by_number::ByNumber;
 use crate::rollout::{View, earlier};
 use crate::time::SimTime;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,15 +47,15 @@ pub(super) struct Run {
     /// How many slots they are in.
     dirty: u32,
     /// Slots that a worker is at, by the place of what they held.
-    in_work: BTreeMap<usize, Work>,
+    in_work: ByNumber<u32, Work>,
     /// Those that it was given, and has not begun.
-    beginning: BTreeSet<usize>,
+    beginning: BTreeSet<u32>,
     /// Those in which it waits for a task.
-    waiting: BTreeMap<InstanceId, usize>,
+    waiting: ByNumber<InstanceId, u32>,
     /// Those begun that are to be looked at.
     agenda: Agenda<u32>,
     /// Tasks that this run created and whose failure would still count.
-    watched: BTreeSet<InstanceId>,
+    watched: Numbers,
     /// Those of them that are to be judged.
     failing: Agenda<InstanceId>,
     /// Failures that count.
@@ -102,11 +104,11 @@ impl Run {
             held,
             taken: 0,
             dirty,
-            in_work: BTreeMap::new(),
+            in_work: ByNumber::default(),
             beginning: BTreeSet::new(),
-            waiting: BTreeMap::new(),
+            waiting: ByNumber::default(),
             agenda: Agenda::default(),
-            watched: BTreeSet::new(),
+            watched: Numbers::default(),
             failing: Agenda::default(),
             failures: 0,
             monitored_until: None,
@@ -120,7 +122,7 @@ impl Run {
     }
 
     fn is_over(&self) -> bool {
-        self.is_stopped && self.speaks_since.is_none() && self.in_work.is_empty()
+        self.is_stopped && self.speaks_since.is_none() && self.in_work.len() == 0
     }
 
     fn all_taken(&self) -> bool {
@@ -137,8 +139,9 @@ impl Run {
             if version != turn.view.target {
                 memory.behind[version.index()] = memory.behind[version.index()].saturating_sub(1);
             }
-            self.beginning.insert(held.start);
-            self.in_work.insert(held.start, Work { held, step: Step::Begins { since: turn.view.now } });
+            let place = held.start as u32;
+            self.beginning.insert(place);
+            self.in_work.insert(place, Work { held, step: Step::Begins { since: turn.view.now } });
             turn.settled = false;
         }
     }
@@ -153,10 +156,10 @@ impl Run {
 
     /// Something has happened to a task.
     pub(super) fn hear(&mut self, id: InstanceId) {
-        if let Some(place) = self.waiting.get(&id) {
-            self.agenda.call(*place as u32);
+        if let Some(place) = self.waiting.get(id) {
+            self.agenda.call(*place);
         }
-        if self.watched.contains(&id) {
+        if self.watched.contains(id.0) {
             self.failing.call(id);
         }
     }
@@ -167,21 +170,21 @@ impl Run {
     }
 
     /// A worker is at another step, or free.
-    fn goes_on(&mut self, turn: &mut Turn<'_>, place: usize, step: Step) {
+    fn goes_on(&mut self, turn: &mut Turn<'_>, place: u32, step: Step) {
         turn.settled = false;
         match step {
             Step::Pauses { until } if until <= turn.view.now => {
-                self.in_work.remove(&place);
+                self.in_work.remove(place);
                 return;
             }
-            Step::Pauses { until } => self.agenda.wake_at(until, place as u32),
+            Step::Pauses { until } => self.agenda.wake_at(until, place),
             Step::Waits { task, .. } => {
                 self.waiting.insert(task, place);
-                self.agenda.call(place as u32);
+                self.agenda.call(place);
             }
             Step::Begins { .. } => unreachable!("nobody begins twice"),
         }
-        self.in_work.get_mut(&place).expect("it is in work").step = step;
+        self.in_work.get_mut(place).expect("it is in work").step = step;
     }
 
     /// Whether more than the tolerated share of the tasks failed before they ran or soon after.
@@ -189,7 +192,7 @@ impl Run {
     /// The original looks only while it has slots to hand out, and again once all workers are done. What fails while
     /// the last slots are in work is judged late, and "soon after" is measured when it looks.
     fn failed_too_often(&mut self, turn: &mut Turn<'_>, config: &UpdateConfig, reaction: Duration) -> bool {
-        let monitor = match (self.all_taken(), self.in_work.is_empty()) {
+        let monitor = match (self.all_taken(), self.in_work.len() == 0) {
             _ if config.failure_action == FailureAction::Continue => return false,
             (true, false) => return false,
             (true, true) => config.last_monitor(),
@@ -204,7 +207,7 @@ impl Run {
                 Some(failed) => {
                     // The worker left the task when it ran or failed, whichever came first.
                     failures += u32::from(now.since(ran_at(task).unwrap_or(failed)) <= monitor);
-                    self.watched.remove(&id);
+                    self.watched.remove(id.0);
                     turn.settled = false;
                 }
                 None => {}
@@ -233,21 +236,20 @@ impl Settings {
         let config = run.config(self);
         let now = turn.view.now;
         while let Some(place) = run.agenda.next(now) {
-            let place = place as usize;
-            let Some(Work { held, step }) = run.in_work.get(&place).cloned() else { continue };
+            let Some(Work { held, step }) = run.in_work.get(place).cloned() else { continue };
             let Step::Waits { task, is_new } = step else {
                 run.goes_on(turn, place, step);
                 continue;
             };
             match self.is_through(turn, memory, task, is_new, config.order) {
-                Through::At(at) => run.agenda.wake_at(at, place as u32),
+                Through::At(at) => run.agenda.wake_at(at, place),
                 Through::No => {}
                 Through::Yes => {
                     if is_new && config.order == Order::StartFirst && ran_at(&turn.view.fleet[task]).is_some() {
                         let old = to_be_stopped(turn.view, &run.held[held], None);
                         turn.terminate_all(&old.unwrap_or_default());
                     }
-                    run.waiting.remove(&task);
+                    run.waiting.remove(task);
                     run.goes_on(turn, place, Step::Pauses { until: now + config.delay });
                 }
             }
@@ -308,7 +310,7 @@ impl Settings {
             run.give_slots(turn, memory, config);
             let mut has_begun = false;
             for place in std::mem::take(&mut run.beginning) {
-                let Work { held, step: Step::Begins { since } } = run.in_work[&place].clone() else {
+                let Some(Work { held, step: Step::Begins { since } }) = run.in_work.get(place).cloned() else {
                     unreachable!("it has not begun")
                 };
                 if memory.has_stored(turn, &self.manager, since) {
@@ -324,7 +326,7 @@ impl Settings {
                 break;
             }
         }
-        if run.all_taken() && run.in_work.is_empty() && !run.is_stopped {
+        if run.all_taken() && run.in_work.len() == 0 && !run.is_stopped {
             let until = *run.monitored_until.get_or_insert(turn.view.now + config.last_monitor());
             if turn.has_come(until) {
                 memory.complete(turn.view);
@@ -337,7 +339,7 @@ impl Settings {
 }
 
 /// The run, where it works towards what is asked for now, and nobody has halted it.
-fn take_run(turn: &Turn<'_>, memory: &mut Memory) -> Option<Run> {
+fn take_run(turn: &Turn<'_>, memory: &mut Memory) -> Option<Box<Run>> {
     let in_force = memory.spec_version();
     memory.run.take_if(|run| !turn.view.halted && run.spec == in_force)
 }
@@ -372,7 +374,7 @@ fn begin(turn: &mut Turn<'_>, memory: &mut Memory, run: &mut Run, held: Range<us
         }
     };
     if config.failure_action != FailureAction::Continue {
-        run.watched.insert(task);
+        run.watched.insert(task.0);
     }
     Step::Waits { task, is_new: true }
 }
@@ -411,7 +413,8 @@ mod tests {
         let view = View { now: at(1 + ran_and_failed_after.unwrap_or(0)), ..shown(&fleet, 2, &slots) };
         let held = Held { task: InstanceId(1), slot: Slot(1), wanted: Wanted::Running, is_dirty: true };
         let held: &[Held] = if slots_left { &[held] } else { &[] };
-        let mut run = Run { watched: [id].into(), ..Run::new(SpecVersion(1), false, held.into(), dirty) };
+        let mut run = Run::new(SpecVersion(1), false, held.into(), dirty);
+        run.watched.insert(id.0);
         run.hear(id);
         run.failed_too_often(&mut Turn::new(&view), config, Duration::ZERO)
     }
