@@ -38,7 +38,7 @@ mod weight;
 
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
-use crate::wide::{Compare, fetch_whole};
+use crate::wide::{Compare, fetch, fetch_whole};
 use least::Fewest;
 use lots::{Lots, Peers};
 use policy::Policy;
@@ -244,6 +244,9 @@ impl Balancer {
     pub fn fetch(&self, endpoint: Endpoint) {
         if let Some(standing) = self.standings.get(endpoint.index()) {
             fetch_whole(standing);
+        }
+        if let Some(open) = self.loads.open.get(endpoint.index()) {
+            fetch(open);
         }
     }
 

@@ -15,7 +15,9 @@ use super::lines::{Foretold, Lines};
 use super::look::{BLOCK, Block, NEVER, Survey};
 use super::order::Order;
 use super::records::{Answered, Part};
-use super::rows::{First, MOST, MOST_WORKERS, Manner, Rest, Rows, SLOW, Servers, foretold, room, seen_through, survey};
+use super::rows::{
+    First, MOST, MOST_WORKERS, Manner, Rest, Rests, Rows, SLOW, Servers, foretold, room, seen_through, survey,
+};
 use super::table::{Attempt, Request, State};
 use super::{Departure, Engine, Requests};
 use crate::balancer::{Balancer, Endpoint};
@@ -49,7 +51,7 @@ pub(super) struct Lazy {
     through: Vec<[u8; BLOCK]>,
     /// By place: what is looked at only where a service becomes an attempt, and why it takes longer than its work, if it
     /// does.
-    rests: Vec<Rest>,
+    rests: Rests,
     slowings: Vec<Slowing>,
     /// No service ends later; and whether one does end then, if it has not become an attempt since.
     latest: u64,
@@ -95,6 +97,7 @@ impl Lazy {
             has_rows: is_told_of_ends || draws_pairs,
             lines,
             blocks: (workers as usize).div_ceil(BLOCK),
+            rests: Rests::new(workers),
             pools: pools as usize,
             order,
             ..Lazy::default()
@@ -184,10 +187,7 @@ impl Lazy {
     /// What a service at a place would become.
     #[inline]
     pub(super) fn note_rest(&mut self, place: usize, request: &Rest) {
-        debug_assert!(place < self.rests.len(), "it has a place");
-        if let Some(rest) = self.rests.get_mut(place) {
-            *rest = *request;
-        }
+        self.rests.note(place, request);
     }
 
     /// Whether balancers are told of the beginnings and ends of services.
@@ -250,7 +250,7 @@ impl Lazy {
             order.resize(blocks);
         }
         self.ends.resize(blocks, Block::FREE);
-        self.rests.resize(blocks * BLOCK, Rest::NONE);
+        self.rests.resize(blocks);
         self.slowings.resize(blocks * BLOCK, Slowing::None);
         if self.pools > 1 {
             self.through.resize(blocks, [0; BLOCK]);
@@ -399,7 +399,7 @@ impl Engine<'_> {
             return unfinished;
         }
         for (place, _) in lazy.ends.iter().flat_map(|block| block.0).enumerate().filter(|(_, end)| *end > moment) {
-            let part = self.part_of(lazy.rests[place].arrived);
+            let part = self.part_of(lazy.rests.at(place).arrived);
             unfinished[self.desks[place / BLOCK / lazy.blocks].version.index()].add(&Answered::of(part, 1));
         }
         for (Foretold { rest, .. }, id) in lazy.lines.all_after(moment) {

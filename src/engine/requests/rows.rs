@@ -64,6 +64,48 @@ impl Rest {
     pub(super) const NONE: Rest = Rest { number: 0, arrived: 0, work: 0, luck: 0 };
 }
 
+/// The rest of each service. Instances whose workers do not fill a block have one a worker: of a large fleet that is most of what
+/// is kept.
+#[derive(Debug, Default)]
+pub(super) struct Rests {
+    all: Vec<Rest>,
+    /// Rests of a block.
+    columns: usize,
+}
+
+impl Rests {
+    /// Those of instances with so many workers.
+    pub(super) fn new(workers: u32) -> Self {
+        Rests { all: Vec::new(), columns: (workers as usize).min(BLOCK) }
+    }
+
+    /// Makes room for so many blocks.
+    pub(super) fn resize(&mut self, blocks: usize) {
+        self.all.resize(blocks * self.columns, Rest::NONE);
+    }
+
+    #[inline(always)]
+    fn index(&self, place: usize) -> usize {
+        debug_assert!(place % BLOCK < self.columns, "a worker serves at {place}");
+        place / BLOCK * self.columns + place % BLOCK
+    }
+
+    /// That at a place.
+    pub(super) fn at(&self, place: usize) -> Rest {
+        self.all[self.index(place)]
+    }
+
+    /// A service begins at a place.
+    #[inline(always)]
+    pub(super) fn note(&mut self, place: usize, rest: &Rest) {
+        let index = self.index(place);
+        debug_assert!(index < self.all.len(), "it has a place");
+        if let Some(at) = self.all.get_mut(index) {
+            *at = *rest;
+        }
+    }
+}
+
 /// What serves.
 pub(super) struct Servers<'a> {
     pub(super) desks: &'a mut [Desk],
@@ -98,7 +140,7 @@ pub(super) struct Rows<'a> {
     pub(super) slowings: &'a mut [Slowing],
     pub(super) ends: &'a mut [Block],
     pub(super) through: &'a mut [[u8; BLOCK]],
-    pub(super) rests: &'a mut [Rest],
+    pub(super) rests: &'a mut Rests,
     pub(super) lines: &'a mut Lines,
 }
 
@@ -262,10 +304,10 @@ pub(super) fn foretold(
     place: usize,
     ends: &[Block],
     through: &[[u8; BLOCK]],
-    rests: &[Rest],
+    rests: &Rests,
     slowings: &[Slowing],
 ) -> Foretold {
-    let (ends, rest) = (ends[place / BLOCK].0[place % BLOCK], rests[place]);
+    let (ends, rest) = (ends[place / BLOCK].0[place % BLOCK], rests.at(place));
     let pool = through.get(place / BLOCK).map_or(0, |block| u16::from(block[place % BLOCK]));
     // Where nothing slows services down nobody says so, unless they began later.
     let is_plain = ends - rest.arrived == rest.work.max(1);
