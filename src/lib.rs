@@ -64,6 +64,8 @@ pub mod random;
 
 pub mod bits;
 
+pub mod by_number;
+
 pub mod wheel;
 
 pub mod queue;

@@ -1,12 +1,12 @@
 //! A history's numbers: pure functions of the facts of one run. A new metric is added here and nowhere else.
 
+use crate::by_number::ByNumber;
 use crate::fleet::{InstanceId, Phase, Version, available_at};
 use crate::history::{Cause, Change, History, Latencies, Ledger, Outcome, Window};
 use crate::rollout::Strategy;
 use crate::scenario::{NamedStrategy, Scenario, Study};
 use crate::time::{SimTime, nanos};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One run in figures: a row of `replications.csv`. Times are seconds, latencies milliseconds; figures without
@@ -167,11 +167,12 @@ pub fn fleet_points(history: &History, strategy: &Strategy) -> Vec<FleetPoint> {
     let mut moments: Vec<SimTime> = history.changes.iter().map(|change| change.at).collect();
     moments.extend(history.wanted.iter().map(|wanted| wanted.at));
     let available = availability(history, strategy);
-    moments.extend(available.keys());
+    moments.extend(available.iter().map(|(at, _)| *at));
     moments.sort_unstable();
     moments.dedup();
     let (mut changes, mut wanted) = (history.changes.iter().peekable(), history.wanted.iter().peekable());
-    let mut last: BTreeMap<InstanceId, Change> = BTreeMap::new();
+    let mut available = available.into_iter().peekable();
+    let mut last: ByNumber<InstanceId, Change> = ByNumber::default();
     let mut point = FleetPoint::default();
     let mut available_now = 0;
     let mut points = Vec::with_capacity(moments.len());
@@ -182,13 +183,15 @@ pub fn fleet_points(history: &History, strategy: &Strategy) -> Vec<FleetPoint> {
             }
             count(&mut point, change, u32::wrapping_add);
             if change.to == Phase::Gone {
-                last.remove(&change.instance);
+                last.remove(change.instance);
             }
         }
         while let Some(wanted) = wanted.next_if(|wanted| wanted.at <= at) {
             point.desired = wanted.desired;
         }
-        available_now += available.get(&at).copied().unwrap_or(0);
+        while let Some((_, change)) = available.next_if(|(from, _)| *from <= at) {
+            available_now += change;
+        }
         point.at = at;
         point.available = u32::try_from(available_now).expect("no instance leaves that did not come");
         points.push(point);
@@ -209,30 +212,31 @@ fn count(point: &mut FleetPoint, change: &Change, by: fn(u32, u32) -> u32) {
     }
 }
 
-/// By how much the number of available instances changes, and when.
-fn availability(history: &History, strategy: &Strategy) -> BTreeMap<SimTime, i64> {
+/// By how much the number of available instances changes, and when, in the order of time.
+fn availability(history: &History, strategy: &Strategy) -> Vec<(SimTime, i64)> {
     let (min_ready, whole_seconds) = strategy.facts().min_ready();
-    let mut since: BTreeMap<InstanceId, SimTime> = BTreeMap::new();
-    let mut steps: BTreeMap<SimTime, i64> = BTreeMap::new();
+    let mut since: ByNumber<InstanceId, SimTime> = ByNumber::default();
+    let mut steps = Vec::new();
     let mut stay = |from: SimTime, to: Option<SimTime>| {
         let from = available_at(from, min_ready, whole_seconds);
         if to.is_none_or(|to| from < to) {
-            *steps.entry(from).or_default() += 1;
-            if let Some(to) = to {
-                *steps.entry(to).or_default() -= 1;
-            }
+            steps.push((from, 1));
+            steps.extend(to.map(|to| (to, -1)));
         }
     };
     for change in &history.changes {
         if change.listed {
-            since.entry(change.instance).or_insert(change.at);
-        } else if let Some(from) = since.remove(&change.instance) {
+            if !since.contains(change.instance) {
+                since.insert(change.instance, change.at);
+            }
+        } else if let Some(from) = since.remove(change.instance) {
             stay(from, Some(change.at));
         }
     }
-    for from in since.into_values() {
-        stay(from, None);
+    for from in since.values() {
+        stay(*from, None);
     }
+    steps.sort_unstable();
     steps
 }
 

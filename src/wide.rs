@@ -66,7 +66,7 @@ fn fetch_at<T>(what: &T, offset: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: nothing is read that a result could show, wherever it lies: a processor only may fetch it.
+        // SAFETY: it is a hint. Whatever lies there, nothing of it comes into the program.
         #[expect(unsafe_code, reason = "see above")]
         unsafe {
             _mm_prefetch(std::ptr::from_ref(what).wrapping_byte_add(offset).cast(), _MM_HINT_T0);

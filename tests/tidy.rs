@@ -67,7 +67,7 @@ fn an_orchestrator_knows_no_other_orchestrator() {
         first.trim_end_matches(".rs").to_owned()
     };
     let files = sources(folder);
-    let is_shared = |name: &String| ["mod", "command", "agenda", "by_number"].contains(&name.as_str());
+    let is_shared = |name: &String| ["mod", "command", "agenda"].contains(&name.as_str());
     let orchestrators: BTreeSet<String> =
         files.iter().map(|path| orchestrator_of(path)).filter(|name| !is_shared(name)).collect();
     for path in files.iter().filter(|path| orchestrators.contains(&orchestrator_of(path))) {

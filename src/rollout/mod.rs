@@ -19,7 +19,6 @@
 
 mod agenda;
 pub mod argo;
-mod by_number;
 mod command;
 pub mod ecs;
 pub mod kubernetes;

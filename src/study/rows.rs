@@ -2,7 +2,8 @@
 
 use super::replicate::{Pool, PooledInterval};
 use super::{ClassRow, LossRow, SeriesRow, Span, TimelineRow};
-use crate::fleet::{Phase, Version};
+use crate::by_number::ByNumber;
+use crate::fleet::{InstanceId, Phase, Version};
 use crate::history::{Cause, Change, ClassCounts, HarmKey};
 use crate::metrics::{FleetPoint, availability_of, quantile_ms, stretches};
 use crate::scenario::{Class, Scenario, Study};
@@ -126,7 +127,7 @@ pub(super) fn timeline(name: &str, points: &[FleetPoint], study: &Study) -> Vec<
 pub(super) fn spans(changes: &[Change], study: &Study) -> Vec<Span> {
     let rollout_at = SimTime::START + study.rollout_at();
     let ends_at = SimTime::START + study.ends_at();
-    let mut open: BTreeMap<u32, Change> = BTreeMap::new();
+    let mut open: ByNumber<InstanceId, Change> = ByNumber::default();
     let mut spans = Vec::new();
     let mut close = |change: &Change, to: SimTime| {
         let (from, to) = (change.at.clamp(rollout_at, ends_at), to.clamp(rollout_at, ends_at));
@@ -143,7 +144,7 @@ pub(super) fn spans(changes: &[Change], study: &Study) -> Vec<Span> {
         }
     };
     for change in changes {
-        if let Some(before) = open.insert(change.instance.0, *change) {
+        if let Some(before) = open.insert(change.instance, *change) {
             close(&before, change.at);
         }
     }

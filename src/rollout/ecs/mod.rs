@@ -34,8 +34,8 @@ pub use alarm::Alarm;
 pub use breaker::{CircuitBreaker, Threshold, ThresholdType};
 
 use super::agenda::Agenda;
-use super::by_number::ByNumber;
 use super::{Command, Decision, Facts, Resolved, Restart, View, as_written};
+use crate::by_number::ByNumber;
 use crate::fleet::{InstanceId, Version};
 use crate::time::SimTime;
 use roster::Roster;

@@ -1,8 +1,8 @@
 //! The tasks of a service by how they are, and who of them stops first.
 
 use crate::bits::Numbers;
+use crate::by_number::ByNumber;
 use crate::fleet::{Fleet, Instance, InstanceId, Version};
-use crate::rollout::by_number::ByNumber;
 use std::collections::BTreeSet;
 
 /// How the scheduler finds a task.

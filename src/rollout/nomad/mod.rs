@@ -37,8 +37,8 @@ pub use policies::{DelayFunction, Limit, ReschedulePolicy, RestartPolicy, Tracke
 pub use reconciler::{Alloc, Annotations, Change, Client, Group, Node, Part, Place, Plan, reconcile};
 
 use super::agenda::Agenda;
-use super::by_number::ByNumber;
 use super::{Command, Decision, Facts, Resolved, Restart, View, as_written};
+use crate::by_number::ByNumber;
 use crate::fleet::{InstanceId, Phase, Version};
 use crate::time::SimTime;
 use health::Seen;

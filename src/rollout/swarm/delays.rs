@@ -1,8 +1,8 @@
 //! Tasks that are prepared and wait for their start.
 
+use crate::by_number::ByNumber;
 use crate::fleet::InstanceId;
 use crate::rollout::agenda::Agenda;
-use crate::rollout::by_number::ByNumber;
 use crate::time::SimTime;
 
 /// A task that waits for its start.

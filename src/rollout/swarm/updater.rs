@@ -2,9 +2,9 @@
 
 use super::{DelayedStart, FailureAction, Memory, Order, Settings, SpecVersion, State, Turn, UpdateConfig};
 use crate::bits::Numbers;
+use crate::by_number::ByNumber;
 use crate::fleet::{Instance, InstanceId, Slot};
 use crate::rollout::agenda::Agenda;
-use crate::rollout::by_number::ByNumber;
 use crate::rollout::{View, earlier};
 use crate::time::SimTime;
 use std::collections::BTreeSet;
@@ -122,7 +122,7 @@ impl Run {
     }
 
     fn is_over(&self) -> bool {
-        self.is_stopped && self.speaks_since.is_none() && self.in_work.len() == 0
+        self.is_stopped && self.speaks_since.is_none() && self.in_work.is_empty()
     }
 
     fn all_taken(&self) -> bool {
@@ -192,7 +192,7 @@ impl Run {
     /// The original looks only while it has slots to hand out, and again once all workers are done. What fails while
     /// the last slots are in work is judged late, and "soon after" is measured when it looks.
     fn failed_too_often(&mut self, turn: &mut Turn<'_>, config: &UpdateConfig, reaction: Duration) -> bool {
-        let monitor = match (self.all_taken(), self.in_work.len() == 0) {
+        let monitor = match (self.all_taken(), self.in_work.is_empty()) {
             _ if config.failure_action == FailureAction::Continue => return false,
             (true, false) => return false,
             (true, true) => config.last_monitor(),
@@ -326,7 +326,7 @@ impl Settings {
                 break;
             }
         }
-        if run.all_taken() && run.in_work.len() == 0 && !run.is_stopped {
+        if run.all_taken() && run.in_work.is_empty() && !run.is_stopped {
             let until = *run.monitored_until.get_or_insert(turn.view.now + config.last_monitor());
             if turn.has_come(until) {
                 memory.complete(turn.view);

@@ -1,10 +1,10 @@
-//! What an orchestrator knows of each of many things that have small numbers: a place each, so that it is found in one step.
+//! What is known of each of many things that have small numbers: a place each, so that it is found in one step.
 
 use std::marker::PhantomData;
 
-/// A map whose keys are small numbers.
+/// A map whose keys are small numbers: it takes the memory for all up to the highest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ByNumber<K, V> {
+pub struct ByNumber<K, V> {
     /// By number.
     values: Vec<Option<V>>,
     count: usize,
@@ -18,20 +18,23 @@ impl<K, V> Default for ByNumber<K, V> {
 }
 
 impl<K: Into<u32> + From<u32>, V> ByNumber<K, V> {
-    pub(super) fn get(&self, key: K) -> Option<&V> {
+    /// What is known of it.
+    pub fn get(&self, key: K) -> Option<&V> {
         self.values.get(key.into() as usize)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, key: K) -> Option<&mut V> {
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         self.values.get_mut(key.into() as usize)?.as_mut()
     }
 
-    pub(super) fn contains(&self, key: K) -> bool {
+    /// Whether anything is known of it.
+    pub fn contains(&self, key: K) -> bool {
         self.get(key).is_some()
     }
 
     /// What was known of it before.
-    pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let place = key.into() as usize;
         if place >= self.values.len() {
             self.values.resize_with(place + 1, || None);
@@ -42,20 +45,30 @@ impl<K: Into<u32> + From<u32>, V> ByNumber<K, V> {
     }
 
     /// What was known of it.
-    pub(super) fn remove(&mut self, key: K) -> Option<V> {
+    pub fn remove(&mut self, key: K) -> Option<V> {
         let before = self.values.get_mut(key.into() as usize)?.take();
         self.count -= usize::from(before.is_some());
         before
     }
 
     /// Of how many something is known.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.count
     }
 
+    /// Whether nothing is known of anything.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// These, in their own order.
-    pub(super) fn keys(&self) -> impl Iterator<Item = K> + '_ {
+    pub fn keys(&self) -> impl Iterator<Item = K> + '_ {
         (0..).zip(&self.values).filter(|(_, value)| value.is_some()).map(|(number, _)| K::from(number))
+    }
+
+    /// What is known of these, in their order.
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.iter().flatten()
     }
 }
 
@@ -79,7 +92,8 @@ mod tests {
                 assert_eq!(by_number.remove(key), map.remove(&key));
             }
             assert_eq!(by_number.contains(key), map.contains_key(&key));
-            assert!(by_number.len() == map.len() && by_number.keys().eq(map.keys().copied()));
+            assert!(by_number.keys().eq(map.keys().copied()) && by_number.values().eq(map.values()));
+            assert_eq!((by_number.len(), by_number.is_empty()), (map.len(), map.is_empty()));
         }
     }
 }
