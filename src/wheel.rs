@@ -32,7 +32,7 @@ pub struct Wheel<T> {
     slots: Vec<Vec<(u64, T)>>,
     /// Which of these hold anything, a bit each.
     held: [[u64; SLOTS / 64]; LEVELS],
-    /// What lately came near.
+    /// What came near last, unless somebody has asked.
     near: Vec<T>,
 }
 
@@ -110,6 +110,7 @@ impl<T: Copy + Ord> Wheel<T> {
             } else {
                 let mut all = std::mem::take(&mut self.slots[place]);
                 if level == 1 {
+                    self.near.clear();
                     self.near.extend(all.iter().take(MOST_NEAR).map(|(_, what)| *what));
                 }
                 all.drain(..).for_each(|(at, what)| self.insert(at, what));

@@ -13,7 +13,7 @@ enum Subject {
     Endpoint(Endpoint, u16),
 }
 
-/// Of no more balancers it is fetched what they hold of an instance.
+/// What more balancers than these hold of an instance is not fetched.
 const FEW: usize = 4;
 
 impl Event {
