@@ -36,11 +36,6 @@ impl Numbers {
         self.held[word / 64] |= 1 << (word % 64);
     }
 
-    /// Numbers come in.
-    pub fn extend(&mut self, numbers: impl IntoIterator<Item = u32>) {
-        numbers.into_iter().for_each(|number| self.insert(number));
-    }
-
     /// A number goes, if it is there.
     pub fn remove(&mut self, number: u32) {
         let place = number as usize / 64;
@@ -62,6 +57,20 @@ impl Numbers {
     pub fn iter(&self) -> impl Iterator<Item = u32> + Clone {
         let words = std::iter::successors(first_from(&self.held, 0), |word| first_from(&self.held, word + 1));
         words.flat_map(|word| places(self.words[word]).map(move |place| (word * 64 + place) as u32))
+    }
+}
+
+impl Extend<u32> for Numbers {
+    fn extend<I: IntoIterator<Item = u32>>(&mut self, numbers: I) {
+        numbers.into_iter().for_each(|number| self.insert(number));
+    }
+}
+
+impl FromIterator<u32> for Numbers {
+    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
+        let mut set = Numbers::default();
+        set.extend(numbers);
+        set
     }
 }
 

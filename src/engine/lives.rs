@@ -59,13 +59,11 @@ impl Engine<'_> {
         let id = self.create(Launch { version, slot, rank: 0, held_out });
         self.note(id);
         self.tell_the_balancers(id);
+        let mut pull = self.streams.of(Purpose::Pull, key(&self.fleet[id]));
         let runtime = &mut self.runtimes[id.index()];
         let pull = match &runtime.recorded {
             Some(life) => life.pull,
-            None => match &self.scenario.release.pull {
-                Delay::Fixed(span) => *span,
-                drawn @ Delay::Drawn(_) => drawn.sample(&mut self.streams.of(Purpose::Pull, key(&self.fleet[id]))),
-            },
+            None => self.scenario.release.pull.sample(&mut pull),
         };
         let pulled_at = self.now + pull;
         runtime.may_start = !hold;

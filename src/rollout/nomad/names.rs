@@ -12,9 +12,7 @@ pub(super) struct NameIndex {
 
 impl NameIndex {
     pub(super) fn new(count: u32, used: impl IntoIterator<Item = u32>) -> Self {
-        let mut names = NameIndex { count, used: Numbers::default() };
-        names.used.extend(used);
-        names
+        NameIndex { count, used: used.into_iter().collect() }
     }
 
     /// The highest names in use, so many at most; they are free from now on.
