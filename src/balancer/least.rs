@@ -9,6 +9,7 @@ use super::{Endpoint, Loads};
 use crate::random::below;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 /// Members by what one more request costs at them.
@@ -138,6 +139,7 @@ impl LeastOpen {
             return None;
         }
         let count = open[self.order.first()?.index()];
+        self.positions.resize(open.len(), NOWHERE);
         Some(Fewest { ranks: self.ranks(), open, count })
     }
 
@@ -257,21 +259,49 @@ pub(crate) struct Fewest<'a> {
 }
 
 impl Fewest<'_> {
-    /// One of those with the fewest open requests, ties by luck, and how many these are; `None`: more must be known.
-    #[inline(always)]
-    pub(crate) fn choose(&self, luck: u64) -> Option<(Endpoint, u32)> {
-        let fewer = self.ranks.fewer.get(..self.count as usize + 3)?; // One more has its place, too.
-        let place = below((luck >> 32) as u32, fewer[self.count as usize + 1]);
-        Some((self.ranks.order[place as usize], place))
+    /// How many endpoints are known.
+    #[inline]
+    pub(crate) fn endpoints(&self) -> usize {
+        self.open.len()
     }
 
-    /// One more is open at whom [`Fewest::choose`] came to just now.
+    /// The same; how many [endpoints](Fewest::endpoints) there are is known then where it is compiled.
     #[inline(always)]
-    pub(crate) fn opened(&mut self, (endpoint, place): (Endpoint, u32)) {
-        debug_assert_eq!(self.open[endpoint.index()], self.count);
-        self.open[endpoint.index()] += 1;
-        self.ranks.raise(endpoint, place, self.count);
-        self.count += u32::from(self.ranks.fewer[self.count as usize + 1] == 0);
+    pub(crate) fn of(self, endpoints: usize) -> Self {
+        let Fewest { ranks: Ranks { order, positions, fewer }, open, count } = self;
+        let ranks = Ranks { order, positions: &mut positions[..endpoints], fewer };
+        Fewest { ranks, open: &mut open[..endpoints], count }
+    }
+
+    /// What happens next: a request ends at this endpoint, or one begins at one of those with the fewest open ones, ties by luck.
+    /// Which of the two it is falls to chance, so nothing branches on it. `None`: more must be known.
+    #[inline(always)]
+    pub(crate) fn next(&self, ends: bool, endpoint: Endpoint, luck: u64) -> Option<Step> {
+        let Ranks { order, positions, fewer } = &self.ranks;
+        let fewest = self.count as usize + 1;
+        let fewer = fewer.get(..fewest + 2)?; // One more has its place, too.
+        let chosen = below((luck >> 32) as u32, fewer[fewest]);
+        let begun = *order.get(chosen as usize)?;
+        let (open, position) = (*self.open.get(endpoint.index())?, *positions.get(endpoint.index())?);
+        let position = select_unpredictable(ends, position, chosen);
+        let bound = select_unpredictable(ends, open, self.count + 1);
+        if position as usize >= order.len() {
+            return None; // It is no member.
+        }
+        Some(Step { member: select_unpredictable(ends, endpoint, begun), position, bound, ends })
+    }
+
+    /// What [`Fewest::next`] came to just now happens.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, Step { member, position, bound, ends }: Step) {
+        debug_assert_eq!(self.open[member.index()], bound - u32::from(!ends));
+        let open = bound - u32::from(ends);
+        self.open[member.index()] = open;
+        let fewer = &mut self.ranks.fewer[bound as usize];
+        let to = *fewer - u32::from(!ends);
+        *fewer = to + u32::from(ends);
+        self.ranks.swap(member, position, to);
+        self.count = select_unpredictable(ends, self.count.min(open), self.count + u32::from(to == 0));
     }
 
     /// One fewer is open somewhere.
@@ -286,6 +316,17 @@ impl Fewest<'_> {
         self.ranks.lower(endpoint, *position, open);
         self.count = self.count.min(open - 1);
     }
+}
+
+/// A request ends or begins at a member.
+#[derive(Clone, Copy)]
+pub(crate) struct Step {
+    pub(crate) member: Endpoint,
+    /// Where it stands.
+    position: u32,
+    /// How many are open there with this one.
+    bound: u32,
+    ends: bool,
 }
 
 #[cfg(test)]
@@ -384,12 +425,43 @@ mod tests {
             let chosen = least.choose(luck, excluded, &loads);
             assert_eq!(chosen.map(|chosen| cost(&chosen)), cheapest);
             assert!(chosen.is_none_or(|chosen| allowed().any(|one| *one == chosen)), "{chosen:?}");
-            let mut open = loads.open.clone();
-            if excluded.is_empty()
-                && let Some(fewest) = least.fewest(&mut open)
-            {
-                assert_eq!(fewest.choose(luck).map(|(endpoint, _)| endpoint), chosen);
+            if excluded.is_empty() {
+                check_steps(&least, &loads, endpoint, luck);
             }
         }
+    }
+
+    /// Steps in a row come to what requests come to one by one.
+    #[track_caller]
+    fn check_steps(least: &LeastOpen, loads: &Loads, endpoint: Endpoint, luck: u64) {
+        let (mut by_steps, mut open) = (least.clone(), loads.open.clone());
+        let (mut by_one, mut loads) = (least.clone(), loads.clone());
+        let Some(fewest) = by_steps.fewest(&mut open) else { return };
+        let endpoints = fewest.endpoints();
+        let mut fewest = fewest.of(endpoints);
+        for luck in [luck, mix(luck)] {
+            let chosen = by_one.choose(luck, &[], &loads).expect("there are members");
+            let Some(begins) = fewest.next(false, endpoint, luck) else {
+                assert!(fewest.count as usize + 3 > fewest.ranks.fewer.len(), "all is known");
+                break;
+            };
+            assert_eq!(begins.member, chosen);
+            fewest.take(begins);
+            loads.open[chosen.index()] += 1;
+            by_one.opened(chosen, &loads);
+            if loads.open[endpoint.index()] > 0
+                && let Some(ends) = fewest.next(true, endpoint, luck)
+            {
+                assert_eq!(ends.member, endpoint);
+                fewest.take(ends);
+                loads.open[endpoint.index()] -= 1;
+                by_one.closed(endpoint, &loads);
+            }
+        }
+        assert_eq!(fewest.count, loads.open(by_one.order[0]));
+        assert_eq!((&open, &by_steps.order), (&loads.open, &by_one.order));
+        // One by one they make room.
+        assert_eq!(by_steps.fewer[..], by_one.fewer[..by_steps.fewer.len()]);
+        assert_eq!(by_steps.positions[..by_one.positions.len()], by_one.positions);
     }
 }

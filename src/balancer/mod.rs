@@ -39,7 +39,7 @@ mod weight;
 use crate::random::{GOLDEN, mix};
 use crate::scenario::{self, Failures, Redispatch};
 use crate::wide::{Compare, fetch, fetch_whole};
-use least::Fewest;
+pub(crate) use least::Fewest;
 use lots::{Lots, Peers};
 use policy::Policy;
 use slow_start::Newcomers;

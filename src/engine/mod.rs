@@ -30,7 +30,7 @@
 //! sent, so nothing can be fetched ahead. Still nothing is an event (`requests/order`): ends wait in a calendar, each written once as
 //! one number, and a balancer is told of them in their order. Members stand in one array by how many they have open, so
 //! each beginning and each end moves one of them past its equals. At 10,000 instances that costs about twice what a choice
-//! between two does: 1.8 to 2.3 times, for memory that others are busy with weighs more on it.
+//! between two does: 1.6 to 1.8 times, for memory that others are busy with weighs more on it.
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
 //! counts of latencies included. There a request costs two and a half times the draws of the plain libraries. With three

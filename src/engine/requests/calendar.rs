@@ -24,7 +24,7 @@ pub(super) struct Calendar {
     taken: usize,
     /// The days before this one, by their place in the year.
     until: u64,
-    days: Vec<Vec<u64>>,
+    days: Days,
     /// Which of these hold anything, a bit each.
     held: [u64; (YEAR / 64) as usize],
     /// What comes later.
@@ -44,7 +44,7 @@ impl Calendar {
             due: Vec::new(),
             taken: 0,
             until: YEAR,
-            days: vec![Vec::new(); YEAR as usize],
+            days: Days::new(),
             held: [0; (YEAR / 64) as usize],
             far: Vec::new(),
             spare: Vec::new(),
@@ -59,8 +59,9 @@ impl Calendar {
         let within = (at & ((1 << self.shift) - 1)) << 32 | u64::from(place);
         if day > self.today && day < self.until {
             let day = (day % YEAR) as usize;
-            self.days[day].push(within);
-            self.held[day / 64] |= 1 << (day % 64);
+            if self.days.push(day, within) {
+                self.held[day / 64] |= 1 << (day % 64);
+            }
         } else {
             self.insert_otherwise(at, place, within);
         }
@@ -92,6 +93,23 @@ impl Calendar {
         }
     }
 
+    /// What is known to end on the day of a moment, nothing of which has come by then: as it stands in order, for [`Calendar::take`].
+    #[inline(always)]
+    pub(super) fn rest_of_day(&self, now: u64) -> RestOfDay<'_> {
+        let day = now >> self.shift;
+        debug_assert!(day >= self.today && (day == self.today || self.taken == self.due.len()), "{now} is yet to come");
+        RestOfDay { ends: &self.due[self.taken..], begins: day << self.shift, is_over_at: (day + 1) << self.shift }
+    }
+
+    /// So many more of these have come. The last one.
+    #[inline(always)]
+    pub(super) fn take(&mut self, count: usize) -> Option<(u64, u32)> {
+        self.taken += count;
+        debug_assert!(self.taken <= self.due.len(), "they were there");
+        let last = self.due[..self.taken].last().filter(|_| count > 0)?;
+        Some(((self.today << self.shift) + (last >> 32), *last as u32))
+    }
+
     /// Goes on to the next day that holds anything; whether there is one up to such a day.
     #[inline(never)]
     fn turn(&mut self, last: u64) -> bool {
@@ -107,7 +125,7 @@ impl Calendar {
         self.held[place / 64] &= !(1 << (place % 64));
         self.due.clear();
         self.taken = 0;
-        std::mem::swap(&mut self.due, &mut self.days[place]);
+        self.days.take(place, &mut self.due);
         sort(&mut self.due, &mut self.spare, self.shift + 32);
         true
     }
@@ -136,11 +154,96 @@ impl Calendar {
     }
 }
 
+/// Numbers of a sheet.
+const SHEET: usize = 16;
+
+/// What the days of a year hold, in no order: on sheets, which days that are over leave to those that come. So all that is written
+/// stays at hand for the processor.
+#[derive(Clone, Debug)]
+struct Days {
+    /// By day: where its next number is written, on its last sheet; that is full, or there is none, where this is the beginning of one.
+    ends: Vec<u32>,
+    sheets: Vec<[u64; SHEET]>,
+    /// By sheet: where the sheet before it of its day ends, if there is one.
+    before: Vec<u32>,
+    /// The sheets that no day has.
+    free: Vec<u32>,
+}
+
+impl Days {
+    fn new() -> Self {
+        Days { ends: vec![0; YEAR as usize], sheets: Vec::new(), before: Vec::new(), free: Vec::new() }
+    }
+
+    /// A number more on a day; whether it is the first one of a sheet.
+    #[inline(always)]
+    fn push(&mut self, day: usize, number: u64) -> bool {
+        let mut end = self.ends[day];
+        let is_first = (end as usize).is_multiple_of(SHEET);
+        if is_first {
+            end = self.begin_sheet(end);
+        }
+        self.sheets.as_flattened_mut()[end as usize] = number;
+        self.ends[day] = end + 1;
+        is_first
+    }
+
+    /// Where a sheet begins that follows on one that ends there, if there is one.
+    #[inline(never)] // So that the usual case is short.
+    fn begin_sheet(&mut self, before: u32) -> u32 {
+        let sheet = self.free.pop().unwrap_or_else(|| {
+            self.before.push(0);
+            self.sheets.push([0; SHEET]);
+            self.before.len() as u32 - 1
+        });
+        self.before[sheet as usize] = before;
+        sheet * SHEET as u32
+    }
+
+    /// Adds what a day holds to a list, and it holds nothing any more.
+    fn take(&mut self, day: usize, list: &mut Vec<u64>) {
+        let mut end = std::mem::take(&mut self.ends[day]) as usize;
+        while end > 0 {
+            let (sheet, rest) = (end.div_ceil(SHEET) - 1, end % SHEET);
+            list.extend_from_slice(&self.sheets[sheet]); // Of a length that is known where it is compiled.
+            if rest > 0 {
+                list.truncate(list.len() - (SHEET - rest));
+            }
+            end = self.before[sheet] as usize;
+            self.free.push(sheet as u32);
+        }
+    }
+}
+
+/// What is left of a day.
+pub(super) struct RestOfDay<'a> {
+    /// In order.
+    ends: &'a [u64],
+    begins: u64,
+    /// Later ones are not among them.
+    pub(super) is_over_at: u64,
+}
+
+impl RestOfDay<'_> {
+    /// A moment of this day as ends are compared with it.
+    #[inline(always)]
+    pub(super) fn within(&self, now: u64) -> u64 {
+        (now - self.begins) << 32 | u64::from(u32::MAX)
+    }
+
+    /// The place of the one after so many of them, and whether it has come by a moment [within](RestOfDay::within) this day.
+    #[inline(always)]
+    pub(super) fn next(&self, count: usize, within: u64) -> (u32, bool) {
+        let end = self.ends.get(count).copied().unwrap_or(u64::MAX << 32);
+        (end as u32, end <= within)
+    }
+}
+
 /// As many parts as a day has where it is sorted.
 const PARTS: usize = 1 << 7;
 
 /// Sorts numbers of so many bits, the highest of which are spread evenly: first by these, then each is moved past the few that are
-/// above it. A general sort of a usual day costs a request of least-connections 2.5 ns more, of 49.
+/// above it. A general sort of a usual day costs a request of least-connections 2.5 ns more.
 fn sort(numbers: &mut Vec<u64>, spare: &mut Vec<u64>, bits: u32) {
     if !(16..2 * PARTS).contains(&numbers.len()) {
         numbers.sort_unstable();

@@ -240,10 +240,16 @@ impl Lazy {
         }
     }
 
-    /// Makes room for the services of an instance.
+    /// Makes room for the services of the first instances, so many.
+    #[inline]
+    pub(super) fn make_room(&mut self, instances: usize) {
+        if instances > self.manners.len() {
+            self.add_rows(instances);
+        }
+    }
+
     #[cold]
-    fn add_rows(&mut self, id: InstanceId) {
-        let rows = id.index() + 1;
+    fn add_rows(&mut self, rows: usize) {
         self.manners.resize(rows, Manner::UNKNOWN);
         let blocks = rows * self.blocks;
         if let Some(order) = &mut self.order {
@@ -305,9 +311,7 @@ impl Engine<'_> {
         let is_suspect = request.attempts > 1 || self.is_common_error(request);
         let longest = self.requests.patience.min(self.requests.targets[usize::from(request.class)]).min(MOST);
         let lazy = &mut self.requests.lazy;
-        if id.index() >= lazy.manners.len() {
-            lazy.add_rows(id);
-        }
+        lazy.make_room(id.index() + 1);
         let desk = &self.desks[id.index()];
         let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
         let slow = if desk.is_plain(now) { 0 } else { SLOW };

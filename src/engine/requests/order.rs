@@ -1,16 +1,20 @@
 //! Requests of a balancer that is told of each end of a service, in the order of these ends: it must know who has the fewest
 //! open requests. Nobody knows where one goes before those before it were sent, so nothing is fetched ahead. Instead all that is
-//! looked at is small: per instance what is taken (a byte a block), its place in the balancer's order and its count. That
-//! ends and arrivals come by chance is left to branches: computed without any, each waits for the one before, which costs a quarter more.
+//! looked at is small: per instance what is taken (a byte a block), its place in the balancer's order and its count.
+//!
+//! Whether an arrival or an end comes next falls to chance, and a branch on it is foretold wrongly every second time. As long as no
+//! service ends on the day on which it began, all ends of a day are known beforehand, so arrivals and ends become steps of one kind:
+//! which of the two it is chooses between numbers ([`interleave`]). That takes a sixth off a request at 10,000 instances.
 
-use super::calendar::Calendar;
+use super::calendar::{Calendar, RestOfDay};
 use super::look::{BLOCK, Block, Survey};
 use super::plain::{Begun, Row, Served};
-use super::rows::First;
-use super::source::Batch;
-use crate::balancer::{Balancer, Endpoint};
+use super::rows::{First, Manner};
+use super::source::{BATCH, Batch};
+use crate::balancer::{Balancer, Endpoint, Fewest};
 use crate::client::{LuckOf, luck};
 use crate::fleet::InstanceId;
+use std::hint::select_unpredictable;
 
 /// The services that go on, and their ends in order.
 #[derive(Debug)]
@@ -118,34 +122,45 @@ impl Row<'_> {
     fn send_to_the_fewest(&mut self, batch: &Batch<'_>, served: &mut Served) {
         let Row { balancers: [balancer], service, .. } = self else { return };
         let Some(mut fewest) = balancer.fewest() else { return };
+        service.lazy.make_room(fewest.endpoints());
         let (rows, Some(order)) = service.lazy.rows_in_order(service.servers.again()) else { return };
         if !rows.are_short() || order.void > 0 {
             return;
         }
         let rows = rows.shortly::<false>();
-        let all = u8::MAX >> (BLOCK as u32 - order.workers);
-        let requests = batch.at.iter().zip(batch.works).zip(batch.choices).enumerate().skip(served.count);
-        for (number, ((now, work), choice)) in requests {
-            let now = *now;
-            while let Some(ended) = order.next_by((now, u32::MAX), rows.ends) {
+        let count = batch.at.len().min(BATCH);
+        let (at, works, choices) = (&batch.at[..count], &batch.works[..count], &batch.choices[..count]);
+        let (mut moments, mut notes) = ([0; BATCH], [(Endpoint(0), 0); BATCH]);
+        while served.count < count {
+            let first = served.count;
+            while let Some(ended) = order.next_by((at[first], u32::MAX), rows.ends) {
                 fewest.closed(Endpoint((ended / BLOCK) as u32));
             }
-            let Some(chosen) = fewest.choose(*choice) else { return };
-            let id = InstanceId(chosen.0.0);
-            let (manner, lasts) = (rows.manner(id), (*work).max(1));
-            let Some(taken) = order.taken.get_mut(id.index()) else { return };
-            // Nobody is at work there on what is not lazy, somebody is free, and it does not take too long.
-            if u32::from(manner.room()) != order.workers || *taken == all || lasts > rows.servers.longest {
-                return;
+            // Those that come while all ends are known: today's, before any of their own.
+            let day = order.ends.rest_of_day(at[first]);
+            let (mut last, mut all_known_until) = (first, day.is_over_at);
+            while last < count && at[last] < all_known_until && works[last] <= rows.servers.longest {
+                moments[last] = day.within(at[last]);
+                all_known_until = all_known_until.min(at[last] + works[last].max(1));
+                last += 1;
             }
-            let worker = taken.trailing_ones() as usize;
-            *taken |= 1 << worker;
-            let place = id.index() * BLOCK + worker;
-            debug_assert!(rows.ends[id.index()].0[worker] <= now, "the place is free");
-            rows.ends[id.index()].0[worker] = now + lasts;
-            order.ends.insert(now + lasts, place as u32);
-            fewest.opened(chosen);
-            served.note(number, (place, lasts, manner.version()));
+            let seen = Seen { taken: &mut order.taken, manners: rows.manners, workers: order.workers as u8 };
+            let counts;
+            let arrivals = (&moments[first..last], &choices[first..last], &mut notes[first..last]);
+            (fewest, counts) = interleave(fewest, seen, &day, arrivals);
+            order.told = order.ends.take(counts.ended).unwrap_or(order.told);
+            for (number, (endpoint, worker)) in notes.iter().enumerate().skip(first).take(counts.begun) {
+                let place = endpoint.index() * BLOCK + worker.trailing_zeros() as usize;
+                let (lasts, version) = (works[number].max(1), rows.manner(InstanceId(endpoint.0)).version());
+                let end = &mut rows.ends[place / BLOCK].0[place % BLOCK];
+                debug_assert!(*end <= at[number], "the place is free");
+                *end = at[number] + lasts;
+                order.ends.insert(*end, place as u32);
+                served.note(number, (place, lasts, version));
+            }
+            if counts.begun == 0 {
+                return; // The next one is not plain.
+            }
         }
     }
 
@@ -165,4 +180,55 @@ impl Row<'_> {
         balancer.opened(least);
         Some((place, lasts, version))
     }
+}
+
+/// What is looked at of instances of one block each.
+struct Seen<'a> {
+    taken: &'a mut [u8],
+    manners: &'a [Manner],
+    workers: u8,
+}
+
+/// How many requests ended and began.
+struct Counts {
+    ended: usize,
+    begun: usize,
+}
+
+/// Ends and arrivals in their order, until an arrival is not plain, to a free worker of an instance where work takes just its
+/// time, or an end is not a member's. Notes where each begins, and its worker as a bit.
+#[inline(never)] // So that what changes stays in registers.
+fn interleave<'a>(
+    fewest: Fewest<'a>,
+    Seen { taken, manners, workers }: Seen<'_>,
+    day: &RestOfDay<'_>,
+    (moments, choices, notes): (&[u64], &[u64], &mut [(Endpoint, u8)]),
+) -> (Fewest<'a>, Counts) {
+    // Of all that is looked at there is as much, which is known where it is compiled.
+    let endpoints = fewest.endpoints();
+    let (taken, manners) = (&mut taken[..endpoints], &manners[..endpoints]);
+    let (mut fewest, notes) = (fewest.of(endpoints), &mut notes[..moments.len()]);
+    let choices = &choices[..moments.len()];
+    let all = u8::MAX >> (BLOCK as u8 - workers);
+    let (mut begun, mut ended) = (0, 0);
+    while begun < moments.len() {
+        let (place, ends) = day.next(ended, moments[begun]);
+        let Some(step) = fewest.next(ends, Endpoint(place / BLOCK as u32), choices[begun]) else { break };
+        let row = step.member.index();
+        if row >= endpoints {
+            break;
+        }
+        let (room, before) = (manners[row].room(), taken[row]);
+        // Nobody is at work there on what is not lazy, and whoever begins finds somebody free.
+        if (room != workers) | (select_unpredictable(ends, 0, before) == all) {
+            break;
+        }
+        fewest.take(step);
+        let worker = select_unpredictable(ends, 1 << (place % BLOCK as u32), !before & before.wrapping_add(1));
+        taken[row] = before ^ worker;
+        notes[begun] = (step.member, worker);
+        begun += usize::from(!ends);
+        ended += usize::from(ends);
+    }
+    (fewest, Counts { ended, begun })
 }
