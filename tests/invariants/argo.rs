@@ -13,6 +13,8 @@ pub(super) struct Argo {
     kind: Kind,
     surge: Bound,
     unavailable: Bound,
+    /// `minReadySeconds` is set.
+    waits: bool,
     /// The weights of its steps, in order.
     weights: Vec<u32>,
     /// The sizes of its `setCanaryScale` steps, in instances.
@@ -86,7 +88,7 @@ pub(super) fn draw(luck: &mut Luck, desired: u32, ready_within: u64) -> Drawn {
     }
     Drawn {
         rounds: if kind == Kind::Basic { 4 * u64::from(desired) + 4 } else { 6 } + 2 * drawn.weights.len() as u64,
-        argo: Argo { kind, surge, unavailable, weights: drawn.weights, scales: drawn.scales },
+        argo: Argo { kind, surge, unavailable, waits: min_ready > 0, weights: drawn.weights, scales: drawn.scales },
         open_pauses: drawn.open_pauses,
         takes: drawn.takes,
         can_be_stuck: is_short,
@@ -182,6 +184,9 @@ impl Argo {
     /// Instances that may be missing; `is_moved`: another version was asked for in between.
     pub(super) fn missing(&self, desired: u32, is_moved: bool) -> u32 {
         match self.kind {
+            // Of a set in between as many go as are not available, but who goes is told by powers of two of ages: one that is
+            // available may go before one that is only ready.
+            Kind::Basic if self.waits && is_moved => desired,
             Kind::Basic => fenceposts(self.surge, self.unavailable, desired).1,
             // A third version gets nothing yet, and the second one nothing any more: the stable set grows from what it was.
             // Whoever comes back within the window gets the last step's weight at once.
