@@ -311,7 +311,7 @@ impl Engine<'_> {
         let is_suspect = request.attempts > 1 || self.is_common_error(request);
         let longest = self.requests.patience.min(self.requests.targets[usize::from(request.class)]).min(MOST);
         let lazy = &mut self.requests.lazy;
-        lazy.make_room(id.index() + 1);
+        lazy.make_room(self.desks.len());
         let desk = &self.desks[id.index()];
         let Server::Fifo(fifo) = &desk.server else { unreachable!("workers that are shared are not lazy") };
         let slow = if desk.is_plain(now) { 0 } else { SLOW };
