@@ -185,8 +185,8 @@ pub struct Memory {
     /// Allocations of the deployment whose clients have not said yet how they are, and when they look again.
     unknown: ByNumber<InstanceId, Seen>,
     agenda: Agenda<InstanceId>,
-    /// Those that the last evaluation was about: the next one uses their memory again.
-    allocs: Vec<reconciler::Alloc>,
+    /// Those that the last evaluation was about, and how they stood: the next one uses their memory again.
+    evaluated: (Vec<InstanceId>, Vec<reconciler::Alloc>),
     /// Allocations that have failed and were not replaced yet, by id.
     failed: Vec<InstanceId>,
     /// When the job is evaluated next.
@@ -409,7 +409,7 @@ impl Settings {
             deployment: None,
             records: Vec::new(),
             unknown: ByNumber::default(),
-            allocs: Vec::new(),
+            evaluated: Default::default(),
             agenda: Agenda::default(),
             failed: Vec::new(),
             evaluate_at: None,

@@ -153,43 +153,41 @@ pub fn reconcile(group: &Group, deployment: Option<&Deployment>, allocs: &[Alloc
         return pass.plan;
     }
     pass.cancel_unneeded_canaries(&mut all);
-    let mut sets = pass.sets(&all);
+    let runs_already = all.iter().any(|alloc| allocs[*alloc].is_of_job);
+    let mut sets = pass.sets(all);
     let used = sets.untainted.iter().chain(&sets.migrate).chain(&sets.reschedule_now).chain(&sets.lost);
     let mut names = NameIndex::new(group.count, used.map(|alloc| allocs[*alloc].index));
     pass.compute_stop(&mut sets, &mut names);
-    let by_change = |change: Change| sets.untainted.iter().copied().filter(move |a| allocs[*a].change == change);
-    let destructive: Vec<usize> = by_change(Change::Destructive).collect();
-    pass.plan.in_place = by_change(Change::InPlace).collect();
+    let destructive = sets.by_change(Change::Destructive, allocs).count();
+    pass.plan.in_place = sets.by_change(Change::InPlace, allocs).collect();
     pass.plan.annotations.in_place = pass.plan.in_place.len();
-    pass.plan.annotations.ignore += by_change(Change::None).count();
+    pass.plan.annotations.ignore += sets.by_change(Change::None, allocs).count();
+    let requires_canaries =
+        group.canary > 0 && destructive > 0 && pass.canaries.len() < group.canary as usize && !pass.state.promoted;
+    if requires_canaries {
+        pass.place_canaries(sets.by_change(Change::Destructive, allocs), &mut names);
+    }
     if pass.is_canarying() {
         sets.untainted.retain(|alloc| !pass.canaries.contains(alloc));
     }
-    let requires_canaries = group.canary > 0
-        && !destructive.is_empty()
-        && pass.canaries.len() < group.canary as usize
-        && !pass.state.promoted;
-    if requires_canaries {
-        pass.place_canaries(&destructive, &mut names);
-    }
-    let budget = pass.budget(&sets, destructive.len());
+    let budget = pass.budget(&sets, destructive);
     let place = pass.placements(&sets, &mut names);
     if !pass.exists {
-        pass.state.desired_total = (destructive.len() + pass.plan.in_place.len() + place.len()) as u32;
+        pass.state.desired_total = (destructive + pass.plan.in_place.len() + place.len()) as u32;
     }
     let is_ready = !pass.is_paused && !pass.is_failed && !pass.is_canarying();
     let left = pass.place(&place, &sets, is_ready, budget);
-    let replaced = if is_ready { left.min(destructive.len()) } else { 0 };
+    let replaced = if is_ready { left.min(destructive) } else { 0 };
     pass.plan.annotations.destructive = replaced;
-    pass.plan.annotations.ignore += destructive.len() - replaced;
-    pass.plan.destructive = destructive[..replaced].to_vec();
+    pass.plan.annotations.ignore += destructive - replaced;
+    pass.plan.destructive = sets.by_change(Change::Destructive, allocs).take(replaced).collect();
     pass.migrate(&sets.migrate);
-    pass.create_deployment(&all, &destructive);
+    pass.create_deployment(runs_already, destructive);
     if pass.plan.place.len() > group.count as usize {
         pass.plan.place.truncate(group.count as usize);
         pass.plan.annotations.place = group.count as usize;
     }
-    let nothing_to_do = destructive.is_empty()
+    let nothing_to_do = destructive == 0
         && pass.plan.in_place.is_empty()
         && pass.plan.place.is_empty()
         && sets.migrate.is_empty()
@@ -206,6 +204,13 @@ struct Sets {
     migrate: Vec<usize>,
     lost: Vec<usize>,
     reschedule_now: Vec<usize>,
+}
+
+impl Sets {
+    /// Those of the untainted for which the specification means this.
+    fn by_change(&self, change: Change, allocs: &[Alloc]) -> impl Iterator<Item = usize> {
+        self.untainted.iter().copied().filter(move |alloc| allocs[*alloc].change == change)
+    }
 }
 
 /// A pass under way.
@@ -258,17 +263,14 @@ impl<'a> Pass<'a> {
         let is_given_up = self.old.is_some_and(|old| !promoted(old))
             || self.is_failed && self.current.is_some_and(|current| !promoted(current));
         if is_given_up {
-            let (stop, kept): (Vec<_>, Vec<_>) = all.iter().partition(|alloc| is_canary(**alloc));
-            self.plan.annotations.stop += stop.len();
-            self.plan.stop.extend(stop);
-            *all = kept;
+            self.plan.stop.extend(all.extract_if(.., |alloc| is_canary(*alloc)));
+            self.plan.annotations.stop += self.plan.stop.len();
         }
         if self.current.is_some() {
             let leaves = |alloc: usize| is_canary(alloc) && self.set_of(alloc) != Set::Untainted;
-            let (leaving, kept): (Vec<_>, Vec<_>) = all.iter().partition(|alloc| leaves(**alloc));
+            let leaving: Vec<usize> = all.extract_if(.., |alloc| leaves(*alloc)).collect();
             self.plan.stop.extend(leaving);
-            self.canaries = kept.iter().copied().filter(|alloc| is_canary(*alloc)).collect();
-            *all = kept;
+            self.canaries = all.iter().copied().filter(|alloc| is_canary(*alloc)).collect();
         }
     }
 
@@ -284,30 +286,30 @@ impl<'a> Pass<'a> {
 
     /// Sorts allocations by what befell them (`filterByTainted`, `filterByRescheduleable`). Those that are complete drop
     /// out, and are missing.
-    fn sets(&mut self, all: &[usize]) -> Sets {
-        let untainted = Vec::with_capacity(all.len()); // Nearly all are, nearly always.
-        let mut sets = Sets { untainted, migrate: Vec::new(), lost: Vec::new(), reschedule_now: Vec::new() };
+    fn sets(&mut self, mut all: Vec<usize>) -> Sets {
+        let (mut migrate, mut lost, mut reschedule_now) = (Vec::new(), Vec::new(), Vec::new());
         let is_active = self.current.is_some_and(|current| current.standing.is_active());
-        for &place in all {
-            let alloc = &self.allocs[place];
-            match (self.set_of(place), alloc.client) {
-                (Set::Migrate, _) => sets.migrate.push(place),
-                (Set::Lost, _) => sets.lost.push(place),
+        all.retain(|place| {
+            let alloc = &self.allocs[*place];
+            match (self.set_of(*place), alloc.client) {
+                (Set::Migrate, _) => migrate.push(*place),
+                (Set::Lost, _) => lost.push(*place),
                 (Set::Untainted, Client::Complete) => {}
-                (Set::Untainted, Client::Running) => sets.untainted.push(place),
+                (Set::Untainted, Client::Running) => return true,
                 (Set::Untainted, Client::Failed) => {
                     let is_held = is_active && alloc.part == Part::OfDeployment && !alloc.may_reschedule;
                     match alloc.reschedule_in.filter(|_| !is_held) {
-                        Some(wait) if wait <= RESCHEDULE_WINDOW => sets.reschedule_now.push(place),
+                        Some(wait) if wait <= RESCHEDULE_WINDOW => reschedule_now.push(*place),
                         later => {
                             self.plan.annotations.reschedule_later += usize::from(later.is_some());
-                            sets.untainted.push(place);
+                            return true;
                         }
                     }
                 }
             }
-        }
-        sets
+            false
+        });
+        Sets { untainted: all, migrate, lost, reschedule_now }
     }
 
     /// Stops who is lost, and who is too many: whoever has the name of a promoted canary first, then whoever must move,
@@ -345,16 +347,16 @@ impl<'a> Pass<'a> {
         self.plan.stop.extend(surplus.stop);
     }
 
-    fn place_canaries(&mut self, destructive: &[usize], names: &mut NameIndex) {
+    fn place_canaries(&mut self, destructive: impl Iterator<Item = usize>, names: &mut NameIndex) {
         self.state.desired_canaries = self.group.canary;
         if self.is_paused || self.is_failed {
             return;
         }
         let missing = self.group.canary as usize - self.canaries.len();
         self.plan.annotations.canary = missing;
-        let indexes = |set: &mut dyn Iterator<Item = &usize>| set.map(|alloc| self.allocs[*alloc].index).collect();
-        let existing: BTreeSet<u32> = indexes(&mut self.canaries.iter());
-        let replaced: BTreeSet<u32> = indexes(&mut destructive.iter());
+        let index = |alloc: usize| self.allocs[alloc].index;
+        let existing: BTreeSet<u32> = self.canaries.iter().copied().map(index).collect();
+        let replaced: BTreeSet<u32> = destructive.map(index).collect();
         let canary = |index| Place { index, canary: true, downgrade: false, reschedules: None };
         self.plan.place.extend(names.next_canaries(missing, &existing, &replaced).into_iter().map(canary));
     }
@@ -428,9 +430,8 @@ impl<'a> Pass<'a> {
     }
 
     /// A deployment begins where there is something to deploy: another specification, or the first allocations of it.
-    fn create_deployment(&mut self, all: &[usize], destructive: &[usize]) {
-        let updates = !destructive.is_empty() || !self.plan.in_place.is_empty();
-        let runs_already = all.iter().any(|alloc| self.allocs[*alloc].is_of_job);
+    fn create_deployment(&mut self, runs_already: bool, destructive: usize) {
+        let updates = destructive > 0 || !self.plan.in_place.is_empty();
         let is_new = !self.exists && self.group.max_parallel > 0 && self.state.desired_total > 0;
         if is_new && (updates || !runs_already) {
             self.plan.creates = Some(self.state);

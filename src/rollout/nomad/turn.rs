@@ -280,14 +280,14 @@ impl<'a> Turn<'a> {
             is_of_job: of == registration,
             state: Some(state),
         });
-        let ids = self.wanted_so_far();
-        let mut allocs = std::mem::take(&mut self.memory.allocs);
+        let (mut ids, mut allocs) = std::mem::take(&mut self.memory.evaluated);
+        self.wanted_so_far(&mut ids);
         allocs.clear();
         allocs.extend(ids.iter().map(|id| self.alloc(*id)));
         let plan = reconcile(&self.group(), deployment.as_ref(), &allocs);
         self.ask_for_those_that_wait(&ids, &allocs, &plan);
         self.carry_out(&plan, &ids);
-        self.memory.allocs = allocs;
+        self.memory.evaluated = (ids, allocs);
         if plan.is_complete
             && let Some((standing, _)) = self.active()
         {
@@ -297,16 +297,16 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The allocations that nobody stopped: those that exist, but for the ones that this very decision sends away, and
+    /// Lists the allocations that nobody stopped: those that exist, but for the ones that this very decision sends away, and
     /// those that have failed.
-    fn wanted_so_far(&self) -> Vec<InstanceId> {
-        let mut all: Vec<InstanceId> = self.view.fleet.all_live().map(|(id, _)| id).collect();
+    fn wanted_so_far(&self, all: &mut Vec<InstanceId>) {
+        all.clear();
+        all.extend(self.view.fleet.all_live().map(|(id, _)| id));
         if !self.memory.failed.is_empty() {
             all.extend(&self.memory.failed);
             all.sort_unstable();
             all.dedup();
         }
-        all
     }
 
     fn alloc(&self, id: InstanceId) -> Alloc {
