@@ -7,6 +7,7 @@ pub use ready::{Group, Ready, Second, second_of};
 
 use crate::bits::Numbers;
 use crate::time::SimTime;
+use crate::wide::{fetch, fetch_whole};
 use std::fmt;
 use std::ops::Index;
 use std::time::Duration;
@@ -347,6 +348,15 @@ impl Fleet {
         }
         self.note_change(id);
         id
+    }
+
+    /// What is known of an instance is fetched, for it will be looked at soon.
+    pub fn fetch(&self, id: InstanceId) {
+        fetch_whole(&self.instances[id.index()]);
+        // Where orchestrators know no places each instance has its own, of the same number.
+        if let Some(first) = self.first_in_slot.get(id.index()) {
+            fetch(first);
+        }
     }
 
     /// How many of a version were launched so far.

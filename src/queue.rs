@@ -2,7 +2,6 @@
 
 use crate::time::SimTime;
 use crate::wheel::Wheel;
-use std::vec::Drain;
 
 /// How far apart events are in a large fleet, nanoseconds: much less or much more only takes longer.
 const APART: f64 = 1e5;
@@ -42,8 +41,8 @@ impl<E: Copy + Ord> EventQueue<E> {
     }
 
     /// Events that are near, in no order, each once; not all of them.
-    pub fn near(&mut self) -> Drain<'_, E> {
-        self.later.near()
+    pub fn pop_near(&mut self) -> Option<E> {
+        self.later.pop_near()
     }
 
     /// The next event if it is due at `now` or before. What comes later is left alone, for more may be added before it.

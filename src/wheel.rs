@@ -5,7 +5,6 @@
 use crate::bits::first_from;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::vec::Drain;
 
 const BITS: u32 = 8;
 
@@ -71,8 +70,8 @@ impl<T: Copy + Ord> Wheel<T> {
 
     /// Things that come within the next few hundred slots, in no order, each once: a hint for whoever wishes to make ready for
     /// them. What is put in later than that is not among them.
-    pub fn near(&mut self) -> Drain<'_, T> {
-        self.near.drain(..)
+    pub fn pop_near(&mut self) -> Option<T> {
+        self.near.pop()
     }
 
     /// The next thing, if it has come by a moment.
@@ -136,7 +135,7 @@ mod tests {
         for number in 1..2000 {
             let next = wheel.pop_until(moment(number));
             assert_eq!(next, Some((moment(number), number)));
-            for near in wheel.near() {
+            while let Some(near) = wheel.pop_near() {
                 assert!((number..number + 256).contains(&near), "{near} at {number}");
                 assert!(told.insert(near), "{near} is told of twice");
             }

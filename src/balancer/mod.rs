@@ -137,6 +137,10 @@ struct Loads {
 }
 
 impl Loads {
+    fn of(&self, endpoint: Endpoint) -> Option<(&u32, &Weight)> {
+        self.open.get(endpoint.index()).zip(self.weights.get(endpoint.index()))
+    }
+
     fn open(&self, endpoint: Endpoint) -> u32 {
         self.open[endpoint.index()]
     }
@@ -245,9 +249,11 @@ impl Balancer {
         if let Some(standing) = self.standings.get(endpoint.index()) {
             fetch_whole(standing);
         }
-        if let Some(open) = self.loads.open.get(endpoint.index()) {
+        if let Some((open, weight)) = self.loads.of(endpoint) {
             fetch(open);
+            fetch(weight);
         }
+        self.policy.fetch(endpoint);
     }
 
     fn role(&self, endpoint: Endpoint) -> Role {

@@ -56,6 +56,13 @@ impl Policy {
         }
     }
 
+    /// What is held of an endpoint is fetched: of the usual policy, for rollouts of large fleets come with it.
+    pub(super) fn fetch(&self, endpoint: Endpoint) {
+        if let Policy::RoundRobin(turns) = self {
+            turns.fetch(endpoint);
+        }
+    }
+
     /// A member joins.
     pub(super) fn join(&mut self, endpoint: Endpoint, loads: &Loads) {
         let weight = loads.weight(endpoint);

@@ -10,6 +10,7 @@
 
 use super::Endpoint;
 use super::weight::Weight;
+use crate::wide::fetch;
 use std::collections::BTreeSet;
 
 /// Whose turn it is.
@@ -84,6 +85,18 @@ impl Turns {
             Order::Deadlines(deadlines) => deadlines.remove(endpoint),
         }
         self.weigh(endpoint, None);
+    }
+
+    /// What is held of an endpoint is fetched.
+    pub(super) fn fetch(&self, endpoint: Endpoint) {
+        if let Some(weight) = self.weights.get(endpoint.index()) {
+            fetch(weight);
+        }
+        if let Order::Circle(circle) = &self.order
+            && let Some(link) = circle.links.get(endpoint.index())
+        {
+            fetch(link);
+        }
     }
 
     /// A member gets no turn until it resumes.

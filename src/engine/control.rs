@@ -221,9 +221,7 @@ impl Engine<'_> {
             if reports_otherwise && !self.is_window_over() {
                 self.history.reported.push(Report { at: self.now, word: decision.reported });
             }
-            for action in decision.actions {
-                self.perform(action);
-            }
+            self.perform_all(&decision.actions);
             self.note_status(decision.status);
             if let Some(at) = decision.ask_again {
                 debug_assert!(at >= self.now, "a wish for the past");
@@ -243,7 +241,7 @@ impl Engine<'_> {
     }
 
     /// The one place where an action meets the queue and the random streams.
-    fn perform(&mut self, action: Action) {
+    pub(super) fn perform(&mut self, action: Action) {
         match action {
             Action::Launch { version, slot, hold, held_out } => self.launch(version, slot, hold, held_out),
             Action::Start(id) => self.may_start(id),
