@@ -21,16 +21,17 @@
 //!   looks unless an instance without a free worker is chosen.
 //! - *Arrivals go in rows* (`requests/plain`) as long as nothing else comes first. What they have in common (balancers, window, interval,
 //!   counts) is looked up once a row. Up to 64 at a time are given their candidates, whose rows are fetched where they are many, then
-//!   they are sent, then what a loss would need is written. A request at 10,000 instances costs 1.4 to 1.5 times what it costs at 100, and
-//!   at 100,000 2.2 times.
+//!   they are sent, then what a loss would need is written. A request at 10,000 instances costs 1.4 times what it costs at 100, and
+//!   at 100,000 2.1 times.
 //! - *Draws come ahead in batches* of 64 (`requests/ahead`), a stream at a time, without branches that chance decides: a processor
 //!   computes two, four or eight at once. One that computes eight looks at a row in one step, too ([`crate::wide`]).
 //!
 //! Least-connections must know of each end before it chooses, and nobody knows where a request goes before those before it were
 //! sent, so nothing can be fetched ahead. Still nothing is an event (`requests/order`): ends wait in a calendar, each written once as
 //! one number, and a balancer is told of them in their order. Members stand in one array by how many they have open, so
-//! each beginning and each end moves one of them past its equals. At 10,000 instances that costs about twice what a choice
-//! between two does: 1.6 to 1.8 times, for memory that others are busy with weighs more on it.
+//! each beginning and each end moves one of them past its equals. Beginnings and ends are steps of one kind, so that nothing branches
+//! on which of the two comes next. At 10,000 instances a request costs 1.6 to 1.8 times what a choice between two does, by
+//! how busy others keep the memory.
 //!
 //! On the reference workload of `benches/ratios.rs` (1,000 instances, 70 % load) two fifths of the time are draws, and the rest is rows, their
 //! counts of latencies included. There a request costs two and a half times the draws of the plain libraries. With three
