@@ -219,7 +219,8 @@ fn interleave<'a>(
             break;
         }
         let (room, before) = (manners[row].room(), taken[row]);
-        // Nobody is at work there on what is not lazy, and whoever begins finds somebody free.
+        // Nobody is at work there on what is not lazy, and whoever begins finds somebody free. What is compared is chosen: of
+        // `ends` beside another condition compilers make the very branch that is not to be.
         if (room != workers) | (select_unpredictable(ends, 0, before) == all) {
             break;
         }
