@@ -56,7 +56,7 @@ impl Policy {
         }
     }
 
-    /// What is held of an endpoint is fetched: of the usual policy, for rollouts of large fleets come with it.
+    /// What is held of an endpoint is fetched, by the usual policy: of the others nobody has measured what it buys.
     pub(super) fn fetch(&self, endpoint: Endpoint) {
         if let Policy::RoundRobin(turns) = self {
             turns.fetch(endpoint);

@@ -44,7 +44,7 @@
 //! The control plane costs what happens there, of the order of a microsecond an event, whatever the size of the fleet: orchestrators look at
 //! what has changed ([`Fleet::changed`]) and at what they wished to look at by now, and ask indices of the fleet for the rest
 //! ([`crate::fleet::Ready`]). Nomad's reconciler alone looks at all allocations, once an evaluation. Ten times the fleet takes 10.1 times the
-//! instructions, and twelve to thirteen times the time, for what is known of a hundred thousand instances lies far from the processor.
+//! instructions, and about twelve times the time, for what is known of a hundred thousand instances lies far from the processor.
 //! Some of that is hidden: what events will look at is fetched some milliseconds before (`near`).
 //!
 //! What happens at one and the same moment happens in the order of a rule, not of scheduling: departures, then

@@ -301,6 +301,19 @@ mod tests {
                         set.remove(&first);
                     }
                     assert_eq!(calendar.pop_by(last), None, "{apart}");
+
+                    // What is left of the day, half of which comes out of turn.
+                    let day = calendar.rest_of_day(now);
+                    let by = day.is_over_at - 1;
+                    let comes = |count| Some(day.next(count, day.within(by))).filter(|(_, has_come)| *has_come);
+                    let known: Vec<u32> = (0..).map_while(comes).map(|(place, _)| place).collect();
+                    let left: Vec<(u64, u32)> = set.range(..=(by, u32::MAX)).copied().collect();
+                    assert!(known.iter().eq(left.iter().map(|(_, place)| place)), "{apart}");
+                    let taken = &left[..left.len() / 2];
+                    assert_eq!(calendar.take(taken.len()), taken.last().copied());
+                    for end in taken {
+                        assert!(set.remove(end));
+                    }
                 }
             }
             for end in set {

@@ -2,9 +2,9 @@
 //! open requests. Nobody knows where one goes before those before it were sent, so nothing is fetched ahead. Instead all that is
 //! looked at is small: per instance what is taken (a byte a block), its place in the balancer's order and its count.
 //!
-//! Whether an arrival or an end comes next falls to chance, and a branch on it is foretold wrongly every second time. As long as no
-//! service ends on the day on which it began, all ends of a day are known beforehand, so arrivals and ends become steps of one kind:
-//! which of the two it is chooses between numbers ([`interleave`]). That takes a sixth off a request at 10,000 instances.
+//! Whether an arrival or an end comes next falls to chance, so no processor foretells a branch on it. As long as no service ends on the day
+//! on which it began, all ends of a day are known beforehand, so arrivals and ends become steps of one kind: which of the two it is
+//! chooses between numbers ([`interleave`]). That takes a sixth off a request at 10,000 instances.
 
 use super::calendar::{Calendar, RestOfDay};
 use super::look::{BLOCK, Block, Survey};
